@@ -1,0 +1,64 @@
+/**
+ * The contract every engine fulfils, on one screen. An engine compiles a Program
+ * and receives numbers only: it knows no hyperparameter, width rule or file.
+ * Arrays are row-major, in the program's shapes, trial axis N first.
+ */
+import type { Program } from "../program/program.ts";
+import type { Ref } from "../program/ops.ts";
+
+export interface Engine {
+  readonly name: EngineName;
+  /** Package and version that does the arithmetic, e.g. `onnxruntime-node 1.30.0`. */
+  readonly version: string;
+  /** What it runs on, e.g. `cpu`. */
+  readonly device: string;
+  /** Builds the executable form of a step; `threads` is how many cores one call may use. */
+  compile(program: Program, options: { readonly threads: number }): Promise<Executable>;
+}
+
+export interface Executable {
+  /** Replaces the whole state. */
+  load(state: State): void;
+  /** Copies the state out, as it is after the last step. */
+  read(): State;
+  /** Runs the steps of `chunk` in order, updating the state; returns losses [K, N] in nats, each before its update. */
+  train(chunk: TrainChunk): Promise<Float32Array>;
+  /** Losses [K, N] in nats of K batches under the present weights. */
+  evaluate(batches: Batches): Promise<Float32Array>;
+  /** Runs one forward and backward pass without an update and returns the named tensors. */
+  inspect(batch: Batches, names: readonly Ref[]): Promise<ReadonlyMap<Ref, Float32Array>>;
+  dispose(): Promise<void>;
+}
+
+/** K batches of token ids, each [K, B, T]; `targets` are the tokens that follow. */
+export interface Batches {
+  readonly count: number;
+  readonly tokens: Int32Array;
+  readonly targets: Int32Array;
+}
+
+export interface TrainChunk extends Batches {
+  /** Schedule factor of each step, (K,). */
+  readonly factors: Float32Array;
+}
+
+export interface State {
+  /** Updates made so far: the next one is step + 1. */
+  readonly step: number;
+  /** (N,) values of the program's scalars. */
+  readonly scalars: ReadonlyMap<Ref, Float32Array>;
+  readonly parameters: ReadonlyMap<Ref, ParameterState>;
+}
+
+/** One parameter of all trials, [N, …] each; moments as `adamw` defines them. */
+export interface ParameterState {
+  readonly weight: Float32Array;
+  readonly firstMoment: Float32Array;
+  readonly secondMoment: Float32Array;
+}
+
+export const engineNames = ["onnxruntime"] as const;
+export type EngineName = (typeof engineNames)[number];
+
+/** Thrown by an engine that cannot run here: says which piece is missing. */
+export class EngineUnavailable extends Error {}

@@ -1,0 +1,38 @@
+/**
+ * AdamW as ONNX nodes. Factors that change with the step arrive as three scalars,
+ * so one update costs nine passes over a parameter.
+ */
+import { biasCorrections } from "../../program/schedule.ts";
+import type { Ref } from "../../program/ops.ts";
+import type { Value } from "./graph.ts";
+import type { LoweringRule } from "./lowering.ts";
+
+/** Per-step scalars: the schedule's factor, the step size's share, and ε's. */
+export const stepScalars = ["factor", "stepSize", "epsilonScale"] as const;
+
+/** Name of a state array after the update. */
+export const nextOf = (part: "weight" | "first" | "second", parameter: Ref): Value => `next:${part}:${parameter}`;
+
+/**
+ * Values of the step scalars for K steps after `done` updates.
+ * f·η·(a·m)/(√(b·v) + ε) = η·(f·a/√b) · m/(√v + ε/√b), with a and b the bias corrections.
+ */
+export function stepScalarValues(beta1: number, beta2: number, done: number, factors: Float32Array): Record<(typeof stepScalars)[number], Float32Array> {
+  const corrections = Array.from(factors, (_, index) => biasCorrections(beta1, beta2, done + index + 1));
+  return {
+    factor: factors,
+    stepSize: Float32Array.from(corrections, ({ first, second }, index) => ((factors[index] as number) * first) / Math.sqrt(second)),
+    epsilonScale: Float32Array.from(corrections, ({ second }) => 1 / Math.sqrt(second)),
+  };
+}
+
+export const adamw: LoweringRule<"adamw"> = ({ parameter, gradient, learningRate, decay, epsilon }, l) => {
+  const { step: g, program } = l;
+  const rank = l.shape(parameter).length;
+  const scaled = (ref: Ref, by: string): Value => l.once(`${ref}×${by}/${rank}`, () => g.multiply(l.scalar(ref, rank), `step:${by}`));
+  const first = g.add(g.multiply(`first:${parameter}`, g.scalar(program.beta1)), gradient, nextOf("first", parameter));
+  const second = g.add(g.multiply(`second:${parameter}`, g.scalar(program.beta2)), g.multiply(gradient, gradient), nextOf("second", parameter));
+  const direction = g.node("Div", [first, g.add(g.node("Sqrt", [second]), scaled(epsilon, "epsilonScale"))]);
+  const kept = decay ? g.multiply(parameter, l.once(`${decay}/keep/${rank}`, () => g.subtract(g.scalar(1), scaled(decay, "factor")))) : parameter;
+  g.subtract(kept, g.multiply(direction, scaled(learningRate, "stepSize")), nextOf("weight", parameter));
+};

@@ -1,0 +1,89 @@
+/**
+ * The architecture of one model and what follows from it by counting: its
+ * parameter tensors with their roles, and FLOPs per step. Knows no scale values.
+ */
+import type { Role } from "../parametrization/roles.ts";
+import type { Shape } from "../program/shapes.ts";
+import { sizeOf } from "../program/program.ts";
+
+/** Tensors that may start at zero, as TP-V appendix D.2 advises under μP. */
+export const zeroInits = ["readout", "query"] as const;
+export type ZeroInit = (typeof zeroInits)[number];
+
+export interface ModelConfig {
+  readonly layers: number;
+  readonly width: number;
+  readonly headDim: number;
+  readonly context: number;
+  /** Feed-forward width ÷ width. */
+  readonly mlpRatio: number;
+  readonly vocabSize: number;
+  readonly biases: boolean;
+  readonly zeroInit: readonly ZeroInit[];
+}
+
+export interface ParameterSpec {
+  readonly name: string;
+  readonly role: Role;
+  /** Without the trial axis; products are x·W, so weights are [fan_in, fan_out]. */
+  readonly shape: Shape;
+  /** Inputs of the product; 1 for embeddings, gains and biases. */
+  readonly fanIn: number;
+  readonly zeroInit: boolean;
+}
+
+/** Feed-forward width: exact, never rounded (the spec checks that it is an integer). */
+export function feedForward(config: ModelConfig): number {
+  return config.mlpRatio * config.width;
+}
+
+/** Every parameter tensor of the model, in forward order. */
+export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
+  const { layers, width, context, vocabSize, biases, zeroInit } = config;
+  const inner = feedForward(config);
+  const table = (name: string, rows: number): ParameterSpec => ({ name, role: "embedding", shape: [rows, width], fanIn: 1, zeroInit: false });
+  const vector = (name: string, role: "norm" | "bias", size: number): ParameterSpec => ({ name, role, shape: [size], fanIn: 1, zeroInit: false });
+  const weight = (name: string, role: "hidden" | "readout", shape: readonly [number, number], zero = false): ParameterSpec => ({ name: `${name}.weight`, role, shape, fanIn: shape[0], zeroInit: zero });
+  const norm = (name: string): ParameterSpec[] => [vector(`${name}.gain`, "norm", width), ...(biases ? [vector(`${name}.bias`, "bias", width)] : [])];
+  const linear = (name: string, shape: readonly [number, number], zero = false): ParameterSpec[] => [
+    weight(name, "hidden", shape, zero),
+    ...(biases ? [vector(`${name}.bias`, "bias", shape[1])] : []),
+  ];
+  const block = (index: number): ParameterSpec[] => {
+    const attention = `blocks.${index}.attention`;
+    const mlp = `blocks.${index}.mlp`;
+    return [
+      ...norm(`${attention}.norm`),
+      ...linear(`${attention}.query`, [width, width], zeroInit.includes("query")),
+      ...linear(`${attention}.key`, [width, width]),
+      ...linear(`${attention}.value`, [width, width]),
+      ...linear(`${attention}.output`, [width, width]),
+      ...norm(`${mlp}.norm`),
+      ...linear(`${mlp}.up`, [width, inner]),
+      ...linear(`${mlp}.down`, [inner, width]),
+    ];
+  };
+  return [
+    table("token_embedding", vocabSize),
+    table("position_embedding", context),
+    ...Array.from({ length: layers }, (_, index) => block(index)).flat(),
+    ...norm("final_norm"),
+    weight("readout", "readout", [width, vocabSize], zeroInit.includes("readout")),
+  ];
+}
+
+/** Number of trained parameters. */
+export function parameterCount(config: ModelConfig): number {
+  return parametersOf(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
+
+/**
+ * Training FLOPs of one step: 6 · (weights of all products) · tokens + 12 · L · T² · C per sequence for attention's
+ * two products, unmasked. Embeddings, norms and the optimizer are not counted.
+ * Source: Kaplan et al. 2020, section 2.1, with the attention term of Chowdhery et al. 2022, appendix B.
+ */
+export function flopsPerStep(config: ModelConfig, batch: number): number {
+  const products = parametersOf(config).filter(({ fanIn }) => fanIn > 1);
+  const weights = products.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return 6 * weights * batch * config.context + 12 * config.layers * batch * config.context ** 2 * config.width;
+}

@@ -1,0 +1,66 @@
+/**
+ * From hyperparameters stated at the base width to what one tensor gets at one
+ * width. The only place where a width is raised to a power.
+ */
+import type { BaseHps, Parametrization, Role } from "./roles.ts";
+import { table, type Rules } from "./table.ts";
+
+/** Everything about a run, apart from the hyperparameters, that scales depend on. */
+export interface Scaling {
+  readonly parametrization: Parametrization;
+  readonly width: number;
+  readonly baseWidth: number;
+  readonly headDim: number;
+  /** Adam's ε at the base width. */
+  readonly epsilon: number;
+}
+
+/** What the resolver must know of a tensor. */
+export interface ScaledTensor {
+  readonly role: Role;
+  /** Inputs of a product at the base width; 1 for tensors that are no product's weights. */
+  readonly baseFanIn: number;
+  readonly zeroInit: boolean;
+}
+
+/** What one tensor gets at one width. */
+export interface ResolvedScales {
+  /** Factor on the tensor's forward value. */
+  readonly multiplier: number;
+  /** Std of the initial values; norm gains start at 1 and biases at 0, both with std 0. */
+  readonly initStd: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly epsilon: number;
+}
+
+/** The value each rule scales, at the base width. Gains and biases are not decayed, as in GPT-2. */
+const baseValues: { readonly [R in Role]: (hps: BaseHps, baseFanIn: number) => Pick<ResolvedScales, "multiplier" | "initStd" | "weightDecay"> } = {
+  embedding: (hps) => ({ multiplier: hps.input_multiplier, initStd: hps.embedding_std, weightDecay: hps.weight_decay }),
+  hidden: (hps, baseFanIn) => ({ multiplier: 1, initStd: hps.init_std / Math.sqrt(baseFanIn), weightDecay: hps.weight_decay }),
+  readout: (hps, baseFanIn) => ({ multiplier: hps.output_multiplier, initStd: hps.init_std / Math.sqrt(baseFanIn), weightDecay: hps.weight_decay }),
+  norm: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
+  bias: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
+};
+
+/** Scales of one tensor: base value × m^exponent for each quantity (`rules` defaults to the parametrization's table). */
+export function resolve(hps: BaseHps, scaling: Scaling, tensor: ScaledTensor, rules: Rules = table[scaling.parametrization]): ResolvedScales {
+  const widthMultiplier = scaling.width / scaling.baseWidth;
+  const exponents = rules[tensor.role];
+  const base = baseValues[tensor.role](hps, tensor.baseFanIn);
+  return {
+    multiplier: base.multiplier * widthMultiplier ** exponents.multiplier,
+    initStd: tensor.zeroInit ? 0 : base.initStd * widthMultiplier ** exponents.initStd,
+    learningRate: hps.learning_rate * widthMultiplier ** exponents.learningRate,
+    weightDecay: base.weightDecay * widthMultiplier ** exponents.weightDecay,
+    epsilon: scaling.epsilon * widthMultiplier ** exponents.epsilon,
+  };
+}
+
+/**
+ * Factor on q·k: α·√(base head dim) / head dim. Head dim is the same at every width here
+ * (heads grow instead), so this is α/√(head dim) in both parametrizations. Source: TP-V, definition 4.1.
+ */
+export function attentionScale(hps: BaseHps, scaling: Scaling): number {
+  return (hps.attention_multiplier * Math.sqrt(scaling.headDim)) / scaling.headDim;
+}

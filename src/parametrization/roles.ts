@@ -1,0 +1,29 @@
+/**
+ * What a tensor is, as far as scaling with width is concerned, and the names of
+ * the hyperparameters a user states at the base width. Names are the ones in
+ * the spec and in results.json: they are data, copied unchanged.
+ */
+
+/** Role of a parameter tensor: which rule of the abc table applies to it. */
+export type Role = "embedding" | "hidden" | "readout" | "norm" | "bias";
+
+export const parametrizations = ["mup", "sp"] as const;
+export type Parametrization = (typeof parametrizations)[number];
+
+/** Hyperparameters that transfer across width under μP, with their defaults. */
+export const transferable = {
+  learning_rate: { default: 0.01, meaning: "Adam's learning rate at the base width, at the schedule's peak" },
+  init_std: { default: 1, meaning: "std of hidden weights, in units of 1/sqrt(fan_in) at the base width" },
+  embedding_std: { default: 1, meaning: "std of token and position embeddings" },
+  input_multiplier: { default: 1, meaning: "factor on the embeddings' sum" },
+  output_multiplier: { default: 1, meaning: "factor on the logits (divided by the width multiplier under μP)" },
+  attention_multiplier: { default: 1, meaning: "factor on the attention logits, relative to 1/sqrt(head_dim)" },
+} as const;
+
+export type TransferableName = keyof typeof transferable;
+
+/** Regularization: may be searched on proxies when marked, but its optimum is not copied to the target. */
+export type HyperparameterName = TransferableName | "weight_decay";
+
+/** One set of hyperparameters as stated at the base width. */
+export type BaseHps = Readonly<Record<HyperparameterName, number>>;

@@ -1,0 +1,34 @@
+/**
+ * The abc rules as data: for each parametrization, role and quantity, the power
+ * of the width multiplier m = width / base width that scales it.
+ *
+ * Source: Tensor Programs V, Table 8 (AdamW in PyTorch's form), with weight decay
+ * ×m so that learning rate × decay does not depend on width, and Adam's ε ÷m
+ * on every tensor because the readout multiplier 1/m makes every gradient shrink
+ * like 1/m. `sp` leaves every absolute value as it is, which is what copying
+ * hyperparameters between GPT-2 configurations of different width does.
+ */
+import type { Parametrization, Role } from "./roles.ts";
+
+export interface Exponents {
+  readonly multiplier: number;
+  readonly initStd: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly epsilon: number;
+}
+
+export type Rules = { readonly [R in Role]: Exponents };
+
+const none: Exponents = { multiplier: 0, initStd: 0, learningRate: 0, weightDecay: 0, epsilon: 0 };
+
+export const table: { readonly [P in Parametrization]: Rules } = {
+  sp: { embedding: none, hidden: none, readout: none, norm: none, bias: none },
+  mup: {
+    embedding: { ...none, epsilon: -1 },
+    hidden: { multiplier: 0, initStd: -0.5, learningRate: -1, weightDecay: 1, epsilon: -1 },
+    readout: { ...none, multiplier: -1, epsilon: -1 },
+    norm: { ...none, epsilon: -1 },
+    bias: { ...none, epsilon: -1 },
+  },
+};
