@@ -8,10 +8,6 @@ import type { Ref } from "../program/ops.ts";
 
 export interface Engine {
   readonly name: EngineName;
-  /** Package and version that does the arithmetic, e.g. `onnxruntime-node 1.30.0`. */
-  readonly version: string;
-  /** What it runs on, e.g. `cpu`. */
-  readonly device: string;
   /** Builds the executable form of a step; `threads` is how many cores one call may use. */
   compile(program: Program, options: { readonly threads: number }): Promise<Executable>;
 }

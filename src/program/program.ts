@@ -87,3 +87,13 @@ export function shapeOf(program: Program, ref: Ref): Shape {
 export function sizeOf(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
+
+/**
+ * Bytes a step needs in float32 when nothing is reused: state before and after the update
+ * (weight and two moments each), and every activation and gradient.
+ */
+export function memoryBytes({ shapes, parameters }: Program): number {
+  const total = [...shapes.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
+  const weights = parameters.reduce((sum, name) => sum + sizeOf(shapes.get(name) ?? []), 0);
+  return 4 * (total + 5 * weights);
+}

@@ -2,7 +2,6 @@
  * The onnxruntime engine: sessions over the lowered models, with the state held
  * as tensors that go into one call and come out of it. CPU provider.
  */
-import { createRequire } from "node:module";
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
@@ -23,11 +22,8 @@ export async function openOnnxruntime(): Promise<Engine> {
   } catch (error) {
     throw new EngineUnavailable(`onnxruntime-node cannot be loaded: ${(error as Error).message}`);
   }
-  const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string };
   return {
     name: "onnxruntime",
-    version: `onnxruntime-node ${version}`,
-    device: "cpu",
     compile: async (program, { threads }) => {
       const executable = new OnnxExecutable(runtime, program, threads);
       await executable.compile();

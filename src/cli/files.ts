@@ -1,0 +1,34 @@
+/**
+ * The files and folders a command line names: spec files, results files, the
+ * token cache.
+ */
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { UserError } from "../errors.ts";
+import type { Plan } from "../spec/plan.ts";
+
+/** Reads a text file that the user named; a missing one is a mistake of usage. */
+export function readNamedFile(path: string, what: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : code === "EACCES" ? "it may not be read" : (error as Error).message;
+    throw new UserError({ code: "unreadable_file", message: `${path}: ${why}`, hint: `expected ${what}` });
+  }
+}
+
+/** Where tokens are kept between runs. */
+export function cacheFolder(): string {
+  const { MUTRANSFER_CACHE, XDG_CACHE_HOME } = process.env;
+  if (MUTRANSFER_CACHE) return resolve(MUTRANSFER_CACHE);
+  return join(XDG_CACHE_HOME ? resolve(XDG_CACHE_HOME) : join(homedir(), ".cache"), "mutransfer");
+}
+
+/** Reads and checks the spec at `path`. */
+export async function openPlan(path: string): Promise<Plan> {
+  const text = readNamedFile(path, "a sweep spec; `mutransfer init` writes one");
+  const { readPlan } = await import("../spec/read.ts");
+  return readPlan({ text, file: path, directory: dirname(resolve(path)) }, cacheFolder());
+}

@@ -1,0 +1,130 @@
+/**
+ * The command line: commands, options and help as data for commander, and the one
+ * place where errors become exit codes. Commands are imported when they are run,
+ * so that help costs nothing.
+ */
+import { createRequire } from "node:module";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { engineNames } from "../engines/engine.ts";
+import { exitCodes, UserError } from "../errors.ts";
+import { Terminal } from "./terminal.ts";
+
+const { version } = createRequire(import.meta.url)("../../../package.json") as { version: string };
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number of at least 1.");
+  return value;
+}
+
+const config = new Argument("<config>", "sweep spec (YAML)");
+const out = new Option("--out <dir>", "run folder");
+const json = new Option("--json", "print the result as one JSON object");
+const width = new Option("--width <n>", "width instead of the spec's target").argParser(positiveInteger);
+
+function buildProgram(terminal: Terminal, exit: (code: number) => void): Command {
+  const program = new Command("mutransfer")
+    .description("Zero-shot hyperparameter transfer (μTransfer): tune small proxies under μP, train the large model once.")
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
+    .showHelpAfterError("(add --help for usage)")
+    .addHelpText("beforeAll", "")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  mutransfer init sweep.yaml                      write a commented spec
+  mutransfer plan sweep.yaml                      what it will cost, before it costs anything
+  mutransfer sweep sweep.yaml --out runs/first    train the proxies and pick the best
+  mutransfer transfer --best runs/first/results.json
+
+Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no trial survived,
+6 disk or I/O, 7 engine not usable, 130 interrupted, 143 terminated.`,
+    );
+
+  program
+    .command("sweep")
+    .description("train the proxies of a spec, rank them, write results.json")
+    .addArgument(config)
+    .addOption(out)
+    .addOption(new Option("--jobs <n>", "stacks trained at the same time (default: one per core)").argParser(positiveInteger))
+    .addOption(new Option("--stack <n>", "trials per stack (default: what the engine runs fastest)").argParser(positiveInteger))
+    .addOption(new Option("--engine <name>", "compute engine").choices(engineNames).default(engineNames[0]))
+    .option("--dry-run", "print the plan and train nothing")
+    .addOption(json)
+    .addOption(new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json"))
+    .option("-q, --quiet", "no progress on stderr")
+    .action(async (file: string, options) => exit(await (await import("./sweep.ts")).sweep(file, options, terminal, version)));
+  program
+    .command("transfer")
+    .description("train the target with a sweep's best hyperparameters, copied unchanged")
+    .requiredOption("--best <results.json>", "results of a sweep")
+    .addOption(width)
+    .addOption(out)
+    .addOption(new Option("--engine <name>", "compute engine").choices(engineNames).default(engineNames[0]))
+    .addOption(json)
+    .option("-q, --quiet", "no progress on stderr")
+    .action(async (options) => exit(await (await import("./transfer.ts")).transfer(options, terminal, version)));
+  program
+    .command("validate")
+    .description("check a spec and its data; every mistake at once")
+    .addArgument(config)
+    .action(async (file: string) => exit(await (await import("./validate.ts")).validate(file, terminal)));
+  program
+    .command("plan")
+    .description("trials, stacks, parameters, FLOPs, memory and time of a sweep; nothing is trained")
+    .addArgument(config)
+    .addOption(json)
+    .option("--program", "print the training step of the proxies, op by op")
+    .action(async (file: string, options) => exit(await (await import("./plan.ts")).plan(file, options, terminal)));
+  program
+    .command("table")
+    .description("what each tensor gets at a width: multiplier, init std, learning rate, weight decay, epsilon")
+    .addArgument(config)
+    .addOption(width)
+    .addOption(json)
+    .action(async (file: string, options) => exit(await (await import("./table.ts")).table(file, options, terminal)));
+  program
+    .command("init")
+    .description("write a commented spec to start from")
+    .argument("[file]", "where to write it", "sweep.yaml")
+    .action(async (file: string) => exit(await (await import("./init.ts")).init(file, terminal)));
+  program
+    .command("schema")
+    .description("print the spec's JSON schema (draft-07), for editors")
+    .action(async () => exit(await (await import("./schema.ts")).schema(terminal)));
+  return program;
+}
+
+/** Codes of errors that the operating system reports about files. */
+const ioErrors: ReadonlySet<string> = new Set(["EACCES", "EPERM", "ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "EMFILE", "ENAMETOOLONG"]);
+
+/** Runs one command line (without node and script) and returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const terminal = new Terminal();
+  let code: number = exitCodes.ok;
+  try {
+    const program = buildProgram(terminal, (value) => (code = value));
+    if (argv.length === 0) {
+      terminal.err(program.helpInformation());
+      return exitCodes.usage;
+    }
+    await program.parseAsync([...argv], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    if (error instanceof UserError) {
+      const { renderDiagnostics } = await import("../report/diagnostics.ts");
+      terminal.err(`${renderDiagnostics(error.diagnostics, terminal.errStyle)}\n`);
+      return error.exitCode;
+    }
+    const system = error as NodeJS.ErrnoException;
+    if (system.code !== undefined && ioErrors.has(system.code)) {
+      terminal.err(`${terminal.errStyle.red(system.message)}\n`);
+      return exitCodes.io;
+    }
+    terminal.err(`internal error, please report it: ${(error as Error).stack ?? String(error)}\n`);
+    return exitCodes.internal;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * `mutransfer sweep`: trains the proxies, shows how it goes, writes the run folder
+ * and prints the ranking.
+ */
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import type { EngineName } from "../engines/engine.ts";
+import { engines } from "../engines/registry.ts";
+import { exitCodes, UserError, type ExitCode } from "../errors.ts";
+import { jsonLine, jsonText } from "../report/json.ts";
+import { renderNotes, resultNotes, specNotes } from "../report/notes.ts";
+import { SweepProgress } from "../report/progress.ts";
+import { renderRanking, renderVerdict, trialsCsv } from "../report/ranking.ts";
+import type { Plan } from "../spec/plan.ts";
+import { openJournal } from "../sweep/journal.ts";
+import { makeResults, type Results } from "../sweep/results.ts";
+import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
+import { rankTrials } from "../sweep/select.ts";
+import { runSweep, type SweepEvent } from "../sweep/sweep.ts";
+import { planTrials } from "../sweep/trials.ts";
+import { WorkerPool, WorkerUnavailable } from "../sweep/worker-pool.ts";
+import { environmentOf, workerEntry } from "./environment.ts";
+import { openPlan } from "./files.ts";
+import { Interrupted, untilSignal } from "./interrupt.ts";
+import { printPlan } from "./plan.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface SweepCommand {
+  readonly out?: string;
+  readonly jobs?: number;
+  readonly stack?: number;
+  readonly engine: EngineName;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly events?: "ndjson";
+  readonly quiet?: boolean;
+}
+
+export async function sweep(file: string, options: SweepCommand, terminal: Terminal, version: string): Promise<ExitCode> {
+  const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${text}\n`));
+  if (!options.dryRun) say(terminal.errStyle.dim(`reading ${file}`));
+  const plan = await openPlan(file);
+  if (options.dryRun) return printPlan(plan, options, terminal);
+
+  const folder = options.out ?? join("runs", plan.spec.name);
+  say(renderNotes(specNotes(plan.spec), terminal.errStyle));
+  makeRunDirectory(folder);
+  try {
+    const results = await train(plan, folder, options, terminal, version);
+    const path = join(folder, "results.json");
+    const ranked = rankTrials(results.trials);
+    writeAtomically(path, [jsonText(results)]);
+    writeAtomically(join(folder, "trials.csv"), [trialsCsv(ranked)]);
+    if (options.json) terminal.out(jsonText(results));
+    else if (options.events) terminal.out(jsonLine({ event: "sweep_finished", best: results.best, cost: results.cost, results: path }));
+    else terminal.out(`${renderRanking(ranked, terminal.outStyle)}\n\n${renderVerdict(results, path, terminal.outStyle)}\n`);
+    say(renderNotes(resultNotes(results), terminal.errStyle));
+    return results.best === null ? exitCodes.noSurvivor : exitCodes.ok;
+  } catch (error) {
+    if (error instanceof WorkerUnavailable) throw new UserError({ code: "engine_unavailable", message: error.message, hint: "reinstall with `npm ci`, on Linux, macOS or Windows, x64 or arm64" }, exitCodes.engine);
+    if (!(error instanceof Interrupted)) throw error;
+    say(`interrupted: finished trials are in ${join(folder, "journal.jsonl")}; the same command continues from there`);
+    return error.exitCode;
+  }
+}
+
+async function train(plan: Plan, folder: string, options: SweepCommand, terminal: Terminal, version: string): Promise<Results> {
+  const environment = environmentOf(plan, options.engine, resolve(folder), version);
+  const journal = openJournal(join(folder, "journal.jsonl"), {
+    name: plan.spec.name,
+    spec_hash: plan.specHash,
+    data_hash: plan.dataset.hash,
+    engine: `${environment.engine}, ${engines[options.engine].device}`,
+    mutransfer: version,
+  });
+  const trials = planTrials(plan);
+  const stackSize = options.stack ?? engines[options.engine].fastestStack;
+  const jobs = options.jobs ?? availableParallelism();
+  const pool = new WorkerPool(workerEntry);
+  const progress = new SweepProgress(terminal.now());
+  const emit = (event: SweepEvent): void => {
+    if (options.events) terminal.out(jsonLine(event));
+    const line = progress.apply(event, terminal.errStyle);
+    if (line !== undefined && !options.quiet) terminal.err(`${line}\n`);
+  };
+  if (!options.quiet) terminal.live(progress);
+  try {
+    const results = await untilSignal(() => runSweep(plan, trials, { engine: options.engine, jobs, stackSize }, { journal, pool, emit }));
+    return makeResults(plan, results, environment);
+  } finally {
+    terminal.rest();
+    pool.close();
+    journal.close();
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * `mutransfer transfer`: trains the target with a sweep's best hyperparameters,
+ * copied unchanged, and writes transfer.json and weights.safetensors.
+ */
+import { availableParallelism } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { EngineName } from "../engines/engine.ts";
+import { exitCodes, UserError, type ExitCode } from "../errors.ts";
+import { jsonText } from "../report/json.ts";
+import { countOf, lossOf, valueOf } from "../report/numbers.ts";
+import { SweepProgress } from "../report/progress.ts";
+import { textTable } from "../report/ranking.ts";
+import { renderTensors } from "../report/tensors.ts";
+import { parameterCount } from "../model/config.ts";
+import { reopenPlan } from "../spec/read.ts";
+import type { Plan } from "../spec/plan.ts";
+import { parseResults, type Results } from "../sweep/results.ts";
+import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
+import { WorkerFailed, WorkerPool, WorkerUnavailable } from "../sweep/worker-pool.ts";
+import type { Outcome } from "../training/train.ts";
+import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
+import { environmentOf, workerEntry } from "./environment.ts";
+import { cacheFolder, readNamedFile } from "./files.ts";
+import { Interrupted, untilSignal } from "./interrupt.ts";
+import type { Terminal } from "./terminal.ts";
+import { checkWidth } from "./width.ts";
+
+export interface TransferCommand {
+  readonly best: string;
+  readonly width?: number;
+  readonly out?: string;
+  readonly engine: EngineName;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+export async function transfer(options: TransferCommand, terminal: Terminal, version: string): Promise<ExitCode> {
+  const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${text}\n`));
+  say(terminal.errStyle.dim(`reading ${options.best}`));
+  const results = parseResults(readNamedFile(options.best, "the results.json of a sweep"), options.best);
+  const { best, spec } = results;
+  if (best === null) throw new UserError({ code: "no_winner", message: `${options.best}: no trial of this sweep completed`, hint: "run a sweep with lower learning rates" }, exitCodes.noSurvivor);
+  const runFolder = dirname(resolve(options.best));
+  const plan = await reopenPlan(spec, resolve(runFolder, results.environment.data_directory), cacheFolder());
+  if (plan.dataset.hash !== results.environment.data_hash) {
+    throw new UserError({ code: "data_changed", message: "the data is not the data this sweep was trained on", hint: "restore it, or run the sweep again" }, exitCodes.disagreement);
+  }
+  const width = options.width ?? spec.width.target;
+  checkWidth(spec, width, spec.width.proxy);
+
+  const folder = options.out ?? runFolder;
+  makeRunDirectory(folder);
+  const path = join(folder, "transfer.json");
+  refuseOther(path, results, width);
+  const launch = planLaunch(plan, results, best, width, availableParallelism());
+  if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
+  try {
+    const outcome = await train(plan, launch, join(folder, "weights.safetensors"), options, terminal);
+    const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, options.engine, resolve(folder), version));
+    writeAtomically(path, [jsonText(record)]);
+    if (options.json) terminal.out(jsonText(record));
+    else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, path, terminal)}\n`);
+    return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
+  } catch (error) {
+    if (error instanceof WorkerUnavailable) throw new UserError({ code: "engine_unavailable", message: error.message }, exitCodes.engine);
+    if (error instanceof WorkerFailed) throw new UserError({ code: "target_failed", message: error.message, hint: "the same command starts it again" }, exitCodes.noSurvivor);
+    if (!(error instanceof Interrupted)) throw error;
+    say("interrupted: the target was not finished; the same command starts it again");
+    return error.exitCode;
+  }
+}
+
+/** A finished target of another sweep or width is not overwritten. */
+function refuseOther(path: string, results: Results, width: number): void {
+  if (!existsSync(path)) return;
+  const other = JSON.parse(readFileSync(path, "utf8")) as { results_digest?: string; width?: number };
+  if (other.results_digest === results.digest && other.width === width) return;
+  throw new UserError({ code: "other_transfer", message: `${path} holds the target of ${other.results_digest === results.digest ? `width ${other.width}` : "another sweep"}`, hint: "give another folder with --out" });
+}
+
+async function train(plan: Plan, launch: Launch, weightsPath: string, options: TransferCommand, terminal: Terminal): Promise<Outcome> {
+  const pool = new WorkerPool(workerEntry);
+  const progress = new SweepProgress(terminal.now());
+  const { steps } = plan.spec.train;
+  progress.apply({ event: "sweep_started", name: `target of width ${launch.width}`, trials: 1, resumed: 0, stacks: 1, jobs: 1, steps }, terminal.errStyle);
+  if (!options.quiet) terminal.live(progress);
+  try {
+    const task = { engine: options.engine, job: launch.job, weights: { path: weightsPath, metadata: weightsMetadata(plan, launch) } };
+    const outcomes = await untilSignal(() => pool.run(task, (each) => void progress.apply({ event: "stack_progress", stack: 0, trials: [0], ...each }, terminal.errStyle)));
+    return outcomes[0] as Outcome;
+  } finally {
+    terminal.rest();
+    pool.close();
+  }
+}
+
+function renderLaunch(plan: Plan, best: NonNullable<Results["best"]>, launch: Launch, { outStyle }: Terminal): string {
+  const rows = Object.entries(best.hyperparameters).map(([name, value]) => [name, valueOf(value), valueOf(launch.hyperparameters[name] as number)]);
+  return [
+    textTable(["hyperparameter", `proxy, width ${plan.spec.width.proxy}`, `target, width ${launch.width}`], rows, [false, true, true], outStyle),
+    "",
+    renderTensors(launchTable(plan, launch), plan.spec.model.layers, outStyle),
+  ].join("\n");
+}
+
+function renderOutcome(proxyLoss: number, proxyWidth: number, launch: Launch, outcome: Outcome, path: string, { outStyle }: Terminal): string {
+  if (outcome.validationLoss === null) return outStyle.red(`the target of width ${launch.width} diverged at step ${outcome.steps}; its curve is in ${path}`);
+  const gain = proxyLoss - outcome.validationLoss;
+  const compared = launch.width === proxyWidth ? "" : `, ${lossOf(Math.abs(gain))} ${gain >= 0 ? "below" : outStyle.red("above")} the proxy's ${lossOf(proxyLoss)}`;
+  return `${outStyle.bold(`target: width ${launch.width}`)}, ${countOf(parameterCount(launch.job.model))} parameters, validation loss ${outStyle.bold(lossOf(outcome.validationLoss))} nats${compared}\nwrote ${path} and weights.safetensors`;
+}

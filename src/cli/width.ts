@@ -1,0 +1,10 @@
+/** Checks a width given on the command line by the rules that a spec's widths obey. */
+import { UserError } from "../errors.ts";
+import type { CompleteSpec } from "../spec/complete.ts";
+import { ruleFindings } from "../spec/rules.ts";
+
+/** Throws a UserError when the model cannot have this width, or when it is below `proxy`. */
+export function checkWidth({ model }: CompleteSpec, width: number, proxy?: number): void {
+  const findings = ruleFindings({ model, width: { target: width, proxy } });
+  if (findings.length > 0) throw new UserError(findings.map(({ code, message, hint }) => ({ code, message, path: "--width", ...(hint !== undefined && { hint }) })));
+}

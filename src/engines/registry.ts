@@ -1,0 +1,28 @@
+/**
+ * What is known of each engine before it is loaded, and how to load it. Loading
+ * one loads nothing of the others.
+ */
+import { createRequire } from "node:module";
+import type { Engine, EngineName } from "./engine.ts";
+
+interface Entry {
+  /** Package and version that does the arithmetic. */
+  readonly version: () => string;
+  readonly device: string;
+  /** Trials per stack that run fastest; measured, see the README's performance section. */
+  readonly fastestStack: number;
+  /** Throws EngineUnavailable when the engine cannot run here. */
+  readonly open: () => Promise<Engine>;
+}
+
+const require = createRequire(import.meta.url);
+const packageVersion = (name: string) => (): string => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`;
+
+export const engines: { readonly [E in EngineName]: Entry } = {
+  onnxruntime: {
+    version: packageVersion("onnxruntime-node"),
+    device: "cpu",
+    fastestStack: 1,
+    open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime(),
+  },
+};

@@ -1,0 +1,49 @@
+/**
+ * What a user should know before trusting a sweep: settings known to mislead, and
+ * winners that are no optimum. Each note says what to do about it.
+ */
+import type { CompleteSpec } from "../spec/complete.ts";
+import type { Results } from "../sweep/results.ts";
+import { valueOf } from "./numbers.ts";
+import type { Style } from "./style.ts";
+
+/** The smallest sizes at which the authors of μTransfer trust a proxy. Source: TP-V, section 6 and appendix. */
+const floors = { width: 256, depth: 4, batch: 32, context: 128, steps: 5000 } as const;
+
+/** Below this base width the readout learns too slowly without an output multiplier; measured, see the README. */
+const smallBaseWidth = 256;
+
+/** How near to a bound, as a fraction of the range, an optimum counts as lying at its edge. */
+const edge = 0.05;
+
+export function specNotes(spec: CompleteSpec): readonly string[] {
+  const output = spec.search.parameters.output_multiplier;
+  const fixedAtOne = "value" in output && output.value === 1;
+  return spec.parametrization === "mup" && spec.width.base < smallBaseWidth && fixedAtOne
+    ? [`output_multiplier is fixed at 1 with base width ${spec.width.base}: at small base widths the readout then learns too slowly and μP looks worse than it is; search it over 1–64`]
+    : [];
+}
+
+export function resultNotes({ best, spec }: Results): readonly string[] {
+  if (best === null) return [];
+  const { width, model, train, search, parametrization } = spec;
+  const sizes = { width: width.proxy, depth: model.layers, batch: train.batch, context: model.context, steps: train.steps };
+  const below = (Object.keys(floors) as (keyof typeof floors)[]).filter((key) => sizes[key] < floors[key]).map((key) => `${key} ${sizes[key]} < ${floors[key]}`);
+  const atEdge = Object.entries(search.parameters).flatMap(([name, domain]) => {
+    const value = best.hyperparameters[name];
+    if (value === undefined || !("distribution" in domain)) return [];
+    const { distribution, min, max } = domain;
+    const position = distribution === "log_uniform" ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
+    const [side, near] = position < edge ? (["lower", min] as const) : (["upper", max] as const);
+    return position < edge || position > 1 - edge ? [`the winner's ${name} ${valueOf(value)} lies at the ${side} edge of its range (${near}): the optimum may be beyond it; widen the range`] : [];
+  });
+  return [
+    ...atEdge,
+    ...(parametrization === "sp" ? ["parametrization sp: the best hyperparameters of a proxy are not expected to be the target's"] : []),
+    ...(below.length > 0 ? [`below the sizes at which the μTransfer paper trusts a proxy (${below.join(", ")}): a lead, not yet evidence`] : []),
+  ];
+}
+
+export function renderNotes(notes: readonly string[], style: Style): string {
+  return notes.map((note) => style.dim(`note: ${note}`)).join("\n");
+}

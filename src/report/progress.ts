@@ -1,0 +1,93 @@
+/**
+ * A sweep's progress as lines of text: the state that events build up, one
+ * repainting block for terminals, and one plain line for everything else.
+ */
+import type { SweepEvent } from "../sweep/sweep.ts";
+import { duration, lossOf } from "./numbers.ts";
+import type { Style } from "./style.ts";
+
+interface RunningStack {
+  readonly trials: readonly number[];
+  readonly step: number;
+  readonly loss: number | null;
+}
+
+const barWidth = 24;
+
+export class SweepProgress {
+  private name = "";
+  private steps = 1;
+  private trials = 0;
+  private resumed = 0;
+  private readonly ended = new Set<number>();
+  private readonly running = new Map<number, RunningStack>();
+  private best: { readonly trial: number; readonly loss: number } | undefined;
+  private readonly startedSeconds: number;
+
+  constructor(nowSeconds: number) {
+    this.startedSeconds = nowSeconds;
+  }
+
+  /** Takes an event in; returns a line that should stay on the screen, if it is worth one. */
+  apply(event: SweepEvent, style: Style): string | undefined {
+    switch (event.event) {
+      case "sweep_started":
+        ({ name: this.name, steps: this.steps, trials: this.trials, resumed: this.resumed } = event);
+        return event.resumed > 0 ? `continuing: ${event.resumed} of ${event.trials} trials are in the journal already` : undefined;
+      case "stack_progress": {
+        const losses = event.validationLosses.filter((loss) => loss !== null);
+        this.running.set(event.stack, { trials: event.trials, step: event.step, loss: losses.length > 0 ? Math.min(...losses) : null });
+        return undefined;
+      }
+      case "stack_retried":
+        return style.red(`stack ${event.stack} is tried again (attempt ${event.attempt}): ${event.reason}`);
+      case "trial_finished": {
+        const { id, status, validation_loss: loss, reason } = event.trial;
+        this.ended.add(id);
+        for (const [stack, { trials }] of this.running) if (trials.every((trial) => this.ended.has(trial))) this.running.delete(stack);
+        if (loss !== null && (this.best === undefined || loss < this.best.loss)) this.best = { trial: id, loss };
+        if (status === "completed") return undefined;
+        return style.red(`trial ${id} ${status}${reason ? `: ${reason}` : ""}`);
+      }
+      default:
+        return event satisfies never;
+    }
+  }
+
+  /** Trials' worth of work done, counting running ones by their steps. */
+  private done(): number {
+    const partly = [...this.running.values()].reduce((sum, { trials, step }) => sum + trials.length * (step / this.steps), 0);
+    return this.resumed + this.ended.size + partly;
+  }
+
+  private facts(nowSeconds: number): { readonly fraction: number; readonly left: string; readonly rate: string } {
+    const [elapsed, done] = [nowSeconds - this.startedSeconds, this.done()];
+    const fresh = done - this.resumed;
+    const fraction = this.trials === 0 ? 0 : done / this.trials;
+    const left = fresh > 0 && elapsed > 0.5 ? `${duration((elapsed * (this.trials - done)) / fresh)} left` : "";
+    return { fraction, left, rate: fresh > 0 && elapsed > 0.5 ? `${Math.round((fresh * this.steps) / elapsed)} steps/s` : "" };
+  }
+
+  private bestSoFar(): string {
+    return this.best === undefined ? "" : `best ${lossOf(this.best.loss)} (trial ${this.best.trial})`;
+  }
+
+  /** One line with everything that matters. */
+  line(nowSeconds: number): string {
+    const { fraction, left, rate } = this.facts(nowSeconds);
+    const facts = [`${Math.floor(fraction * 100)} %`, `${this.resumed + this.ended.size}/${this.trials} trials`, rate, left, this.bestSoFar()];
+    return `${this.name}: ${facts.filter((fact) => fact !== "").join(" · ")}`;
+  }
+
+  /** The block: overall bar, a line per running stack, the best so far. */
+  block(nowSeconds: number, style: Style): readonly string[] {
+    const { fraction, left, rate } = this.facts(nowSeconds);
+    const filled = Math.round(fraction * barWidth);
+    const facts = [`${Math.floor(fraction * 100)} %`, `${this.resumed + this.ended.size}/${this.trials} trials`, rate, left];
+    return [
+      `${style.bold(this.name)} ${"█".repeat(filled)}${style.dim("░".repeat(barWidth - filled))} ${facts.filter((fact) => fact !== "").join(" · ")}`,
+      ...[...this.running.values()].map(({ trials, step, loss }) => `  trial ${trials.length > 1 ? `${trials[0]}–${trials.at(-1)}` : trials[0]}: step ${step}/${this.steps}, validation loss ${lossOf(loss)}`),
+      ...(this.best === undefined ? [] : [`  ${this.bestSoFar()}`]),
+    ];
+  }
+}

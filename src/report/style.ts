@@ -1,0 +1,17 @@
+/**
+ * Terminal styles as plain functions, so that every renderer returns a string and
+ * none asks where it will be printed.
+ */
+
+export interface Style {
+  readonly bold: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly red: (text: string) => string;
+  readonly green: (text: string) => string;
+}
+
+const wrap = (open: number, close: number) => (text: string): string => `\u001b[${open}m${text}\u001b[${close}m`;
+const same = (text: string): string => text;
+
+export const colored: Style = { bold: wrap(1, 22), dim: wrap(2, 22), red: wrap(31, 39), green: wrap(32, 39) };
+export const plain: Style = { bold: same, dim: same, red: same, green: same };

@@ -1,0 +1,19 @@
+/**
+ * The per-tensor table as text. Blocks of one model are alike, so they are shown once.
+ */
+import type { TensorTable } from "../training/tensor-table.ts";
+import { valueOf } from "./numbers.ts";
+import { textTable } from "./ranking.ts";
+import type { Style } from "./style.ts";
+
+export function renderTensors({ attention_scale: attentionScale, tensors }: TensorTable, layers: number, style: Style): string {
+  const shown = tensors.filter(({ name }) => !/^blocks\.[1-9]/.test(name));
+  const rows = shown.map(({ name, role, shape, ...values }) => [
+    layers > 1 ? name.replace(/^blocks\.0\./, "blocks.*.") : name,
+    role,
+    shape.join("×"),
+    ...[values.multiplier, values.init_std, values.learning_rate, values.weight_decay, values.epsilon].map(valueOf),
+  ]);
+  const head = ["tensor", "role", "shape", "multiplier", "init std", "learning rate", "weight decay", "epsilon"];
+  return `${textTable(head, rows, [false, false, true, true, true, true, true, true], style)}\nattention scale ${valueOf(attentionScale)}`;
+}

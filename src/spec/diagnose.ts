@@ -1,0 +1,139 @@
+/**
+ * From schema issues to diagnostics a person can act on: what was expected, what
+ * was found, the nearest key or value. Also salvages the valid part of a spec, so
+ * that rules between keys are checked although something else is wrong.
+ */
+import { closest, distance } from "fastest-levenshtein";
+import { z } from "zod";
+import type { Diagnostic } from "../errors.ts";
+import type { Path } from "./document.ts";
+
+type Issue = z.core.$ZodIssue;
+/** A diagnostic before its path has become a place; `at` says whether the key or the value is wrong. */
+export type Finding = Omit<Diagnostic, "path" | "place"> & { readonly path: Path; readonly at?: "key" | "value" };
+
+/** The candidate nearest to what was written, when it is near enough to be a slip. */
+function suggestion(written: string, candidates: readonly string[]): string | undefined {
+  if (candidates.length === 0) return undefined;
+  const nearest = closest(written, candidates);
+  return distance(written, nearest) <= Math.max(2, Math.floor(written.length / 3)) ? nearest : undefined;
+}
+
+const hinted = (hint: string | undefined): { hint?: string } => (hint === undefined ? {} : { hint });
+
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  let inner = schema;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) inner = inner.unwrap();
+  return inner;
+}
+
+function valueAt(data: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, segment) => (value as Record<string | number, unknown> | null | undefined)?.[segment], data);
+}
+
+function show(value: unknown): string {
+  if (value === undefined || value === null) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "a mapping" : JSON.stringify(value);
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  number: "a number",
+  int: "an integer",
+  string: "a string",
+  boolean: "true or false",
+  array: "a list",
+  object: "a mapping",
+};
+
+/** What a schema accepts, in a few words. */
+function expectation(schema: z.core.$ZodType): string {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodUnion) return [...new Set(inner.options.map(expectation))].join(", or ");
+  if (inner instanceof z.ZodEnum) return inner.options.join(" | ");
+  if (inner instanceof z.ZodObject) return `{${Object.entries(inner.shape as Record<string, z.core.$ZodType>).filter(([, part]) => !(part instanceof z.ZodOptional)).map(([key]) => `${key}: …`).join(", ")}}`;
+  return typeNames[inner._zod.def.type] ?? inner._zod.def.type;
+}
+
+/** Of a union's branches, the one the user most likely meant: the one with the fewest mistakes. */
+function likelyBranch(branches: readonly (readonly Issue[])[]): number {
+  const mistakes = (issues: readonly Issue[]): number => issues.reduce((sum, issue) => sum + (issue.code === "unrecognized_keys" ? issue.keys.length : issue.code === "invalid_type" && issue.path.length === 0 ? 100 : 1), 0);
+  const counts = branches.map(mistakes);
+  return counts.indexOf(Math.min(...counts));
+}
+
+function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: Path): readonly Finding[] {
+  const path = [...base, ...(issue.path as Path)];
+  const found = show(valueAt(data, path));
+  switch (issue.code) {
+    case "invalid_type": {
+      if (valueAt(data, path) === undefined) return [{ code: "missing_key", path, message: `${String(path.at(-1))} is required` }];
+      return [{ code: "wrong_type", path, message: `expected ${typeNames[issue.expected] ?? issue.expected}, found ${found}` }];
+    }
+    case "unrecognized_keys": {
+      const owner = schemaAt(schema, issue.path as Path);
+      const known = owner instanceof z.ZodObject ? Object.keys(owner.shape as object) : [];
+      return issue.keys.map((key) => {
+        const near = suggestion(key, known);
+        return { code: "unknown_key", path: [...path, key], at: "key", message: `unknown key ${key}`, hint: near ? `did you mean ${near}?` : `known keys: ${known.join(", ")}` };
+      });
+    }
+    case "invalid_value": {
+      const allowed = issue.values.map(String);
+      const near = suggestion(String(valueAt(data, path)), allowed);
+      return [{ code: "wrong_value", path, message: `expected ${allowed.join(" | ")}, found ${found}`, ...hinted(near && `did you mean ${near}?`) }];
+    }
+    case "too_small":
+    case "too_big": {
+      const [bound, above, sign] = issue.code === "too_small" ? [issue.minimum, "at least", ">"] : [issue.maximum, "at most", "<"];
+      const wanted = issue.inclusive === false ? `${sign} ${bound}` : `${above} ${bound}`;
+      const what = issue.origin === "array" ? `expected ${wanted} entries` : `expected a number ${wanted}, found ${found}`;
+      return [{ code: "out_of_range", path, message: what }];
+    }
+    case "invalid_union": {
+      const union = unwrap(schemaAt(schema, issue.path as Path) ?? schema);
+      const options = union instanceof z.ZodUnion ? union.options : [];
+      const branch = likelyBranch(issue.errors);
+      const option = options[branch];
+      const value = valueAt(data, path);
+      const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
+      if (option === undefined || !isMapping || !(unwrap(option) instanceof z.ZodObject)) {
+        const near = typeof value === "string" ? suggestion(value, options.flatMap((each) => (each instanceof z.ZodEnum ? each.options.map(String) : []))) : undefined;
+        const scalar = typeof value === "number" ? `did you mean {value: ${value}}?` : undefined;
+        return [{ code: "wrong_type", path, message: `expected ${expectation(union)}, found ${found}`, ...hinted(near ? `did you mean ${near}?` : scalar) }];
+      }
+      return (issue.errors[branch] ?? []).flatMap((inner) => findingsOf(inner, option, data, path));
+    }
+    default:
+      return [{ code: "wrong_value", path, message: `${issue.message}, found ${found}` }];
+  }
+}
+
+/** The schema of the value at `path`, through optional and default wrappers. */
+function schemaAt(schema: z.core.$ZodType, path: Path): z.core.$ZodType | undefined {
+  let current: z.core.$ZodType | undefined = unwrap(schema);
+  for (const segment of path) {
+    if (current instanceof z.ZodObject) current = (current.shape as Record<string, z.core.$ZodType>)[String(segment)];
+    else if (current instanceof z.ZodArray) current = current.element as z.core.$ZodType;
+    else return undefined;
+    if (current === undefined) return undefined;
+    current = unwrap(current);
+  }
+  return current;
+}
+
+/** Every schema mistake in `data`. */
+export function schemaFindings(schema: z.ZodType, data: unknown): readonly Finding[] {
+  const result = schema.safeParse(data);
+  return result.success ? [] : result.error.issues.flatMap((issue) => findingsOf(issue, schema, data, []));
+}
+
+/** The parts of `data` that fit the schema, with defaults; whatever does not fit is undefined. */
+export function salvage(schema: z.core.$ZodType, data: unknown): unknown {
+  const parsed = z.safeParse(schema, data);
+  if (parsed.success) return parsed.data;
+  const inner = unwrap(schema);
+  if (!(inner instanceof z.ZodObject) || typeof data !== "object" || data === null) return undefined;
+  const shape = inner.shape as Record<string, z.core.$ZodType>;
+  return Object.fromEntries(Object.entries(shape).map(([key, part]) => [key, salvage(part, (data as Record<string, unknown>)[key])]));
+}

@@ -1,0 +1,59 @@
+/**
+ * YAML text with positions: parses a spec file and finds the place of any key or
+ * value by its path. Knows no schema.
+ */
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from "yaml";
+import type { Diagnostic, Place } from "../errors.ts";
+
+export type Path = readonly (string | number)[];
+
+export interface SpecDocument {
+  /** The file's content as plain data; undefined when its syntax is broken beyond use. */
+  readonly data: unknown;
+  /** Syntax errors and duplicate keys. */
+  readonly problems: readonly Diagnostic[];
+  /** Place of the value at `path`, or of the key itself; the nearest place around it when there is none. */
+  placeOf(path: Path, part?: "key" | "value"): Place;
+}
+
+const offsetOf = (node: unknown): number | undefined => (node as Node | null | undefined)?.range?.[0];
+
+export function parseSpecDocument(text: string, file: string): SpecDocument {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
+  const lines = text.split(/\r?\n/);
+  const place = (offset: number): Place => {
+    const { line, col } = lineCounter.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1), excerpt: lines[line - 1] ?? "" };
+  };
+  const problems = document.errors.map(({ code, message, pos }): Diagnostic => {
+    if (code === "DUPLICATE_KEY") {
+      const key = /^\s*([^\s:]+)/.exec(text.slice(pos[0]))?.[1] ?? "this key";
+      return { code: "duplicate_key", message: `${key} is given twice`, place: place(pos[0]), hint: "keep one of them" };
+    }
+    return { code: "yaml_syntax", message: message.replace(/\n[^]*/, ""), place: place(pos[0]) };
+  });
+  const broken = problems.some(({ code }) => code === "yaml_syntax");
+
+  const placeOf = (path: Path, part: "key" | "value" = "value"): Place => {
+    let node: unknown = document.contents;
+    let offset = offsetOf(node) ?? 0;
+    for (const [depth, segment] of path.entries()) {
+      const wantsKey = part === "key" && depth === path.length - 1;
+      if (isMap(node)) {
+        const pair: Pair | undefined = node.items.find(({ key }) => isScalar(key) && key.value === segment);
+        if (pair === undefined) break;
+        const value = offsetOf(pair.value);
+        offset = (wantsKey || value === undefined ? offsetOf(pair.key) : value) ?? offset;
+        // A missing inner key is reported at the key of the mapping that lacks it.
+        if (isMap(pair.value) && depth < path.length - 1) offset = offsetOf(pair.key) ?? offset;
+        node = pair.value;
+      } else if (isSeq(node) && typeof segment === "number") {
+        node = node.items[segment];
+        offset = offsetOf(node) ?? offset;
+      } else break;
+    }
+    return place(offset);
+  };
+  return { data: broken ? undefined : (document.toJS() as unknown), problems, placeOf };
+}

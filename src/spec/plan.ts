@@ -1,0 +1,41 @@
+/**
+ * A checked spec with its data: everything a command needs, deeply readonly, and
+ * the camelCase views of it that the rest of the program reads.
+ */
+import type { Dataset, DataConfig } from "../data/dataset.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { BaseHps, HyperparameterName } from "../parametrization/roles.ts";
+import type { Scaling } from "../parametrization/resolve.ts";
+import type { CompleteSpec } from "./complete.ts";
+
+export interface Plan {
+  readonly spec: CompleteSpec;
+  readonly specHash: string;
+  /** Where relative paths of the spec start. */
+  readonly directory: string;
+  readonly dataset: Dataset;
+}
+
+/** The hyperparameters a sweep records for a trial, by name. */
+export type Hyperparameters = Readonly<Partial<Record<HyperparameterName, number>>>;
+
+export function dataConfig(data: CompleteSpec["data"]): DataConfig {
+  const { source, tokenizer = "bytes", validation } = data;
+  if (typeof source === "string" || "files" in source) return { source, tokenizer, validation };
+  const { tokens, validation_tokens: validationTokens, vocab_size: vocabSize } = source;
+  return { source: { tokens, vocabSize, ...(validationTokens !== undefined && { validationTokens }) }, tokenizer, validation };
+}
+
+export function modelConfig({ spec, dataset }: Pick<Plan, "spec" | "dataset">, width: number): ModelConfig {
+  const { layers, head_dim: headDim, context, mlp_ratio: mlpRatio, biases, zero_init: zeroInit } = spec.model;
+  return { layers, width, headDim, context, mlpRatio, biases, zeroInit, vocabSize: dataset.vocabSize };
+}
+
+export function scaling(spec: CompleteSpec, width: number): Scaling {
+  return { parametrization: spec.parametrization, width, baseWidth: spec.width.base, headDim: spec.model.head_dim, epsilon: spec.train.optimizer.epsilon };
+}
+
+/** A trial's recorded hyperparameters with the ones the sweep does not vary. */
+export function baseHps(spec: CompleteSpec, hyperparameters: Hyperparameters): BaseHps {
+  return { weight_decay: spec.train.optimizer.weight_decay, ...hyperparameters } as BaseHps;
+}

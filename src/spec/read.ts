@@ -1,0 +1,79 @@
+/**
+ * From spec text to a Plan, or to every diagnostic at once: syntax, schema, rules
+ * between keys, and the data itself.
+ */
+import { contextProblems, openDataset, type Dataset } from "../data/dataset.ts";
+import { UserError, type Diagnostic } from "../errors.ts";
+import { completeSpec, hashOf, type CompleteSpec } from "./complete.ts";
+import { salvage, schemaFindings, type Finding } from "./diagnose.ts";
+import { parseSpecDocument, type Path, type SpecDocument } from "./document.ts";
+import { dataConfig, type Plan } from "./plan.ts";
+import { notTransferable, ruleFindings, type PartialSpec } from "./rules.ts";
+import { sections, specSchema, type ParsedSpec } from "./schema.ts";
+
+export interface SpecFile {
+  readonly text: string;
+  /** As the user named it; printed in diagnostics. */
+  readonly file: string;
+  /** Where its relative paths start. */
+  readonly directory: string;
+}
+
+/** Reads a spec completely; throws a UserError with every mistake found. `cache` is where tokens are kept. */
+export async function readPlan({ text, file, directory }: SpecFile, cache: string): Promise<Plan> {
+  const document = parseSpecDocument(text, file);
+  if (document.problems.some(({ code }) => code === "yaml_syntax")) throw new UserError(document.problems);
+  if (document.data === null) throw new UserError({ code: "empty_spec", message: `${file} is empty`, hint: "`mutransfer init` writes a spec to start from" });
+
+  const salvaged = salvage(specSchema, document.data) as PartialSpec;
+  const findings = [...schemaFindings(specSchema, document.data).map(explainUntransferable), ...ruleFindings(salvaged ?? {})];
+  const { dataset, problems } = await tryData(salvaged, directory, cache);
+  const diagnostics = [...document.problems, ...findings.map((finding) => located(document, finding)), ...problems.map((problem) => locateByPath(document, problem))];
+  if (diagnostics.length > 0 || dataset === undefined) throw new UserError(byPlace(diagnostics));
+  return makePlan(completeSpec(salvaged as ParsedSpec), directory, dataset);
+}
+
+/** A plan from a complete spec, as results.json holds it. */
+export async function reopenPlan(spec: CompleteSpec, directory: string, cache: string): Promise<Plan> {
+  return makePlan(spec, directory, await openDataset(dataConfig(spec.data), directory, cache));
+}
+
+function makePlan(spec: CompleteSpec, directory: string, dataset: Dataset): Plan {
+  return { spec, specHash: hashOf(spec), directory, dataset };
+}
+
+/** Opens the data when its section is sound, so that its problems are reported along with the others. */
+async function tryData(spec: PartialSpec, directory: string, cache: string): Promise<{ dataset?: Dataset; problems: readonly Diagnostic[] }> {
+  const data = sections.data.safeParse(spec?.data);
+  if (!data.success) return { problems: [] };
+  try {
+    const dataset = await openDataset(dataConfig(data.data as CompleteSpec["data"]), directory, cache);
+    const context = spec.model?.context;
+    return { dataset, problems: context === undefined ? [] : contextProblems(dataset, context) };
+  } catch (error) {
+    if (error instanceof UserError) return { problems: error.diagnostics };
+    throw error;
+  }
+}
+
+/** A key that is unknown because theory refuses it gets the reason, not a spelling hint. */
+function explainUntransferable(finding: Finding): Finding {
+  const key = String(finding.path.at(-1));
+  const reason = notTransferable[key];
+  if (finding.code !== "unknown_key" || reason === undefined || finding.path[1] !== "parameters") return finding;
+  return { code: "not_transferable", path: finding.path, at: "key", message: `${key} cannot be tuned by transfer: ${reason}`, hint: "remove it" };
+}
+
+function located(document: SpecDocument, { path, at, ...finding }: Finding): Diagnostic {
+  return { ...finding, path: path.join("."), place: document.placeOf(path, at) };
+}
+
+function locateByPath(document: SpecDocument, problem: Diagnostic): Diagnostic {
+  const path: Path = problem.path?.split(".") ?? [];
+  return { ...problem, place: document.placeOf(path) };
+}
+
+function byPlace(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const order = ({ place }: Diagnostic): number => (place ? place.line * 1e6 + place.column : Infinity);
+  return [...diagnostics].sort((a, b) => order(a) - order(b));
+}

@@ -1,0 +1,128 @@
+/**
+ * The shape of a spec file: every key, its type, its range, its default and one
+ * sentence about it. The editor schema and the README's reference are generated
+ * from here. Rules between keys are in rules.ts.
+ */
+import { z } from "zod";
+import { bundledCorpora } from "../data/corpus.ts";
+import { tokenizers } from "../data/tokenizer.ts";
+import { zeroInits } from "../model/config.ts";
+import { parametrizations, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
+
+const count = z.int().positive();
+const fraction = z.number().min(0).max(1);
+const factor = z.number().min(0);
+
+export const distributions = ["log_uniform", "uniform", "int_uniform"] as const;
+
+const transfers = z.literal(false).optional().describe("`false` allows a hyperparameter that theory says does not transfer: it is searched on the proxies and not copied to the target");
+const range = z
+  .strictObject({
+    distribution: z.enum(distributions).describe("how values are drawn between the bounds; bounds are real values, never exponents"),
+    min: z.number().describe("lower bound, included"),
+    max: z.number().describe("upper bound, included"),
+    transfers,
+  })
+  .describe("drawn from a range");
+const values = z.strictObject({ values: z.array(z.number()).min(1).describe("the values to choose from"), transfers }).describe("one of a list");
+const fixed = z.strictObject({ value: z.number().describe("the value"), transfers }).describe("fixed");
+export const parameter = z.union([range, values, fixed]);
+
+const files = z.strictObject({ files: z.array(z.string()).min(1).describe("globs of UTF-8 text files, relative to the spec file") }).describe("your own text");
+const tokens = z
+  .strictObject({
+    tokens: z.string().describe("token file: llm.c's format, or raw uint16 as nanoGPT writes it"),
+    validation_tokens: z.string().optional().describe("token file held out; without it, `data.validation` of `tokens` is"),
+    vocab_size: count.max(2 ** 31 - 1).describe("number of distinct tokens; every id is checked against it"),
+  })
+  .describe("your own token files");
+
+const searched = (Object.entries(transferable) as [TransferableName, (typeof transferable)[TransferableName]][]).map(
+  ([name, { default: value, meaning }]) => [name, parameter.optional().describe(`${meaning}; ${value} unless given`)] as const,
+);
+const parameters = z.strictObject({
+  ...(Object.fromEntries(searched) as Record<TransferableName, z.ZodOptional<typeof parameter>>),
+  weight_decay: parameter.optional().describe("AdamW's weight decay at the base width; needs `transfers: false`, since its optimum does not transfer"),
+} satisfies Record<HyperparameterName, z.ZodOptional<typeof parameter>>);
+
+export const sections = {
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected letters, digits, '.', '_' or '-'").describe("name of the sweep; runs/<name> is the default output folder"),
+  seed: z.int().min(0).max(2 ** 32 - 1).default(1).describe("decides initial weights, batches and draws"),
+  data: z
+    .strictObject({
+      source: z.union([z.enum(bundledCorpora), files, tokens]).describe("a bundled corpus, text files, or token files"),
+      tokenizer: z.enum(tokenizers).optional().describe("how text becomes tokens; bytes unless given, and none for token files"),
+      validation: z.number().gt(0).lt(1).default(0.1).describe("fraction of the tokens held out, taken from the end"),
+    })
+    .describe("what to train on"),
+  model: z
+    .strictObject({
+      layers: count.default(2).describe("transformer blocks"),
+      head_dim: count.default(16).describe("size of one attention head, the same at every width; heads = width / head_dim"),
+      context: count.default(64).describe("tokens per sequence"),
+      mlp_ratio: z.number().positive().default(4).describe("feed-forward width ÷ width"),
+      biases: z.boolean().default(false).describe("biases in linear layers and norms"),
+      zero_init: z.array(z.enum(zeroInits)).optional().describe("tensors that start at zero; [readout, query] under mup and none under sp unless given"),
+    })
+    .prefault({})
+    .describe("the architecture, shared by proxies and target"),
+  parametrization: z.enum(parametrizations).default("mup").describe("how scales follow the width: maximal update (mup) or not at all (sp)"),
+  width: z
+    .strictObject({
+      base: count.optional().describe("width at which hyperparameters are stated; the proxy's unless given"),
+      proxy: count.describe("width of the models that are swept"),
+      target: count.describe("width of the model that is trained with the winner's hyperparameters"),
+    })
+    .describe("model widths"),
+  train: z
+    .strictObject({
+      steps: count.default(600).describe("optimizer steps, for proxies and target alike"),
+      batch: count.default(16).describe("sequences per step"),
+      optimizer: z
+        .strictObject({
+          name: z.enum(["adamw"]).default("adamw").describe("the optimizer"),
+          beta1: z.number().min(0).lt(1).default(0.9).describe("decay rate of the first moment"),
+          beta2: z.number().min(0).lt(1).default(0.95).describe("decay rate of the second moment"),
+          epsilon: z.number().positive().default(1e-8).describe("Adam's ε at the base width"),
+          weight_decay: factor.default(0).describe("AdamW's weight decay at the base width"),
+        })
+        .prefault({})
+        .describe("the optimizer and its constants"),
+      schedule: z
+        .strictObject({
+          name: z.enum(["constant", "linear", "cosine"]).default("cosine").describe("shape of the decay after warm-up"),
+          warmup: fraction.default(0.05).describe("fraction of the steps spent rising from 0"),
+          final: fraction.default(0.1).describe("factor reached at the last step"),
+        })
+        .prefault({})
+        .describe("factors on every learning rate, never absolute rates"),
+      evaluate: z
+        .strictObject({
+          every: count.default(100).describe("steps between evaluations; there is always one at the end"),
+          batches: count.default(8).describe("validation batches per evaluation, the same every time"),
+        })
+        .prefault({})
+        .describe("when and how validation loss is measured"),
+    })
+    .prefault({})
+    .describe("how every model is trained"),
+  search: z
+    .strictObject({
+      method: z.enum(["random", "grid"]).default("random").describe("random draws, or every combination of the listed values"),
+      trials: count.max(100_000).optional().describe("number of proxies to train; 16 unless given, and decided by the values under `grid`"),
+      parameters: parameters.optional().describe("the space; without it, a default space around the regime measured in the README"),
+    })
+    .prefault({})
+    .describe("which hyperparameters to try"),
+} as const;
+
+export const specSchema = z.strictObject(sections).describe("A μTransfer sweep: train many proxies, pick the best, train the target with its hyperparameters");
+
+/** A spec with the schema's own defaults filled; those that depend on other keys are filled in complete.ts. */
+export type ParsedSpec = z.output<typeof specSchema>;
+export type ParameterSpec = z.output<typeof parameter>;
+
+/** JSON schema (draft-07) of the spec file, for editors. */
+export function jsonSchema(): object {
+  return z.toJSONSchema(specSchema, { target: "draft-07", io: "input" });
+}

@@ -1,0 +1,40 @@
+/**
+ * The run folder's files: whole files are replaced atomically (temporary file,
+ * fsync, rename, folder fsync), so that a reader never sees half of one.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** Creates a folder and its parents. */
+export function makeRunDirectory(path: string): void {
+  mkdirSync(path, { recursive: true });
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** Replaces the file at `path` by the given pieces, all or nothing. */
+export function writeAtomically(path: string, pieces: Iterable<string | Uint8Array>): void {
+  const temporary = `${path}.tmp`;
+  const file = openSync(temporary, "w");
+  try {
+    for (const piece of pieces) {
+      const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
+      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+    }
+    fsyncSync(file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+  syncFolder(dirname(path));
+}

@@ -1,0 +1,71 @@
+/**
+ * Runs a sweep: every stack on the worker pool, bounded by p-limit, each ended
+ * trial in the journal before it is announced. A stack whose worker dies is tried
+ * again; when it keeps dying its trials are recorded as failed.
+ */
+import pLimit from "p-limit";
+import type { EngineName } from "../engines/engine.ts";
+import type { Plan } from "../spec/plan.ts";
+import type { Outcome } from "../training/train.ts";
+import type { Journal } from "./journal.ts";
+import { trialResult, type TrialResult } from "./trial-result.ts";
+import { packTrials, stackJob, type Trial } from "./trials.ts";
+import { WorkerFailed, type WorkerPool } from "./worker-pool.ts";
+
+/** How often one stack is tried before its trials count as failed. */
+const maxAttempts = 3;
+
+export interface SweepOptions {
+  readonly engine: EngineName;
+  /** Stacks trained at the same time. */
+  readonly jobs: number;
+  /** Trials per stack. */
+  readonly stackSize: number;
+}
+
+/** What happens during a sweep, in the order it happens. */
+export type SweepEvent =
+  | { readonly event: "sweep_started"; readonly name: string; readonly trials: number; readonly resumed: number; readonly stacks: number; readonly jobs: number; readonly steps: number }
+  | { readonly event: "stack_progress"; readonly stack: number; readonly trials: readonly number[]; readonly step: number; readonly validationLosses: readonly (number | null)[] }
+  | { readonly event: "stack_retried"; readonly stack: number; readonly attempt: number; readonly reason: string }
+  | { readonly event: "trial_finished"; readonly trial: TrialResult };
+
+/** Trains all trials that the journal does not hold yet; returns every trial's result in id order. */
+export async function runSweep(
+  plan: Plan,
+  trials: readonly Trial[],
+  options: SweepOptions,
+  { journal, pool, emit }: { readonly journal: Journal; readonly pool: WorkerPool; readonly emit: (event: SweepEvent) => void },
+): Promise<readonly TrialResult[]> {
+  const results = new Map(journal.replay.trials);
+  const pending = trials.filter(({ id }) => !results.has(id));
+  const stacks = packTrials(pending, options.stackSize);
+  const { name, train, width } = plan.spec;
+  emit({ event: "sweep_started", name, trials: trials.length, resumed: trials.length - pending.length, stacks: stacks.length, jobs: options.jobs, steps: train.steps });
+
+  const runStack = async (members: readonly Trial[], stack: number): Promise<void> => {
+    const ids = members.map(({ id }) => id);
+    const job = stackJob(plan, members, width.proxy, 1);
+    const attempt = async (number: number): Promise<readonly (Outcome | { reason: string })[]> => {
+      try {
+        return await pool.run({ engine: options.engine, job }, ({ step, validationLosses }) => emit({ event: "stack_progress", stack, trials: ids, step, validationLosses }));
+      } catch (error) {
+        if (!(error instanceof WorkerFailed)) throw error;
+        if (number === maxAttempts) return members.map(() => ({ reason: error.message }));
+        emit({ event: "stack_retried", stack, attempt: number + 1, reason: error.message });
+        return attempt(number + 1);
+      }
+    };
+    const outcomes = await attempt(1);
+    members.forEach((member, lane) => {
+      const trial = trialResult(member, outcomes[lane] as Outcome);
+      journal.append(trial);
+      results.set(trial.id, trial);
+      emit({ event: "trial_finished", trial });
+    });
+  };
+
+  const limit = pLimit(options.jobs);
+  await Promise.all(stacks.map((members, stack) => limit(runStack, members, stack)));
+  return trials.map(({ id }) => results.get(id) as TrialResult);
+}

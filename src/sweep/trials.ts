@@ -1,0 +1,55 @@
+/**
+ * A sweep's trials and how they are packed into stacks: a pure function of the
+ * plan, so that a run that continues plans the same trials again.
+ */
+import { suggest } from "../search/designers.ts";
+import type { Domain } from "../search/space.ts";
+import { baseHps, modelConfig, scaling, type Hyperparameters, type Plan } from "../spec/plan.ts";
+import type { CompleteSpec } from "../spec/complete.ts";
+import type { StackJob, TrainConfig } from "../training/train.ts";
+
+export interface Trial {
+  /** 0, 1, …: the position in the search method's sequence. */
+  readonly id: number;
+  /** Decides initial weights; all trials of a sweep share it, so that they differ in hyperparameters only. */
+  readonly seed: number;
+  readonly hyperparameters: Hyperparameters;
+}
+
+export function planTrials({ spec }: Pick<Plan, "spec">): readonly Trial[] {
+  const { method, trials, parameters } = spec.search;
+  const points = suggest(method, parameters as Readonly<Record<string, Domain>>, trials, spec.seed);
+  return points.map((hyperparameters, id) => ({ id, seed: spec.seed, hyperparameters }));
+}
+
+/** Consecutive trials, `size` to a stack. */
+export function packTrials(trials: readonly Trial[], size: number): readonly (readonly Trial[])[] {
+  return Array.from({ length: Math.ceil(trials.length / size) }, (_, index) => trials.slice(index * size, (index + 1) * size));
+}
+
+function trainConfig({ train }: CompleteSpec): TrainConfig {
+  const { optimizer, schedule, evaluate } = train;
+  return {
+    steps: train.steps,
+    batch: train.batch,
+    beta1: optimizer.beta1,
+    beta2: optimizer.beta2,
+    schedule,
+    evaluateEvery: evaluate.every,
+    evaluationBatches: evaluate.batches,
+  };
+}
+
+/** The training job of some trials at one width: a stack of proxies, or the target as a stack of one. */
+export function stackJob(plan: Plan, trials: readonly Pick<Trial, "seed" | "hyperparameters">[], width: number, threads: number): StackJob {
+  const { spec, dataset } = plan;
+  return {
+    model: modelConfig(plan, width),
+    scaling: scaling(spec, width),
+    train: trainConfig(spec),
+    lanes: trials.map(({ seed, hyperparameters }) => ({ seed, hps: baseHps(spec, hyperparameters) })),
+    dataSeed: spec.seed,
+    data: { train: dataset.train, validation: dataset.validation },
+    threads,
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * Child processes that train stacks: started on demand, reused, and replaced when
+ * they die. A native crash costs the stack in work, never the sweep. What a worker
+ * does is the entry file's business (cli/worker.ts).
+ */
+import { fork, type ChildProcess } from "node:child_process";
+import type { EngineName } from "../engines/engine.ts";
+import type { Outcome, Progress, StackJob } from "../training/train.ts";
+
+export interface Task {
+  readonly engine: EngineName;
+  readonly job: StackJob;
+  /** When given, the final weights of lane 0 are written there as safetensors, with this metadata. */
+  readonly weights?: { readonly path: string; readonly metadata: Readonly<Record<string, string>> };
+}
+
+/** What a worker says, besides nothing at all when it dies. */
+export type WorkerMessage =
+  | { readonly kind: "progress"; readonly progress: Progress }
+  | { readonly kind: "done"; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+/** The engine cannot run on this machine: trying again is of no use. */
+export class WorkerUnavailable extends Error {}
+/** The worker died or its task failed: the task may be tried again. */
+export class WorkerFailed extends Error {}
+
+/** How much of a dead worker's last words is kept. */
+const stderrLimit = 4000;
+
+interface Worker {
+  readonly child: ChildProcess;
+  stderr: string;
+}
+
+export class WorkerPool {
+  private readonly entry: string;
+  private readonly idle: Worker[] = [];
+  private readonly all = new Set<Worker>();
+  private closed = false;
+
+  /** `entry` is the JavaScript file a worker runs. */
+  constructor(entry: string) {
+    this.entry = entry;
+  }
+
+  /** Starts a worker ahead of its first task, so that loading overlaps with planning. */
+  warm(count: number): void {
+    while (this.idle.length < count) this.idle.push(this.start());
+  }
+
+  /** Runs a task on an idle or new worker; rejects with WorkerFailed or WorkerUnavailable. */
+  run(task: Task, onProgress: (progress: Progress) => void): Promise<readonly Outcome[]> {
+    const worker = this.idle.pop() ?? this.start();
+    const { child } = worker;
+    return new Promise((resolve, reject) => {
+      const settle = (finish: () => void, reusable: boolean): void => {
+        child.off("message", onMessage).off("exit", onExit).off("error", onError);
+        if (reusable && !this.closed) this.idle.push(worker);
+        finish();
+      };
+      const onMessage = (message: WorkerMessage): void => {
+        if (message.kind === "progress") return onProgress(message.progress);
+        if (message.kind === "done") return settle(() => resolve(message.outcomes), true);
+        const failure = message.kind === "failed" ? new WorkerFailed(message.reason) : new WorkerUnavailable(message.reason);
+        settle(() => reject(failure), true);
+      };
+      const onExit = (code: number | null, signal: string | null): void => {
+        const words = worker.stderr.trim();
+        const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
+        settle(() => reject(new WorkerFailed(`the worker process ${how}${words ? `: ${words}` : ""}`)), false);
+      };
+      const onError = (error: Error): void => settle(() => reject(new WorkerFailed(error.message)), false);
+      child.on("message", onMessage).on("exit", onExit).on("error", onError);
+      if (child.exitCode !== null || child.signalCode !== null) return onExit(child.exitCode, child.signalCode);
+      child.send(task);
+    });
+  }
+
+  /** Ends every worker, busy or not. */
+  close(): void {
+    this.closed = true;
+    for (const { child } of this.all) child.kill("SIGKILL");
+  }
+
+  private start(): Worker {
+    const child = fork(this.entry, [], { serialization: "advanced", stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    const worker: Worker = { child, stderr: "" };
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (worker.stderr = (worker.stderr + text).slice(-stderrLimit)));
+    child.once("exit", () => {
+      this.all.delete(worker);
+      const index = this.idle.indexOf(worker);
+      if (index >= 0) this.idle.splice(index, 1);
+    });
+    this.all.add(worker);
+    return worker;
+  }
+}

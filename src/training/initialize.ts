@@ -1,0 +1,65 @@
+/**
+ * A stack's starting state: initial weights from each lane's seed and scales, and
+ * the (N,) scalars of its program. The only place where resolved scales become
+ * numbers an engine sees.
+ */
+import type { State } from "../engines/engine.ts";
+import { parametersOf, type ModelConfig, type ParameterSpec } from "../model/config.ts";
+import { decayOf, epsilonOf, learningRateOf, multipliers } from "../model/transformer.ts";
+import { attentionScale, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
+import type { BaseHps, Role } from "../parametrization/roles.ts";
+import type { Ref } from "../program/ops.ts";
+import { sizeOf } from "../program/program.ts";
+import { randomStream } from "../rng.ts";
+
+/** One trial's place in a stack. */
+export interface Lane {
+  readonly hps: BaseHps;
+  /** Decides the initial weights. */
+  readonly seed: number;
+}
+
+/** Fan-in at the base width: every fan-in of this architecture is proportional to the width. */
+export function scalesOf(parameter: ParameterSpec, hps: BaseHps, scaling: Scaling): ResolvedScales {
+  const baseFanIn = parameter.fanIn === 1 ? 1 : (parameter.fanIn * scaling.baseWidth) / scaling.width;
+  return resolve(hps, scaling, { role: parameter.role, baseFanIn, zeroInit: parameter.zeroInit });
+}
+
+function initialWeights(parameter: ParameterSpec, lane: Lane, scaling: Scaling): Float32Array {
+  const values = new Float32Array(sizeOf(parameter.shape));
+  if (parameter.role === "norm") return values.fill(1);
+  const { initStd } = scalesOf(parameter, lane.hps, scaling);
+  if (initStd === 0) return values;
+  const stream = randomStream(lane.seed, `weights ${parameter.name}`);
+  return values.map(() => initStd * stream.normal());
+}
+
+/** Starting state of a stack of lanes, [N, …]; a lane's numbers do not depend on its neighbours. */
+export function initialState(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State {
+  const parameters = parametersOf(config);
+  const roles = new Map(parameters.map((parameter) => [parameter.role, parameter]));
+  const perRole = (of: (role: Role) => Ref, value: (scales: ResolvedScales) => number): (readonly [Ref, (lane: Lane) => number])[] =>
+    [...roles].map(([role, parameter]) => [of(role), (lane) => value(scalesOf(parameter, lane.hps, scaling))]);
+  const output = roles.get("readout") as ParameterSpec;
+  const input = roles.get("embedding") as ParameterSpec;
+  const scalarValues = new Map<Ref, (lane: Lane) => number>([
+    [multipliers.input, (lane) => scalesOf(input, lane.hps, scaling).multiplier],
+    [multipliers.output, (lane) => scalesOf(output, lane.hps, scaling).multiplier],
+    [multipliers.attention, (lane) => attentionScale(lane.hps, scaling)],
+    ...perRole(learningRateOf, ({ learningRate }) => learningRate),
+    ...perRole(decayOf, ({ learningRate, weightDecay }) => learningRate * weightDecay),
+    ...perRole(epsilonOf, ({ epsilon }) => epsilon),
+  ]);
+  return {
+    step: 0,
+    scalars: new Map(scalars.map((name) => [name, Float32Array.from(lanes, scalarValues.get(name) as (lane: Lane) => number)])),
+    parameters: new Map(
+      parameters.map((parameter) => {
+        const size = sizeOf(parameter.shape);
+        const weight = new Float32Array(lanes.length * size);
+        lanes.forEach((lane, index) => weight.set(initialWeights(parameter, lane, scaling), index * size));
+        return [parameter.name, { weight, firstMoment: new Float32Array(weight.length), secondMoment: new Float32Array(weight.length) }];
+      }),
+    ),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * The per-tensor values that follow from one set of hyperparameters at one width,
+ * in the form users see (`mutransfer table`, transfer.json).
+ */
+import { parametersOf, type ModelConfig } from "../model/config.ts";
+import { attentionScale, type Scaling } from "../parametrization/resolve.ts";
+import type { BaseHps, Role } from "../parametrization/roles.ts";
+import { scalesOf } from "./initialize.ts";
+
+export interface TensorRow {
+  readonly name: string;
+  readonly role: Role;
+  /** Without a trial axis; weights are [fan_in, fan_out]. */
+  readonly shape: readonly number[];
+  readonly multiplier: number;
+  readonly init_std: number;
+  readonly learning_rate: number;
+  readonly weight_decay: number;
+  readonly epsilon: number;
+}
+
+export interface TensorTable {
+  /** Factor on q·k. */
+  readonly attention_scale: number;
+  readonly tensors: readonly TensorRow[];
+}
+
+export function tensorTable(config: ModelConfig, scaling: Scaling, hps: BaseHps): TensorTable {
+  const tensors = parametersOf(config).map((parameter): TensorRow => {
+    const { multiplier, initStd, learningRate, weightDecay, epsilon } = scalesOf(parameter, hps, scaling);
+    return { name: parameter.name, role: parameter.role, shape: parameter.shape, multiplier, init_std: initStd, learning_rate: learningRate, weight_decay: weightDecay, epsilon };
+  });
+  return { attention_scale: attentionScale(hps, scaling), tensors };
+}

@@ -1,0 +1,75 @@
+/**
+ * From a sweep's winner to the target run: the same hyperparameters, another
+ * width, a stack of one. Makes the job and the record; trains and writes nothing.
+ */
+import { flopsPerStep, parameterCount } from "../model/config.ts";
+import { baseHps, modelConfig, scaling, type Plan } from "../spec/plan.ts";
+import type { CompleteSpec } from "../spec/complete.ts";
+import { curveRecord } from "../sweep/trial-result.ts";
+import type { Environment, Results } from "../sweep/results.ts";
+import { stackJob } from "../sweep/trials.ts";
+import { tensorTable, type TensorTable } from "../training/tensor-table.ts";
+import type { Outcome, StackJob } from "../training/train.ts";
+
+export const transferVersion = 1;
+
+export interface Launch {
+  readonly width: number;
+  readonly seed: number;
+  readonly hyperparameters: Readonly<Record<string, number>>;
+  readonly job: StackJob;
+}
+
+/** The target run of a sweep's winner: hyperparameters, seed and data order copied, only the width differs. */
+export function planLaunch(plan: Plan, results: Results, best: NonNullable<Results["best"]>, width: number, threads: number): Launch {
+  const { hyperparameters } = best;
+  const seed = results.trials.find(({ id }) => id === best.trial)?.seed ?? plan.spec.seed;
+  return { width, seed, hyperparameters, job: stackJob(plan, [{ seed, hyperparameters }], width, threads) };
+}
+
+/** The per-tensor values the launch uses. */
+export function launchTable(plan: Plan, { width, hyperparameters }: Pick<Launch, "width" | "hyperparameters">): TensorTable {
+  return tensorTable(modelConfig(plan, width), scaling(plan.spec, width), baseHps(plan.spec, hyperparameters));
+}
+
+/** The content of transfer.json. */
+export function transferRecord(plan: Plan, results: Results, best: NonNullable<Results["best"]>, launch: Launch, outcome: Outcome, environment: Environment): object {
+  const model = modelConfig(plan, launch.width);
+  return {
+    version: transferVersion,
+    name: results.name,
+    spec_hash: results.spec_hash,
+    results_digest: results.digest,
+    trial: best.trial,
+    hyperparameters: launch.hyperparameters,
+    seed: launch.seed,
+    width: launch.width,
+    proxy_width: plan.spec.width.proxy,
+    parameters: parameterCount(model),
+    flops: outcome.steps * flopsPerStep(model, plan.spec.train.batch),
+    status: outcome.status,
+    validation_loss: outcome.validationLoss,
+    proxy_validation_loss: best.validation_loss,
+    curve: curveRecord(outcome.curve),
+    ...launchTable(plan, launch),
+    environment,
+  };
+}
+
+/** Metadata of weights.safetensors: what is needed to run the weights elsewhere. Weights are [fan_in, fan_out]. */
+export function weightsMetadata(plan: Plan, launch: Launch): Readonly<Record<string, string>> {
+  const { spec } = plan;
+  const table = launchTable(plan, launch);
+  const multiplier = (role: string): number => table.tensors.find((tensor) => tensor.role === role)?.multiplier ?? 1;
+  const forward = { input_multiplier: multiplier("embedding"), attention_scale: table.attention_scale, output_multiplier: multiplier("readout") };
+  const model: CompleteSpec["model"] & { width: number; vocab_size: number } = { ...spec.model, width: launch.width, vocab_size: plan.dataset.vocabSize };
+  return {
+    format: "mutransfer",
+    layout: "x·W, weights [fan_in, fan_out]",
+    model: JSON.stringify(model),
+    forward: JSON.stringify(forward),
+    hyperparameters: JSON.stringify(launch.hyperparameters),
+    parametrization: spec.parametrization,
+    spec_hash: plan.specHash,
+  };
+}
