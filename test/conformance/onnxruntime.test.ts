@@ -1,0 +1,4 @@
+import { engines } from "../../src/engines/registry.ts";
+import { engineConformance } from "./suite.ts";
+
+engineConformance("onnxruntime", engines.onnxruntime.open);

@@ -1,0 +1,228 @@
+/**
+ * One suite for every engine: agreement with the float64 reference on awkward
+ * shapes, PyTorch's goldens, and what a stack promises.
+ */
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Batches, Engine, Executable, State } from "../../src/engines/engine.ts";
+import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
+import { trainingStep } from "../../src/model/transformer.ts";
+import type { Scaling } from "../../src/parametrization/resolve.ts";
+import type { BaseHps } from "../../src/parametrization/roles.ts";
+import type { Ref } from "../../src/program/ops.ts";
+import { sizeOf, type Program } from "../../src/program/program.ts";
+import { scheduleFactor } from "../../src/program/schedule.ts";
+import { randomStream } from "../../src/rng.ts";
+import { initialState, type Lane } from "../../src/training/initialize.ts";
+import { referencePass } from "../support/reference.ts";
+import { tolerances } from "../tolerances.ts";
+
+interface Golden {
+  readonly config: {
+    readonly layers: number; readonly head_dim: number; readonly context: number; readonly batch: number; readonly vocab: number;
+    readonly mlp_ratio: number; readonly beta1: number; readonly beta2: number; readonly epsilon: number; readonly weight_decay: number;
+    readonly steps: number; readonly warmup: number; readonly final: number; readonly parametrization: "sp" | "mup";
+    readonly base: number; readonly width: number; readonly biases: boolean;
+  };
+  readonly hyperparameters: Omit<BaseHps, "weight_decay">;
+  readonly logits: readonly number[];
+  readonly gradients: Readonly<Record<string, readonly number[]>>;
+  readonly losses: readonly number[];
+}
+
+const goldens = JSON.parse(readFileSync(new URL("../golden/golden.json", import.meta.url), "utf8")) as Readonly<Record<string, Golden>>;
+
+const defaultHps: BaseHps = { learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 4, attention_multiplier: 1, weight_decay: 0 };
+
+/** Largest difference, relative to the largest entry of what is expected, or to `smallestScale`. */
+function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(actual.length).toBe(expected.length);
+  let [difference, largest] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    difference = Math.max(difference, Math.abs((actual[i] as number) - (expected[i] as number)));
+    largest = Math.max(largest, Math.abs(expected[i] as number));
+  }
+  return difference / Math.max(largest, tolerances.smallestScale);
+}
+
+function randomBatches(config: ModelConfig, batch: number, count: number): Batches {
+  const stream = randomStream(5, "conformance batches");
+  const ids = (): Int32Array => Int32Array.from({ length: count * batch * config.context }, () => stream.integer(config.vocabSize));
+  return { count, tokens: ids(), targets: ids() };
+}
+
+/** Replaces the weights by values that exercise every entry: no zeros, gains and biases off their neutral values. */
+function shuffled(state: State): State {
+  const stream = randomStream(6, "conformance weights");
+  const parameters = new Map([...state.parameters].map(([name, { weight, ...moments }]) => [name, { ...moments, weight: weight.map(() => (name.endsWith("gain") ? 1 : 0) + 0.3 * stream.normal()) }]));
+  return { ...state, parameters };
+}
+
+/** The formulas of test/golden/make_golden.py. */
+function goldenState(state: State, config: ModelConfig): State {
+  const parameters = new Map(
+    parametersOf(config).map(({ name, role, shape }, index) => {
+      const weight = Float32Array.from({ length: sizeOf(shape) }, (_, i) => {
+        const wave = Math.sin(0.37 * (index + 1) + 1.3 * i + 0.0021 * i * i);
+        return role === "norm" ? 1 + 0.2 * wave : 0.35 * wave;
+      });
+      return [name, { weight, firstMoment: new Float32Array(weight.length), secondMoment: new Float32Array(weight.length) }];
+    }),
+  );
+  return { ...state, parameters };
+}
+function goldenBatch({ batch, context, vocab }: Golden["config"], step: number): Batches {
+  const id = (i: number): number => (i * i * 3 + i * 5 + 7 * step) % vocab;
+  const windows = (shift: number): Int32Array => Int32Array.from({ length: batch * context }, (_, cell) => id(Math.floor(cell / context) * (context + 1) + (cell % context) + shift));
+  return { count: 1, tokens: windows(0), targets: windows(1) };
+}
+
+interface Setup {
+  readonly config: ModelConfig;
+  readonly scaling: Scaling;
+  readonly program: Program;
+}
+function setup(overrides: Partial<ModelConfig>, trials: number, batch: number, weightDecay = false): Setup {
+  const config: ModelConfig = { layers: 2, width: 12, headDim: 4, context: 7, mlpRatio: 2, vocabSize: 11, biases: false, zeroInit: [], ...overrides };
+  const scaling: Scaling = { parametrization: "mup", width: config.width, baseWidth: config.width, headDim: config.headDim, epsilon: 1e-8 };
+  return { config, scaling, program: trainingStep(config, { trials, batch, beta1: 0.9, beta2: 0.95, weightDecay }) };
+}
+
+/** Lanes that differ in everything a lane can differ in. */
+const lanesOf = (count: number): readonly Lane[] =>
+  Array.from({ length: count }, (_, n) => ({ seed: 10 + n, hps: { ...defaultHps, learning_rate: 0.004 * (n + 1), output_multiplier: 2 + n, attention_multiplier: 1 + 0.3 * n, input_multiplier: 1 + 0.2 * n, weight_decay: 0.05 * n } }));
+
+const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; readonly trials: number; readonly batch: number }>> = {
+  "one trial": { model: {}, trials: 1, batch: 3 },
+  "three trials": { model: {}, trials: 3, batch: 3 },
+  "biases, two trials": { model: { biases: true }, trials: 2, batch: 2 },
+  "one layer, one head, one sequence": { model: { layers: 1, width: 5, headDim: 5 }, trials: 2, batch: 1 },
+  "context of one token": { model: { context: 1 }, trials: 2, batch: 4 },
+  "a feed-forward narrower than the width": { model: { width: 8, headDim: 2, mlpRatio: 0.5 }, trials: 1, batch: 2 },
+  "three layers, biases": { model: { layers: 3, width: 6, headDim: 3, biases: true }, trials: 1, batch: 2 },
+  "a vocabulary above the one-hot limit": { model: { layers: 1, vocabSize: 700 }, trials: 2, batch: 2 },
+};
+
+async function trained(engine: Engine, program: Program, state: State, batches: Batches, threads = 1): Promise<{ losses: Float32Array; state: State }> {
+  const executable = await engine.compile(program, { threads });
+  executable.load(state);
+  const losses = await executable.train({ ...batches, factors: new Float32Array(batches.count).fill(1) });
+  const after = executable.read();
+  await executable.dispose();
+  return { losses, state: after };
+}
+
+export function engineConformance(name: string, open: () => Promise<Engine>): void {
+  describe(`${name} conforms`, () => {
+    let engine: Engine;
+    beforeAll(async () => {
+      engine = await open();
+    });
+
+    it.each(Object.entries(shapes))("to the reference: %s", async (_, { model, trials, batch }) => {
+      const { config, scaling, program } = setup(model, trials, batch);
+      const state = shuffled(initialState(config, scaling, lanesOf(trials), program.scalars));
+      const batches = randomBatches(config, batch, 1);
+      const values = new Map<Ref, Float64Array>([...[...state.parameters].map(([ref, { weight }]) => [ref, Float64Array.from(weight)] as const), ...[...state.scalars].map(([ref, data]) => [ref, Float64Array.from(data)] as const)]);
+      const expected = referencePass(program, values, batches.tokens, batches.targets);
+      const names = [...expected.keys()].filter((ref) => !values.has(ref));
+      const executable = await engine.compile(program, { threads: 1 });
+      executable.load(state);
+      const actual = await executable.inspect(batches, names);
+      await executable.dispose();
+      for (const ref of names) expect(relativeError(actual.get(ref) as Float32Array, expected.get(ref) as Float64Array), ref).toBeLessThan(tolerances.onePass);
+    });
+
+    it.each(Object.entries(goldens))("to PyTorch: %s", async (_, { config: c, hyperparameters, logits, gradients, losses }) => {
+      const config: ModelConfig = { layers: c.layers, width: c.width, headDim: c.head_dim, context: c.context, mlpRatio: c.mlp_ratio, vocabSize: c.vocab, biases: c.biases, zeroInit: [] };
+      const scaling: Scaling = { parametrization: c.parametrization, width: c.width, baseWidth: c.base, headDim: c.head_dim, epsilon: c.epsilon };
+      const program = trainingStep(config, { trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true });
+      const lane = { seed: 1, hps: { ...hyperparameters, weight_decay: c.weight_decay } };
+      const executable: Executable = await engine.compile(program, { threads: 1 });
+      executable.load(goldenState(initialState(config, scaling, [lane], program.scalars), config));
+
+      const names = Object.keys(gradients);
+      const inspected = await executable.inspect(goldenBatch(c, 1), ["logits", ...names.map((parameter) => program.gradients.get(parameter) as Ref)]);
+      expect(relativeError(inspected.get("logits") as Float32Array, logits)).toBeLessThan(tolerances.onePass);
+      for (const parameter of names) expect(relativeError(inspected.get(program.gradients.get(parameter) as Ref) as Float32Array, gradients[parameter] ?? []), parameter).toBeLessThan(tolerances.onePass);
+
+      const schedule = { name: "cosine", warmup: c.warmup, final: c.final } as const;
+      for (const [index, expected] of losses.entries()) {
+        const factors = Float32Array.of(scheduleFactor(schedule, index + 1, c.steps));
+        const [loss] = await executable.train({ ...goldenBatch(c, index + 1), factors });
+        expect(Math.abs((loss as number) - expected), `step ${index + 1}`).toBeLessThan(tolerances.tenSteps);
+      }
+      await executable.dispose();
+    });
+
+    it("starts at a loss of ln V at every width with a zero readout", async () => {
+      for (const width of [8, 16, 64]) {
+        const { config, scaling, program } = setup({ width, zeroInit: ["readout", "query"] }, 2, 3);
+        const { losses } = await trained(engine, program, initialState(config, scaling, lanesOf(2), program.scalars), randomBatches(config, 3, 1));
+        for (const loss of losses) expect(Math.abs(loss - Math.log(config.vocabSize))).toBeLessThan(tolerances.uniformLoss);
+      }
+    });
+
+    it("trains a trial alone as in any slot of a stack", async () => {
+      const stacked = setup({ biases: true }, 4, 3, true);
+      const alone = setup({ biases: true }, 1, 3, true);
+      const lanes = lanesOf(4);
+      const batches = randomBatches(stacked.config, 3, 12);
+      const together = await trained(engine, stacked.program, initialState(stacked.config, stacked.scaling, lanes, stacked.program.scalars), batches);
+      for (const [slot, lane] of lanes.entries()) {
+        const single = await trained(engine, alone.program, initialState(alone.config, alone.scaling, [lane], alone.program.scalars), batches);
+        single.losses.forEach((loss, step) => expect(Math.abs(loss - (together.losses[step * 4 + slot] as number)), `slot ${slot}, step ${step}`).toBeLessThan(tolerances.stacked));
+      }
+    });
+
+    it("leaves the neighbours of a NaN lane bit for bit as they were", async () => {
+      const { config, scaling, program } = setup({}, 3, 3);
+      const batches = randomBatches(config, 3, 6);
+      const clean = initialState(config, scaling, lanesOf(3), program.scalars);
+      const poisoned: State = { ...clean, parameters: new Map([...clean.parameters].map(([ref, parts]) => [ref, { ...parts, weight: parts.weight.map((value, i) => (Math.floor(i / (parts.weight.length / 3)) === 1 ? NaN : value)) }])) };
+      const [healthy, sick] = [await trained(engine, program, clean, batches), await trained(engine, program, poisoned, batches)];
+      sick.losses.forEach((loss, index) => {
+        if (index % 3 === 1) expect(loss).toBeNaN();
+        else expect(loss).toBe(healthy.losses[index]);
+      });
+    });
+
+    it("gives the same bits in one call of K steps as in K calls, and after reading and loading its state", async () => {
+      const { config, scaling, program } = setup({}, 2, 3, true);
+      const batches = randomBatches(config, 3, 8);
+      const start = initialState(config, scaling, lanesOf(2), program.scalars);
+      const whole = await trained(engine, program, start, batches);
+      let state = start;
+      const losses: number[] = [];
+      const cells = 3 * config.context;
+      for (let step = 0; step < batches.count; step++) {
+        const slice = (ids: Int32Array): Int32Array => ids.slice(step * cells, (step + 1) * cells);
+        const part = await trained(engine, program, state, { count: 1, tokens: slice(batches.tokens), targets: slice(batches.targets) });
+        losses.push(...part.losses);
+        ({ state } = part);
+      }
+      expect(losses).toEqual([...whole.losses]);
+      expect(state).toEqual(whole.state);
+    });
+
+    it("gives the same bits with one thread as with two", async () => {
+      const { config, scaling, program } = setup({ width: 64, headDim: 16, context: 32, vocabSize: 96 }, 1, 8);
+      const batches = randomBatches(config, 8, 4);
+      const start = initialState(config, scaling, lanesOf(1), program.scalars);
+      const [one, two] = [await trained(engine, program, start, batches, 1), await trained(engine, program, start, batches, 2)];
+      expect([...two.losses]).toEqual([...one.losses]);
+      expect(two.state).toEqual(one.state);
+    });
+
+    it("evaluates the same loss that a training step reports before its update", async () => {
+      const { config, scaling, program } = setup({}, 2, 3);
+      const batches = randomBatches(config, 3, 1);
+      const executable = await engine.compile(program, { threads: 1 });
+      executable.load(initialState(config, scaling, lanesOf(2), program.scalars));
+      const evaluated = await executable.evaluate(batches);
+      expect([...(await executable.train({ ...batches, factors: Float32Array.of(1) }))]).toEqual([...evaluated]);
+      expect([...(await executable.evaluate(batches))]).not.toEqual([...evaluated]);
+      await executable.dispose();
+    });
+  });
+}

@@ -1,0 +1,20 @@
+/**
+ * Every tolerance of the suite, with its reason. None of them may be widened to
+ * make a test pass.
+ */
+export const tolerances = {
+  /** float32 engine against a float64 reference: single passes, relative to the tensor's largest entry. */
+  onePass: 2e-5,
+  /** Tensors below this are compared absolutely: a key bias's gradient is exactly zero, and rounding is all there is of it. */
+  smallestScale: 1e-2,
+  /** Loss of a step in float32 against float64 after up to ten AdamW steps, in nats: rounding grows with each step. */
+  tenSteps: 2e-4,
+  /** Central differences in float64 with step 1e-5: truncation and cancellation leave about eight digits. */
+  finiteDifference: 1e-6,
+  /** The same trial alone and in a stack: other matrix shapes sum in another order. */
+  stacked: 1e-4,
+  /** Literal numbers written with as many digits as the sources give. */
+  literal: 1e-12,
+  /** ln V of float32 logits that are all zero. */
+  uniformLoss: 1e-5,
+} as const;
