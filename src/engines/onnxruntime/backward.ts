@@ -20,11 +20,10 @@ function scatterRows(l: Lowering, dX: Value, vocabulary: number, width: number, 
     g.product(g.node("Gather", [identity, l.inputs.tokens]), dX, { transA: 1 }, name);
     return;
   }
-  const zeros = l.once("zeros", () => outer.node("Expand", [outer.scalar(0), outer.constant("int64", [2], [vocabulary, trials * width])]));
-  const indices = g.node("Cast", [g.reshape(l.inputs.tokens, [rows, 1])], { to: 7 });
-  const rowsFirst = trials === 1 ? g.reshape(dX, [rows, width]) : g.reshape(g.transpose(dX, [1, 0, 2]), [rows, trials * width]);
-  const table = g.reshape(g.node("ScatterND", [zeros, indices, rowsFirst], { reduction: "add" }), [vocabulary, trials, width]);
-  g.node("Transpose", [table], { perm: [1, 0, 2] }, name);
+  // Not ScatterND: its threads race when a token occurs twice.
+  const zeros = l.once("zeros", () => outer.node("Expand", [outer.scalar(0), outer.constant("int64", [3], [trials, vocabulary, width])]));
+  const indices = g.node("Expand", [g.reshape(l.inputs.tokens, [1, rows, 1]), g.constant("int64", [3], [trials, rows, width])]);
+  g.node("ScatterElements", [zeros, indices, dX], { axis: 1, reduction: "add" }, name);
 }
 
 export const backwardRules: { readonly [K in BackwardKind]: LoweringRule<K> } = {

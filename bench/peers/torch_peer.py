@@ -1,0 +1,63 @@
+"""PyTorch contestant: one model, one thread, fused AdamW; `python torch_peer.py WIDTH eager|compile`."""
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import work
+
+width, mode = int(sys.argv[1]), sys.argv[2]
+torch.set_num_threads(1)
+heads = width // work.HEAD_DIM
+start = work.weights(width)
+
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        # q, k and v as one product, as a PyTorch user would write it
+        fused = {k: v for k, v in start.items() if k.split(".")[0] not in "qkv"}
+        for l in range(work.LAYERS):
+            fused[f"qkv.{l}"] = np.concatenate([start[f"{part}.{l}"] for part in "qkv"], axis=1)
+        self.p = torch.nn.ParameterDict({k.replace(".", "_"): torch.nn.Parameter(torch.tensor(v)) for k, v in fused.items()})
+
+    def forward(self, x, y):
+        p, (B, T) = self.p, x.shape
+        h = p["token"][x] + p["position"]
+        for l in range(work.LAYERS):
+            q, k, v = (F.layer_norm(h, (width,), p[f"norm1_{l}"]) @ p[f"qkv_{l}"]).view(B, T, 3, heads, work.HEAD_DIM).permute(2, 0, 3, 1, 4)
+            a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            h = h + a.transpose(1, 2).reshape(B, T, width) @ p[f"out_{l}"]
+            h = h + F.gelu(F.layer_norm(h, (width,), p[f"norm2_{l}"]) @ p[f"up_{l}"], approximate="tanh") @ p[f"down_{l}"]
+        logits = F.layer_norm(h, (width,), p["norm"]) @ p["readout"]
+        return F.cross_entropy(logits.view(-1, work.VOCAB), y.reshape(-1))
+
+
+model = Model()
+forward = torch.compile(model) if mode == "compile" else model
+optimizer = torch.optim.AdamW(model.parameters(), lr=work.LEARNING_RATE, betas=(work.BETA1, work.BETA2), eps=work.EPSILON, weight_decay=0.0, fused=True)
+
+
+def step(x, y):
+    optimizer.zero_grad(set_to_none=True)
+    loss = forward(x, y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def to_torch(count):
+    return [list(torch.tensor(part)) for part in work.batches(count)]
+
+
+losses = [step(x, y).item() for x, y in zip(*to_torch(work.CHECKED_STEPS))]
+xs, ys = to_torch(work.CALL_STEPS)
+
+
+def call():
+    for x, y in zip(xs, ys):
+        step(x, y)
+
+
+work.serve(losses, call)
