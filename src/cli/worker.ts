@@ -2,12 +2,13 @@
  * What a worker process runs: it trains the stacks its parent sends, one after the
  * other, and ends when the parent does.
  */
-import { EngineUnavailable, type Engine, type EngineName } from "../engines/engine.ts";
+import { EngineUnavailable, type Engine, type EngineName, type Executable } from "../engines/engine.ts";
 import { engines } from "../engines/registry.ts";
 import { parametersOf } from "../model/config.ts";
+import { dumpProgram } from "../program/dump.ts";
 import { writeAtomically } from "../sweep/run-dir.ts";
 import type { Task, WorkerMessage } from "../sweep/worker-pool.ts";
-import { trainStack } from "../training/train.ts";
+import { trainStack, type Compile } from "../training/train.ts";
 import { encodeSafetensors } from "../transfer/safetensors.ts";
 
 const open = new Map<EngineName, Promise<Engine>>();
@@ -18,12 +19,24 @@ function engineNamed(name: EngineName): Promise<Engine> {
   return engine;
 }
 
+/** The last program compiled: the stacks of a sweep share it. */
+let compiled: { readonly key: string; readonly executable: Executable } | undefined;
+
+const compileWith = (engine: Engine): Compile => async (program, threads) => {
+  const key = `${engine.name} ${threads} ${dumpProgram(program)}`;
+  if (compiled?.key !== key) {
+    await compiled?.executable.dispose();
+    compiled = { key, executable: await engine.compile(program, { threads }) };
+  }
+  return compiled.executable;
+};
+
 const send = (message: WorkerMessage): void => void process.send?.(message);
 
 async function run({ engine: name, job, weights }: Task): Promise<void> {
   try {
     const engine = await engineNamed(name);
-    const { outcomes, state } = await trainStack(engine, job, {
+    const { outcomes, state } = await trainStack(compileWith(engine), job, {
       now: () => performance.now() / 1000,
       onProgress: (progress) => send({ kind: "progress", progress }),
     });

@@ -1,6 +1,6 @@
 /**
  * A program as text, one op a line with the shapes of what it writes, for people
- * who want to see what is trained.
+ * who want to see what is trained. Equal programs give equal text.
  */
 import type { Op, Ref } from "./ops.ts";
 import { shapeOf, type Program } from "./program.ts";
@@ -20,7 +20,7 @@ export function dumpProgram(program: Program): string {
   const shape = (ref: Ref): string => `[${shapeOf(program, ref).join(",")}]`;
   const line = (op: Op): string => `  ${op.kind} ${operands(op)}`;
   return [
-    `N=${trials} B=${batch} T=${context}`,
+    `N=${trials} B=${batch} T=${context} beta1=${program.beta1} beta2=${program.beta2}`,
     "scalars",
     ...program.scalars.map((ref) => `  ${ref} ${shape(ref)}`),
     "parameters",

@@ -4,7 +4,7 @@
  */
 import { readBatches, trainingStarts, validationStarts, type BatchShape, type TokenBatches } from "../data/batches.ts";
 import { openTokens, type TokenFile } from "../data/token-file.ts";
-import type { Engine, Executable, State } from "../engines/engine.ts";
+import type { Executable, State } from "../engines/engine.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { trainingStep } from "../model/transformer.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
@@ -79,11 +79,14 @@ export function programOf({ model, train, lanes }: Pick<StackJob, "model" | "tra
   });
 }
 
+/** Makes a program executable; the caller decides how long to keep it. */
+export type Compile = (program: Program, threads: number) => Promise<Executable>;
+
 /** Trains one stack to its end and returns each lane's outcome, in lane order, with the final state. */
-export async function trainStack(engine: Engine, job: StackJob, observer: Observer): Promise<{ outcomes: readonly Outcome[]; state: State }> {
+export async function trainStack(compile: Compile, job: StackJob, observer: Observer): Promise<{ outcomes: readonly Outcome[]; state: State }> {
   const { train, lanes } = job;
   const program = programOf(job);
-  const executable = await engine.compile(program, { threads: job.threads });
+  const executable = await compile(program, job.threads);
   const data = openData(job);
   try {
     executable.load(initialState(job.model, job.scaling, lanes, program.scalars));
@@ -123,7 +126,6 @@ export async function trainStack(engine: Engine, job: StackJob, observer: Observ
     return { outcomes: records.map(({ curve, diverged }) => outcomeOf(curve, diverged, step)), state: executable.read() };
   } finally {
     data.close();
-    await executable.dispose();
   }
 }
 

@@ -125,7 +125,7 @@ class OnnxExecutable implements Executable {
       intraOpNumThreads: this.threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
-      graphOptimizationLevel: "all",
+      graphOptimizationLevel: "basic",
       logSeverityLevel: 3,
       // Adam's moments of rare tokens decay into denormals, which are slow; spinning wastes the other core.
       extra: { session: { set_denormal_as_zero: "1", intra_op: { allow_spinning: "0" } } },
