@@ -16,7 +16,14 @@ import { textTable } from "../src/report/ranking.ts";
 import { plain } from "../src/report/style.ts";
 import { batch, modelOf, widths } from "./work.ts";
 
-const { values: options } = parseArgs({ options: { rounds: { type: "string", default: "9" }, seconds: { type: "string", default: "1.5" }, widths: { type: "string" }, only: { type: "string" } } });
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "9" },
+    seconds: { type: "string", default: "1.5" },
+    widths: { type: "string" },
+    only: { type: "string" },
+  },
+});
 const python = process.env["MUTRANSFER_BENCH_PYTHON"] ?? "python3";
 const cores = availableParallelism();
 const pins = spawnSync("taskset", ["--version"]).status === 0;
@@ -34,7 +41,11 @@ const commands: Readonly<Record<string, (width: number) => readonly string[]>> =
 class Contestant {
   readonly name: string;
   readonly losses: readonly number[];
-  private readonly processes: readonly { readonly child: ChildProcess; readonly lines: AsyncIterator<string>; readonly reader: Interface }[];
+  private readonly processes: readonly {
+    readonly child: ChildProcess;
+    readonly lines: AsyncIterator<string>;
+    readonly reader: Interface;
+  }[];
 
   private constructor(name: string, losses: readonly number[], processes: Contestant["processes"]) {
     this.name = name;
@@ -46,7 +57,7 @@ class Contestant {
   static async start(name: string, command: readonly string[]): Promise<Contestant | string> {
     const processes = Array.from({ length: cores }, (_, core) => {
       const [file, ...args] = [...(pins ? ["taskset", "-c", String(core)] : []), ...command];
-      const child = spawn(file as string, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, OMP_NUM_THREADS: "1" } });
+      const child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, OMP_NUM_THREADS: "1" } });
       const reader = createInterface({ input: child.stdout });
       let words = "";
       child.stderr.setEncoding("utf8").on("data", (text: string) => (words += text));
@@ -65,7 +76,11 @@ class Contestant {
   /** Seconds per step of one process while all train at once: the mean over processes. */
   async run(seconds: number): Promise<number> {
     for (const { child } of this.processes) child.stdin?.write(`${seconds}\n`);
-    const times = await Promise.all(this.processes.map(async ({ lines }) => (JSON.parse((await lines.next()).value as string) as { seconds_per_step: number }).seconds_per_step));
+    const times = await Promise.all(
+      this.processes.map(
+        async ({ lines }) => (JSON.parse((await lines.next()).value as string) as { seconds_per_step: number }).seconds_per_step,
+      ),
+    );
     return times.reduce((a, b) => a + b) / times.length;
   }
 
@@ -77,32 +92,42 @@ class Contestant {
   }
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 function checkLosses(ours: Contestant, peers: readonly Contestant[]): void {
   for (const peer of peers) {
-    const worst = Math.max(...peer.losses.map((loss, step) => Math.abs(loss - (ours.losses[step] as number))));
-    if (!(worst < lossTolerance)) throw new Error(`${peer.name} and mutransfer do not train the same model: losses ${peer.losses.join(" ")} against ${ours.losses.join(" ")}`);
+    const worst = Math.max(...peer.losses.map((loss, step) => Math.abs(loss - ours.losses[step])));
+    if (!(worst < lossTolerance))
+      throw new Error(
+        `${peer.name} and mutransfer do not train the same model: losses ${peer.losses.join(" ")} against ${ours.losses.join(" ")}`,
+      );
   }
 }
 
-const peerNames = Object.keys(commands).filter((name) => name !== "mutransfer" && (options.only === undefined || options.only.split(",").includes(name)));
+const peerNames = Object.keys(commands).filter(
+  (name) => name !== "mutransfer" && (options.only === undefined || options.only.split(",").includes(name)),
+);
 const chosen = options.widths?.split(",").map(Number) ?? widths;
-console.error(`${cpus()[0]?.model.trim()}, ${cores} cores, Node ${process.version}; ${options.rounds} rounds of ${options.seconds} s per contestant, ${cores} processes each`);
+console.error(
+  `${cpus()[0]?.model.trim()}, ${cores} cores, Node ${process.version}; ${options.rounds} rounds of ${options.seconds} s per contestant, ${cores} processes each`,
+);
 const rows: string[][] = [];
 for (const width of chosen) {
-  const started = await Promise.all(["mutransfer", ...peerNames].map(async (name) => Contestant.start(name, commands[name]?.(width) ?? [])));
+  const started = await Promise.all(
+    ["mutransfer", ...peerNames].map(async (name) => Contestant.start(name, commands[name]?.(width) ?? [])),
+  );
   for (const missing of started.filter((each) => typeof each === "string")) console.error(`left out: ${missing}`);
   const contestants = started.filter((each) => typeof each !== "string");
   const [ours, ...peers] = contestants as [Contestant, ...Contestant[]];
   checkLosses(ours, peers);
   const times = new Map(contestants.map(({ name }) => [name, [] as number[]]));
-  for (let round = 0; round < Number(options.rounds); round++) for (const contestant of contestants) times.get(contestant.name)?.push(await contestant.run(Number(options.seconds)));
+  for (let round = 0; round < Number(options.rounds); round++)
+    for (const contestant of contestants) times.get(contestant.name)?.push(await contestant.run(Number(options.seconds)));
   for (const contestant of contestants) contestant.stop();
 
   const flops = flopsPerStep(modelOf(width), batch);
   const own = times.get("mutransfer") as number[];
-  const ratios = peers.map(({ name }) => ({ name, ratio: median((times.get(name) as number[]).map((time, round) => time / (own[round] as number))) }));
+  const ratios = peers.map(({ name }) => ({ name, ratio: median((times.get(name) as number[]).map((time, round) => time / own[round])) }));
   const worst = ratios.length > 0 ? Math.min(...ratios.map(({ ratio }) => ratio)) : NaN;
   const cell = (name: string): string => {
     const own = times.get(name);
@@ -111,4 +136,11 @@ for (const width of chosen) {
   rows.push([String(width), ...["mutransfer", ...peerNames].map(cell), worst.toFixed(2)]);
   console.error(`width ${width}: ${ratios.map(({ name, ratio }) => `${ratio.toFixed(2)}× ${name}`).join(", ")}`);
 }
-console.log(textTable(["width", ...["mutransfer", ...peerNames].map((name) => `${name} (ms/step, GFLOP/s)`), "× best peer"], rows, [true, ...peerNames.map(() => true), true, true], plain));
+console.log(
+  textTable(
+    ["width", ...["mutransfer", ...peerNames].map((name) => `${name} (ms/step, GFLOP/s)`), "× best peer"],
+    rows,
+    [true, ...peerNames.map(() => true), true, true],
+    plain,
+  ),
+);

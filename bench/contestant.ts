@@ -14,14 +14,22 @@ const stack = Number(process.argv[3] ?? 1);
 const program = trainingStep(config, { trials: stack, batch, beta1: optimizer.beta1, beta2: optimizer.beta2, weightDecay: false });
 const engine = await engines[engineNames[0]].open();
 const executable = await engine.compile(program, { threads: 1 });
-const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length] as number);
+const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length]);
 const start = startingState(config, program.scalars);
 executable.load({
   step: 0,
   scalars: new Map([...start.scalars].map(([name, data]) => [name, repeat(data)])),
-  parameters: new Map([...start.parameters].map(([name, { weight, firstMoment, secondMoment }]) => [name, { weight: repeat(weight), firstMoment: repeat(firstMoment), secondMoment: repeat(secondMoment) }])),
+  parameters: new Map(
+    [...start.parameters].map(([name, { weight, firstMoment, secondMoment }]) => [
+      name,
+      { weight: repeat(weight), firstMoment: repeat(firstMoment), secondMoment: repeat(secondMoment) },
+    ]),
+  ),
 });
-const chunk = (steps: number): Parameters<typeof executable.train>[0] => ({ ...batchesOf(config, steps), factors: new Float32Array(steps).fill(1) });
+const chunk = (steps: number): Parameters<typeof executable.train>[0] => ({
+  ...batchesOf(config, steps),
+  factors: new Float32Array(steps).fill(1),
+});
 
 const losses = await executable.train(chunk(checkedSteps));
 const call = chunk(callSteps);

@@ -29,7 +29,13 @@ export function startingState(config: ModelConfig, scalars: readonly Ref[]): Sta
     return [name, { weight, firstMoment: new Float32Array(weight.length), secondMoment: new Float32Array(weight.length) }] as const;
   });
   const scalarValue = (name: Ref): number =>
-    name.startsWith("learning_rate") ? optimizer.learningRate : name.startsWith("epsilon") ? optimizer.epsilon : name === "attention_scale" ? 1 / Math.sqrt(config.headDim) : 1;
+    name.startsWith("learning_rate")
+      ? optimizer.learningRate
+      : name.startsWith("epsilon")
+        ? optimizer.epsilon
+        : name === "attention_scale"
+          ? 1 / Math.sqrt(config.headDim)
+          : 1;
   return { step: 0, scalars: new Map(scalars.map((name) => [name, Float32Array.of(scalarValue(name))])), parameters: new Map(parameters) };
 }
 

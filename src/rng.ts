@@ -67,7 +67,7 @@ export function randomStream(seed: number, label: string, index = 0): RandomStre
       block = philox([blocks++ >>> 0, index >>> 0, 0, 0], key);
       used = 0;
     }
-    return block[used++] as number;
+    return block[used++];
   };
   const uniform = (): number => ((uint32() >>> 5) * 67108864 + (uint32() >>> 6)) / 9007199254740992;
   const normal = (): number => {

@@ -14,7 +14,14 @@ export function readNamedFile(path: string, what: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : code === "EACCES" ? "it may not be read" : (error as Error).message;
+    const why =
+      code === "ENOENT"
+        ? "there is no such file"
+        : code === "EISDIR"
+          ? "it is a folder"
+          : code === "EACCES"
+            ? "it may not be read"
+            : (error as Error).message;
     throw new UserError({ code: "unreadable_file", message: `${path}: ${why}`, hint: `expected ${what}` });
   }
 }

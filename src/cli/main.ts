@@ -7,7 +7,11 @@ import { createRequire } from "node:module";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { engineNames } from "../engines/engine.ts";
 import { exitCodes, UserError } from "../errors.ts";
+import type { PlanCommand } from "./plan.ts";
+import type { SweepCommand } from "./sweep.ts";
+import type { TableCommand } from "./table.ts";
 import { Terminal } from "./terminal.ts";
+import type { TransferCommand } from "./transfer.ts";
 
 const { version } = createRequire(import.meta.url)("../../../package.json") as { version: string };
 
@@ -55,7 +59,9 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .addOption(json)
     .addOption(new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json"))
     .option("-q, --quiet", "no progress on stderr")
-    .action(async (file: string, options) => exit(await (await import("./sweep.ts")).sweep(file, options, terminal, version)));
+    .action(async (file: string, options: SweepCommand) =>
+      exit(await (await import("./sweep.ts")).sweep(file, options, terminal, version)),
+    );
   program
     .command("transfer")
     .description("train the target with a sweep's best hyperparameters, copied unchanged")
@@ -65,7 +71,7 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .addOption(new Option("--engine <name>", "compute engine").choices(engineNames).default(engineNames[0]))
     .addOption(json)
     .option("-q, --quiet", "no progress on stderr")
-    .action(async (options) => exit(await (await import("./transfer.ts")).transfer(options, terminal, version)));
+    .action(async (options: TransferCommand) => exit(await (await import("./transfer.ts")).transfer(options, terminal, version)));
   program
     .command("validate")
     .description("check a spec and its data; every mistake at once")
@@ -77,14 +83,14 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .addArgument(config)
     .addOption(json)
     .option("--program", "print the training step of the proxies, op by op")
-    .action(async (file: string, options) => exit(await (await import("./plan.ts")).plan(file, options, terminal)));
+    .action(async (file: string, options: PlanCommand) => exit(await (await import("./plan.ts")).plan(file, options, terminal)));
   program
     .command("table")
     .description("what each tensor gets at a width: multiplier, init std, learning rate, weight decay, epsilon")
     .addArgument(config)
     .addOption(width)
     .addOption(json)
-    .action(async (file: string, options) => exit(await (await import("./table.ts")).table(file, options, terminal)));
+    .action(async (file: string, options: TableCommand) => exit(await (await import("./table.ts")).table(file, options, terminal)));
   program
     .command("init")
     .description("write a commented spec to start from")
@@ -98,7 +104,21 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
 }
 
 /** Codes of errors that the operating system reports about files. */
-const ioErrors: ReadonlySet<string> = new Set(["EACCES", "EPERM", "ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "EMFILE", "ENAMETOOLONG"]);
+const ioErrors: ReadonlySet<string> = new Set([
+  "EACCES",
+  "EPERM",
+  "ENOSPC",
+  "EDQUOT",
+  "EFBIG",
+  "EIO",
+  "EROFS",
+  "ENOENT",
+  "ENOTDIR",
+  "EISDIR",
+  "EEXIST",
+  "EMFILE",
+  "ENAMETOOLONG",
+]);
 
 /** Runs one command line (without node and script) and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {

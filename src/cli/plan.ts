@@ -51,14 +51,22 @@ export async function printPlan(opened: Plan, options: PlanCommand, terminal: Te
   return exitCodes.ok;
 }
 
-async function summarize(opened: Plan, proxyJob: StackJob, counts: Pick<PlanSummary, "trials" | "stacks" | "stackSize">, options: PlanCommand, terminal: Terminal): Promise<PlanSummary> {
+async function summarize(
+  opened: Plan,
+  proxyJob: StackJob,
+  counts: Pick<PlanSummary, "trials" | "stacks" | "stackSize">,
+  options: PlanCommand,
+  terminal: Terminal,
+): Promise<PlanSummary> {
   const { spec } = opened;
   const { width, train } = spec;
   const name = options.engine ?? engineNames[0];
   const cores = availableParallelism();
   const jobs = Math.min(options.jobs ?? cores, counts.stacks);
   const engine = await engines[name].open().catch((error: unknown) => {
-    throw error instanceof EngineUnavailable ? new UserError({ code: "engine_unavailable", message: error.message }, exitCodes.engine) : error;
+    throw error instanceof EngineUnavailable
+      ? new UserError({ code: "engine_unavailable", message: error.message }, exitCodes.engine)
+      : error;
   });
   const forecast = async (job: StackJob, models: number, secondsPerStep: () => Promise<number>, parallel: number): Promise<Forecast> => {
     const evaluations = (Math.ceil(train.steps / train.evaluate.every) + 1) * train.evaluate.batches;
@@ -69,13 +77,19 @@ async function summarize(opened: Plan, proxyJob: StackJob, counts: Pick<PlanSumm
       parameters: parameterCount(job.model),
       flops: models * train.steps * flopsPerStep(job.model, train.batch),
       memoryBytes: workerBytes + memoryBytes(programOf(job)),
-      seconds: (Math.ceil(models / job.lanes.length / parallel) * stepsWorth * (await secondsPerStep())),
+      seconds: Math.ceil(models / job.lanes.length / parallel) * stepsWorth * (await secondsPerStep()),
     };
   };
   const now = (): number => terminal.now();
   const proxyStep = await measureStep(engine, proxyJob, now);
-  const targetJob = stackJob(opened, [{ seed: spec.seed, hyperparameters: planTrials(opened)[0]?.hyperparameters ?? {} }], width.target, cores);
-  const scaledStep = (proxyStep * flopsPerStep(targetJob.model, train.batch)) / (flopsPerStep(proxyJob.model, train.batch) * proxyJob.lanes.length);
+  const targetJob = stackJob(
+    opened,
+    [{ seed: spec.seed, hyperparameters: planTrials(opened)[0]?.hyperparameters ?? {} }],
+    width.target,
+    cores,
+  );
+  const scaledStep =
+    (proxyStep * flopsPerStep(targetJob.model, train.batch)) / (flopsPerStep(proxyJob.model, train.batch) * proxyJob.lanes.length);
   return {
     name: spec.name,
     method: spec.search.method,
@@ -85,6 +99,11 @@ async function summarize(opened: Plan, proxyJob: StackJob, counts: Pick<PlanSumm
     tokensPerStep: train.batch * spec.model.context,
     engine: `${engines[name].version()}, ${engines[name].device}`,
     proxies: await forecast(proxyJob, counts.trials, () => Promise.resolve(proxyStep), jobs),
-    target: await forecast(targetJob, 1, () => (scaledStep > probeSeconds ? Promise.resolve(scaledStep) : measureStep(engine, targetJob, now)), 1),
+    target: await forecast(
+      targetJob,
+      1,
+      () => (scaledStep > probeSeconds ? Promise.resolve(scaledStep) : measureStep(engine, targetJob, now)),
+      1,
+    ),
   };
 }

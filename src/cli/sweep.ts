@@ -12,7 +12,7 @@ import { renderNotes, resultNotes, specNotes } from "../report/notes.ts";
 import { SweepProgress } from "../report/progress.ts";
 import { renderRanking, renderVerdict, trialsCsv } from "../report/ranking.ts";
 import type { Plan } from "../spec/plan.ts";
-import { openJournal } from "../sweep/journal.ts";
+import { journalVersion, openJournal } from "../sweep/journal.ts";
 import { makeResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { rankTrials } from "../sweep/select.ts";
@@ -37,7 +37,7 @@ export interface SweepCommand {
 }
 
 export async function sweep(file: string, options: SweepCommand, terminal: Terminal, version: string): Promise<ExitCode> {
-  const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${text}\n`));
+  const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
   if (!options.dryRun) say(terminal.errStyle.dim(`reading ${file}`));
   const plan = await openPlan(file);
   if (options.dryRun) return printPlan(plan, options, terminal);
@@ -57,7 +57,11 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
     say(renderNotes(resultNotes(results), terminal.errStyle));
     return results.best === null ? exitCodes.noSurvivor : exitCodes.ok;
   } catch (error) {
-    if (error instanceof WorkerUnavailable) throw new UserError({ code: "engine_unavailable", message: error.message, hint: "reinstall with `npm ci`, on Linux, macOS or Windows, x64 or arm64" }, exitCodes.engine);
+    if (error instanceof WorkerUnavailable)
+      throw new UserError(
+        { code: "engine_unavailable", message: error.message, hint: "reinstall with `npm ci`, on Linux, macOS or Windows, x64 or arm64" },
+        exitCodes.engine,
+      );
     if (!(error instanceof Interrupted)) throw error;
     say(`interrupted: finished trials are in ${join(folder, "journal.jsonl")}; the same command continues from there`);
     return error.exitCode;
@@ -67,6 +71,7 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
 async function train(plan: Plan, folder: string, options: SweepCommand, terminal: Terminal, version: string): Promise<Results> {
   const environment = environmentOf(plan, options.engine, resolve(folder), version);
   const journal = openJournal(join(folder, "journal.jsonl"), {
+    version: journalVersion,
     name: plan.spec.name,
     spec_hash: plan.specHash,
     data_hash: plan.dataset.hash,

@@ -9,20 +9,29 @@ import { openPlan } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
 
-export async function table(file: string, options: { readonly width?: number; readonly json?: boolean }, terminal: Terminal): Promise<ExitCode> {
+export interface TableCommand {
+  readonly width?: number;
+  readonly json?: boolean;
+}
+
+export async function table(file: string, options: TableCommand, terminal: Terminal): Promise<ExitCode> {
   const plan = await openPlan(file);
   const { spec } = plan;
   const width = options.width ?? spec.width.target;
   checkWidth(spec, width);
   const domains = Object.entries(spec.search.parameters).filter(([name]) => name in transferable) as [TransferableName, object][];
-  const hyperparameters = Object.fromEntries(domains.map(([name, domain]) => [name, "value" in domain ? (domain.value as number) : transferable[name].default]));
+  const hyperparameters = Object.fromEntries(
+    domains.map(([name, domain]) => [name, "value" in domain ? (domain.value as number) : transferable[name].default]),
+  );
   const searched = domains.filter(([, domain]) => !("value" in domain)).map(([name]) => `${name} ${hyperparameters[name]}`);
   const result = tensorTable(modelConfig(plan, width), scaling(spec, width), baseHps(spec, hyperparameters));
   if (options.json) {
     terminal.out(jsonText({ parametrization: spec.parametrization, base_width: spec.width.base, width, hyperparameters, ...result }));
     return exitCodes.ok;
   }
-  terminal.out(`${spec.parametrization}, width ${width}, base width ${spec.width.base}: width multiplier ${width / spec.width.base}\n${renderTensors(result, spec.model.layers, terminal.outStyle)}\n`);
+  terminal.out(
+    `${spec.parametrization}, width ${width}, base width ${spec.width.base}: width multiplier ${width / spec.width.base}\n${renderTensors(result, spec.model.layers, terminal.outStyle)}\n`,
+  );
   if (searched.length > 0) terminal.err(`searched, shown at their defaults: ${searched.join(", ")}\n`);
   return exitCodes.ok;
 }

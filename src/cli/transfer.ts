@@ -40,11 +40,18 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   say(terminal.errStyle.dim(`reading ${options.best}`));
   const results = parseResults(readNamedFile(options.best, "the results.json of a sweep"), options.best);
   const { best, spec } = results;
-  if (best === null) throw new UserError({ code: "no_winner", message: `${options.best}: no trial of this sweep completed`, hint: "run a sweep with lower learning rates" }, exitCodes.noSurvivor);
+  if (best === null)
+    throw new UserError(
+      { code: "no_winner", message: `${options.best}: no trial of this sweep completed`, hint: "run a sweep with lower learning rates" },
+      exitCodes.noSurvivor,
+    );
   const runFolder = dirname(resolve(options.best));
   const plan = await reopenPlan(spec, resolve(runFolder, results.environment.data_directory), cacheFolder());
   if (plan.dataset.hash !== results.environment.data_hash) {
-    throw new UserError({ code: "data_changed", message: "the data is not the data this sweep was trained on", hint: "restore it, or run the sweep again" }, exitCodes.disagreement);
+    throw new UserError(
+      { code: "data_changed", message: "the data is not the data this sweep was trained on", hint: "restore it, or run the sweep again" },
+      exitCodes.disagreement,
+    );
   }
   const width = options.width ?? spec.width.target;
   checkWidth(spec, width, spec.width.proxy);
@@ -64,7 +71,11 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
   } catch (error) {
     if (error instanceof WorkerUnavailable) throw new UserError({ code: "engine_unavailable", message: error.message }, exitCodes.engine);
-    if (error instanceof WorkerFailed) throw new UserError({ code: "target_failed", message: error.message, hint: "the same command starts it again" }, exitCodes.noSurvivor);
+    if (error instanceof WorkerFailed)
+      throw new UserError(
+        { code: "target_failed", message: error.message, hint: "the same command starts it again" },
+        exitCodes.noSurvivor,
+      );
     if (!(error instanceof Interrupted)) throw error;
     say("interrupted: the target was not finished; the same command starts it again");
     return error.exitCode;
@@ -74,21 +85,36 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
 /** A finished target of another sweep or width is not overwritten. */
 function refuseOther(path: string, results: Results, width: number): void {
   if (!existsSync(path)) return;
-  const other = JSON.parse(readFileSync(path, "utf8")) as { results_digest?: string; width?: number };
+  const other = (() => {
+    try {
+      return JSON.parse(readFileSync(path, "utf8")) as { results_digest?: string; width?: number };
+    } catch {
+      return {};
+    }
+  })();
   if (other.results_digest === results.digest && other.width === width) return;
-  throw new UserError({ code: "other_transfer", message: `${path} holds the target of ${other.results_digest === results.digest ? `width ${other.width}` : "another sweep"}`, hint: "give another folder with --out" });
+  throw new UserError({
+    code: "other_transfer",
+    message: `${path} holds the target of ${other.results_digest === results.digest ? `width ${other.width}` : "another sweep"}`,
+    hint: "give another folder with --out",
+  });
 }
 
 async function train(plan: Plan, launch: Launch, weightsPath: string, options: TransferCommand, terminal: Terminal): Promise<Outcome> {
   const pool = new WorkerPool(workerEntry);
   const progress = new SweepProgress(terminal.now());
   const { steps } = plan.spec.train;
-  progress.apply({ event: "sweep_started", name: `target of width ${launch.width}`, trials: 1, resumed: 0, stacks: 1, jobs: 1, steps }, terminal.errStyle);
+  progress.apply(
+    { event: "sweep_started", name: `target of width ${launch.width}`, trials: 1, resumed: 0, stacks: 1, jobs: 1, steps },
+    terminal.errStyle,
+  );
   if (!options.quiet) terminal.live(progress);
   try {
     const task = { engine: options.engine, job: launch.job, weights: { path: weightsPath, metadata: weightsMetadata(plan, launch) } };
-    const outcomes = await untilSignal(() => pool.run(task, (each) => void progress.apply({ event: "stack_progress", stack: 0, trials: [0], ...each }, terminal.errStyle)));
-    return outcomes[0] as Outcome;
+    const outcomes = await untilSignal(() =>
+      pool.run(task, (each) => void progress.apply({ event: "stack_progress", stack: 0, trials: [0], ...each }, terminal.errStyle)),
+    );
+    return outcomes[0];
   } finally {
     terminal.rest();
     pool.close();
@@ -96,17 +122,33 @@ async function train(plan: Plan, launch: Launch, weightsPath: string, options: T
 }
 
 function renderLaunch(plan: Plan, best: NonNullable<Results["best"]>, launch: Launch, { outStyle }: Terminal): string {
-  const rows = Object.entries(best.hyperparameters).map(([name, value]) => [name, valueOf(value), valueOf(launch.hyperparameters[name] as number)]);
+  const rows = Object.entries(best.hyperparameters).map(([name, value]) => [name, valueOf(value), valueOf(launch.hyperparameters[name])]);
   return [
-    textTable(["hyperparameter", `proxy, width ${plan.spec.width.proxy}`, `target, width ${launch.width}`], rows, [false, true, true], outStyle),
+    textTable(
+      ["hyperparameter", `proxy, width ${plan.spec.width.proxy}`, `target, width ${launch.width}`],
+      rows,
+      [false, true, true],
+      outStyle,
+    ),
     "",
     renderTensors(launchTable(plan, launch), plan.spec.model.layers, outStyle),
   ].join("\n");
 }
 
-function renderOutcome(proxyLoss: number, proxyWidth: number, launch: Launch, outcome: Outcome, path: string, { outStyle }: Terminal): string {
-  if (outcome.validationLoss === null) return outStyle.red(`the target of width ${launch.width} diverged at step ${outcome.steps}; its curve is in ${path}`);
+function renderOutcome(
+  proxyLoss: number,
+  proxyWidth: number,
+  launch: Launch,
+  outcome: Outcome,
+  path: string,
+  { outStyle }: Terminal,
+): string {
+  if (outcome.validationLoss === null)
+    return outStyle.red(`the target of width ${launch.width} diverged at step ${outcome.steps}; its curve is in ${path}`);
   const gain = proxyLoss - outcome.validationLoss;
-  const compared = launch.width === proxyWidth ? "" : `, ${lossOf(Math.abs(gain))} ${gain >= 0 ? "below" : outStyle.red("above")} the proxy's ${lossOf(proxyLoss)}`;
+  const compared =
+    launch.width === proxyWidth
+      ? ""
+      : `, ${lossOf(Math.abs(gain))} ${gain >= 0 ? "below" : outStyle.red("above")} the proxy's ${lossOf(proxyLoss)}`;
   return `${outStyle.bold(`target: width ${launch.width}`)}, ${countOf(parameterCount(launch.job.model))} parameters, validation loss ${outStyle.bold(lossOf(outcome.validationLoss))} nats${compared}\nwrote ${path} and weights.safetensors`;
 }

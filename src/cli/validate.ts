@@ -7,6 +7,8 @@ import type { Terminal } from "./terminal.ts";
 export async function validate(file: string, terminal: Terminal): Promise<ExitCode> {
   const { spec, dataset } = await openPlan(file);
   const { method, trials } = spec.search;
-  terminal.out(`${file}: ok, ${trials} ${method} trials at width ${spec.width.proxy} for a target of width ${spec.width.target}, ${countOf(dataset.train.count)} training tokens, vocabulary ${dataset.vocabSize}\n`);
+  terminal.out(
+    `${file}: ok, ${trials} ${method} trials at width ${spec.width.proxy} for a target of width ${spec.width.target}, ${countOf(dataset.train.count)} training tokens, vocabulary ${dataset.vocabSize}\n`,
+  );
   return exitCodes.ok;
 }

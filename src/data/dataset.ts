@@ -53,7 +53,12 @@ function remember(path: string, content: string | Uint8Array): void {
 }
 
 /** Tokenizes a corpus into the cache, or finds it there. */
-async function cachedTokens(identity: string, bytes: () => Uint8Array, tokenizer: TokenizerName, cache: string): Promise<{ file: TokenFile; known: Remembered }> {
+async function cachedTokens(
+  identity: string,
+  bytes: () => Uint8Array,
+  tokenizer: TokenizerName,
+  cache: string,
+): Promise<{ file: TokenFile; known: Remembered }> {
   const stem = join(cache, digest(`${tokenizer}\n${identity}`));
   const path = `${stem}.bin`;
   const known = recall(`${stem}.json`);
@@ -63,7 +68,13 @@ async function cachedTokens(identity: string, bytes: () => Uint8Array, tokenizer
     if (intact) return { file, known };
   }
   const { ids, vocabSize } = await encodeCorpus(tokenizer, bytes());
-  if (vocabSize > 65536) throw new UserError({ code: "vocabulary_too_large", path: "data.tokenizer", message: `${tokenizer} finds ${vocabSize} distinct tokens; at most 65536 are supported`, hint: "use tokenizer: bytes" });
+  if (vocabSize > 65536)
+    throw new UserError({
+      code: "vocabulary_too_large",
+      path: "data.tokenizer",
+      message: `${tokenizer} finds ${vocabSize} distinct tokens; at most 65536 are supported`,
+      hint: "use tokenizer: bytes",
+    });
   mkdirSync(cache, { recursive: true });
   remember(path, new Uint8Array(Uint16Array.from(ids).buffer));
   const file: TokenFile = { path, bytesPerToken: 2, byteOffset: 0, count: ids.length };
@@ -75,7 +86,8 @@ async function cachedTokens(identity: string, bytes: () => Uint8Array, tokenizer
 /** Describes a user's token file and checks every id against the vocabulary; the scan is remembered by size and time. */
 function checkedTokens(path: string, key: string, vocabSize: number, cache: string): { file: TokenFile; known: Remembered } {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat?.isFile()) throw new UserError({ code: "no_files", path: key, message: `${path} is not a file`, hint: "paths are relative to the config file" });
+  if (!stat?.isFile())
+    throw new UserError({ code: "no_files", path: key, message: `${path} is not a file`, hint: "paths are relative to the config file" });
   const file = describeTokenFile(path);
   const memory = join(cache, `${digest(`${path}\n${stat.size}\n${stat.mtimeMs}`)}.json`);
   let known = recall(memory);
@@ -85,7 +97,12 @@ function checkedTokens(path: string, key: string, vocabSize: number, cache: stri
     remember(memory, JSON.stringify(known));
   }
   if (known.largestId >= vocabSize) {
-    throw new UserError({ code: "id_beyond_vocabulary", path: key, message: `${path} has the token id ${known.largestId}, but vocab_size is ${vocabSize}`, hint: `ids run from 0 to vocab_size − 1: is it ${known.largestId + 1} or more?` });
+    throw new UserError({
+      code: "id_beyond_vocabulary",
+      path: key,
+      message: `${path} has the token id ${known.largestId}, but vocab_size is ${vocabSize}`,
+      hint: `ids run from 0 to vocab_size − 1: is it ${known.largestId + 1} or more?`,
+    });
   }
   return { file, known };
 }
@@ -96,7 +113,8 @@ function checkedTokens(path: string, key: string, vocabSize: number, cache: stri
  */
 export async function openDataset(config: DataConfig, directory: string, cache: string): Promise<Dataset> {
   const { source } = config;
-  const split = (file: TokenFile): readonly [TokenFile, TokenFile] => splitTokens(file, file.count - Math.floor(file.count * config.validation));
+  const split = (file: TokenFile): readonly [TokenFile, TokenFile] =>
+    splitTokens(file, file.count - Math.floor(file.count * config.validation));
   if (typeof source === "object" && "tokens" in source) {
     const problems: Diagnostic[] = [];
     const open = (path: string, key: string): ReturnType<typeof checkedTokens> | undefined => {
@@ -112,7 +130,12 @@ export async function openDataset(config: DataConfig, directory: string, cache: 
     const held = source.validationTokens === undefined ? undefined : open(source.validationTokens, "validation_tokens");
     if (main === undefined || problems.length > 0) throw new UserError(problems);
     const [train, validation] = held ? [main.file, held.file] : split(main.file);
-    return { train, validation, vocabSize: source.vocabSize, hash: digest([main.known.sha256, held?.known.sha256 ?? config.validation].join("\n")) };
+    return {
+      train,
+      validation,
+      vocabSize: source.vocabSize,
+      hash: digest([main.known.sha256, held?.known.sha256 ?? config.validation].join("\n")),
+    };
   }
   const corpus = typeof source === "string" ? openBundled(source) : await openFiles(source.files, directory);
   const { file, known } = await cachedTokens(corpus.identity, corpus.bytes, config.tokenizer, cache);
@@ -125,6 +148,13 @@ export function contextProblems(dataset: Dataset, context: number): readonly Dia
   return (["validation", "train"] as const).flatMap((part) =>
     dataset[part].count > context
       ? []
-      : [{ code: `context_longer_than_${part === "train" ? "training" : part}_text`, path: "model.context", message: `the context of ${context} tokens needs ${context + 1}, but the ${part === "train" ? "training" : part} text has ${dataset[part].count}`, hint: "lower model.context, or give more text" }],
+      : [
+          {
+            code: `context_longer_than_${part === "train" ? "training" : part}_text`,
+            path: "model.context",
+            message: `the context of ${context} tokens needs ${context + 1}, but the ${part === "train" ? "training" : part} text has ${dataset[part].count}`,
+            hint: "lower model.context, or give more text",
+          },
+        ],
   );
 }

@@ -22,7 +22,8 @@ const llmcFormats: ReadonlyMap<number, { readonly version: number; readonly byte
   [20240801, { version: 7, bytesPerToken: 4 }],
 ]);
 
-const malformed = (path: string, message: string, hint: string): UserError => new UserError({ code: "token_file", message: `${path}: ${message}`, hint });
+const malformed = (path: string, message: string, hint: string): UserError =>
+  new UserError({ code: "token_file", message: `${path}: ${message}`, hint });
 
 /** Recognizes the format of a token file and checks that its size agrees; throws a UserError when it does not. */
 export function describeTokenFile(path: string): TokenFile {
@@ -33,13 +34,19 @@ export function describeTokenFile(path: string): TokenFile {
     const read = readSync(descriptor, header, 0, header.length, 0);
     const format = read === header.length ? llmcFormats.get(header.readInt32LE(0)) : undefined;
     if (format === undefined) {
-      if (bytes === 0 || bytes % 2 !== 0) throw malformed(path, `${bytes} bytes are no sequence of uint16 tokens`, "expected raw uint16 ids (nanoGPT) or an llm.c file");
+      if (bytes === 0 || bytes % 2 !== 0)
+        throw malformed(path, `${bytes} bytes are no sequence of uint16 tokens`, "expected raw uint16 ids (nanoGPT) or an llm.c file");
       return { path, bytesPerToken: 2, byteOffset: 0, count: bytes / 2 };
     }
     const [version, count] = [header.readInt32LE(4), header.readInt32LE(8)];
     if (version !== format.version) throw malformed(path, `llm.c version ${version} is not known`, `expected version ${format.version}`);
     const expected = llmcHeaderBytes + count * format.bytesPerToken;
-    if (bytes !== expected) throw malformed(path, `its header says ${count} tokens, which is ${expected} bytes, but it has ${bytes}`, "the file is cut short or damaged: make it again");
+    if (bytes !== expected)
+      throw malformed(
+        path,
+        `its header says ${count} tokens, which is ${expected} bytes, but it has ${bytes}`,
+        "the file is cut short or damaged: make it again",
+      );
     return { path, bytesPerToken: format.bytesPerToken, byteOffset: llmcHeaderBytes, count };
   } finally {
     closeSync(descriptor);
@@ -83,7 +90,8 @@ export function openTokens(file: TokenFile): TokenReader {
       const raw = file.bytesPerToken === 2 ? new Uint16Array(into.length) : new Uint32Array(into.length);
       const bytes = new Uint8Array(raw.buffer);
       const got = readSync(descriptor, bytes, 0, bytes.length, file.byteOffset + start * file.bytesPerToken);
-      if (got !== bytes.length) throw malformed(file.path, `ended before token ${start + into.length}`, "the file changed while it was being read");
+      if (got !== bytes.length)
+        throw malformed(file.path, `ended before token ${start + into.length}`, "the file changed while it was being read");
       into.set(raw);
     },
     close: () => closeSync(descriptor),

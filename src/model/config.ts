@@ -41,10 +41,31 @@ export function feedForward(config: ModelConfig): number {
 export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
   const { layers, width, context, vocabSize, biases, zeroInit } = config;
   const inner = feedForward(config);
-  const table = (name: string, rows: number): ParameterSpec => ({ name, role: "embedding", shape: [rows, width], fanIn: 1, zeroInit: false });
-  const vector = (name: string, role: "norm" | "bias", size: number): ParameterSpec => ({ name, role, shape: [size], fanIn: 1, zeroInit: false });
-  const weight = (name: string, role: "hidden" | "readout", shape: readonly [number, number], zero = false): ParameterSpec => ({ name: `${name}.weight`, role, shape, fanIn: shape[0], zeroInit: zero });
-  const norm = (name: string): ParameterSpec[] => [vector(`${name}.gain`, "norm", width), ...(biases ? [vector(`${name}.bias`, "bias", width)] : [])];
+  const table = (name: string, rows: number): ParameterSpec => ({
+    name,
+    role: "embedding",
+    shape: [rows, width],
+    fanIn: 1,
+    zeroInit: false,
+  });
+  const vector = (name: string, role: "norm" | "bias", size: number): ParameterSpec => ({
+    name,
+    role,
+    shape: [size],
+    fanIn: 1,
+    zeroInit: false,
+  });
+  const weight = (name: string, role: "hidden" | "readout", shape: readonly [number, number], zero = false): ParameterSpec => ({
+    name: `${name}.weight`,
+    role,
+    shape,
+    fanIn: shape[0],
+    zeroInit: zero,
+  });
+  const norm = (name: string): ParameterSpec[] => [
+    vector(`${name}.gain`, "norm", width),
+    ...(biases ? [vector(`${name}.bias`, "bias", width)] : []),
+  ];
   const linear = (name: string, shape: readonly [number, number], zero = false): ParameterSpec[] => [
     weight(name, "hidden", shape, zero),
     ...(biases ? [vector(`${name}.bias`, "bias", shape[1])] : []),

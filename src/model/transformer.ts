@@ -27,14 +27,24 @@ export interface StepOptions {
 export function forwardOps(config: ModelConfig): readonly ForwardOp[] {
   const bias = (name: string): { bias?: Ref } => (config.biases ? { bias: `${name}.bias` } : {});
   const norm = (name: string): { gain: Ref; shift?: Ref } => ({ gain: `${name}.gain`, ...(config.biases && { shift: `${name}.bias` }) });
-  const branch = (name: string, multiplier?: Ref): Branch => ({ weight: `${name}.weight`, ...bias(name), ...(multiplier && { multiplier }), out: name });
+  const branch = (name: string, multiplier?: Ref): Branch => ({
+    weight: `${name}.weight`,
+    ...bias(name),
+    ...(multiplier && { multiplier }),
+    out: name,
+  });
   const linear = (name: string, x: Ref): ForwardOp => ({ kind: "linear", x, weight: `${name}.weight`, ...bias(name), out: name });
   const block = (index: number, x: Ref): ForwardOp[] => {
     const attention = `blocks.${index}.attention`;
     const mlp = `blocks.${index}.mlp`;
     const [query, key, value, output] = ["query", "key", "value", "output"].map((part) => `${attention}.${part}`) as [Ref, Ref, Ref, Ref];
     return [
-      { kind: "norm_linear", x, ...norm(`${attention}.norm`), branches: [branch(query, multipliers.attention), branch(key), branch(value)] },
+      {
+        kind: "norm_linear",
+        x,
+        ...norm(`${attention}.norm`),
+        branches: [branch(query, multipliers.attention), branch(key), branch(value)],
+      },
       { kind: "attention", query, key, value, heads: config.width / config.headDim, out: `${attention}.mixed` },
       linear(output, `${attention}.mixed`),
       { kind: "add", a: x, b: output, out: attention },
@@ -48,7 +58,12 @@ export function forwardOps(config: ModelConfig): readonly ForwardOp[] {
   return [
     { kind: "embedding", table: "token_embedding", positions: "position_embedding", multiplier: multipliers.input, out: "embedded" },
     ...Array.from({ length: config.layers }, (_, index) => block(index, index === 0 ? "embedded" : `blocks.${index - 1}`)).flat(),
-    { kind: "norm_linear", x: lastBlock, ...norm("final_norm"), branches: [{ weight: "readout.weight", multiplier: multipliers.output, out: "logits" }] },
+    {
+      kind: "norm_linear",
+      x: lastBlock,
+      ...norm("final_norm"),
+      branches: [{ weight: "readout.weight", multiplier: multipliers.output, out: "logits" }],
+    },
     { kind: "cross_entropy", logits: "logits", out: "loss" },
   ];
 }

@@ -35,16 +35,27 @@ export interface ResolvedScales {
 }
 
 /** The value each rule scales, at the base width. Gains and biases are not decayed, as in GPT-2. */
-const baseValues: { readonly [R in Role]: (hps: BaseHps, baseFanIn: number) => Pick<ResolvedScales, "multiplier" | "initStd" | "weightDecay"> } = {
+const baseValues: {
+  readonly [R in Role]: (hps: BaseHps, baseFanIn: number) => Pick<ResolvedScales, "multiplier" | "initStd" | "weightDecay">;
+} = {
   embedding: (hps) => ({ multiplier: hps.input_multiplier, initStd: hps.embedding_std, weightDecay: hps.weight_decay }),
   hidden: (hps, baseFanIn) => ({ multiplier: 1, initStd: hps.init_std / Math.sqrt(baseFanIn), weightDecay: hps.weight_decay }),
-  readout: (hps, baseFanIn) => ({ multiplier: hps.output_multiplier, initStd: hps.init_std / Math.sqrt(baseFanIn), weightDecay: hps.weight_decay }),
+  readout: (hps, baseFanIn) => ({
+    multiplier: hps.output_multiplier,
+    initStd: hps.init_std / Math.sqrt(baseFanIn),
+    weightDecay: hps.weight_decay,
+  }),
   norm: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
   bias: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
 };
 
 /** Scales of one tensor: base value × m^exponent for each quantity (`rules` defaults to the parametrization's table). */
-export function resolve(hps: BaseHps, scaling: Scaling, tensor: ScaledTensor, rules: Rules = table[scaling.parametrization]): ResolvedScales {
+export function resolve(
+  hps: BaseHps,
+  scaling: Scaling,
+  tensor: ScaledTensor,
+  rules: Rules = table[scaling.parametrization],
+): ResolvedScales {
   const widthMultiplier = scaling.width / scaling.baseWidth;
   const exponents = rules[tensor.role];
   const base = baseValues[tensor.role](hps, tensor.baseFanIn);

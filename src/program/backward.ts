@@ -111,7 +111,7 @@ export function differentiate(forward: readonly ForwardOp[]): Backward {
     alias: record,
     emit: (op) => void ops.push(op),
   };
-  for (const op of forward.toReversed()) (rules[op.kind] as BackwardRule<typeof op.kind>)(op as never, tape);
+  for (const op of forward.toReversed()) (rules[op.kind] as BackwardRule<typeof op.kind>)(op, tape);
   for (const operand of contributions.keys()) tape.gradient(operand);
   return { ops, gradients };
 }

@@ -9,7 +9,9 @@ import { shapeOf, type Program } from "./program.ts";
 function operands(fields: object): string {
   return Object.entries(fields)
     .filter(([key]) => key !== "kind" && key !== "of")
-    .map(([key, value]) => (Array.isArray(value) ? value.map((branch: object) => `(${operands(branch)})`).join(" ") : `${key}=${String(value)}`))
+    .map(([key, value]) =>
+      Array.isArray(value) ? value.map((branch: object) => `(${operands(branch)})`).join(" ") : `${key}=${String(value)}`,
+    )
     .join(" ");
 }
 

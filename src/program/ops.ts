@@ -84,6 +84,6 @@ export function dispatch<K extends Kind, A extends readonly unknown[], R>(
   op: OpOf<K>,
   ...rest: A
 ): R {
-  const rule = table[op.kind as K] as (op: OpOf<K>, ...rest: A) => R;
+  const rule = table[op.kind];
   return rule(op, ...rest);
 }

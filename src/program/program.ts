@@ -50,7 +50,12 @@ export function buildProgram(
     invariant(gradient !== undefined, "buildProgram", `${parameter} receives no gradient`);
     return { kind: "adamw", parameter, gradient, ...optimizer.scalarsOf(parameter) };
   });
-  const scalars = [...new Set([...forward.flatMap(multipliersOf), ...updates.flatMap(({ learningRate, decay, epsilon }) => [learningRate, epsilon, ...(decay ? [decay] : [])])])];
+  const scalars = [
+    ...new Set([
+      ...forward.flatMap(multipliersOf),
+      ...updates.flatMap(({ learningRate, decay, epsilon }) => [learningRate, epsilon, ...(decay ? [decay] : [])]),
+    ]),
+  ];
 
   const shapes = new Map<Ref, Shape>();
   const define = (ref: Ref, shape: Shape): void => {
@@ -67,7 +72,19 @@ export function buildProgram(
   for (const op of [...forward, ...backward, ...updates]) for (const [ref, shape] of outputsOf(op, lookup, dims)) define(ref, shape);
 
   const { beta1, beta2 } = optimizer;
-  return { dims, shapes, parameters: [...parameters.keys()], scalars, forward, backward, updates, gradients, beta1, beta2, loss: final.out };
+  return {
+    dims,
+    shapes,
+    parameters: [...parameters.keys()],
+    scalars,
+    forward,
+    backward,
+    updates,
+    gradients,
+    beta1,
+    beta2,
+    loss: final.out,
+  };
 }
 
 function multipliersOf(op: ForwardOp): readonly Ref[] {

@@ -24,7 +24,7 @@ function expectShape(where: string, ref: Ref, actual: Shape, expected: Shape): v
 }
 
 function last(shape: Shape): number {
-  return shape[shape.length - 1] as number;
+  return shape[shape.length - 1];
 }
 
 /** Gradients have the shape of what they are the gradient of. */

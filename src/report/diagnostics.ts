@@ -5,15 +5,15 @@
 import type { Diagnostic } from "../errors.ts";
 import type { Style } from "./style.ts";
 
-function caret(column: number, excerpt: string): string {
-  // Tabs stay tabs, so that the caret stands under its column.
-  return [...excerpt.slice(0, column - 1)].map((character) => (character === "\t" ? "\t" : " ")).join("");
+/** Indentation up to a column; tabs stay tabs, so that the caret stands under it. */
+function indentation(column: number, excerpt: string): string {
+  return excerpt.slice(0, column - 1).replace(/[^\t]/g, " ");
 }
 
 export function renderDiagnostic({ code, message, path, place, hint }: Diagnostic, style: Style): string {
   const where = place ? `${place.file}:${place.line}:${place.column} ` : "";
   const lines = [`${style.bold(where)}${path ? `${path}: ` : ""}${style.red(message)} ${style.dim(`[${code}]`)}`];
-  if (place) lines.push(`    ${place.excerpt}`, `    ${caret(place.column, place.excerpt)}^`);
+  if (place) lines.push(`    ${place.excerpt}`, `    ${indentation(place.column, place.excerpt)}^`);
   if (hint) lines.push(`    ${style.green(hint)}`);
   return lines.join("\n");
 }

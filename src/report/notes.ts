@@ -20,7 +20,9 @@ export function specNotes(spec: CompleteSpec): readonly string[] {
   const output = spec.search.parameters.output_multiplier;
   const fixedAtOne = "value" in output && output.value === 1;
   return spec.parametrization === "mup" && spec.width.base < smallBaseWidth && fixedAtOne
-    ? [`output_multiplier is fixed at 1 with base width ${spec.width.base}: at small base widths the readout then learns too slowly and μP looks worse than it is; search it over 1–64`]
+    ? [
+        `output_multiplier is fixed at 1 with base width ${spec.width.base}: at small base widths the readout then learns too slowly and μP looks worse than it is; search it over 1–64`,
+      ]
     : [];
 }
 
@@ -28,19 +30,27 @@ export function resultNotes({ best, spec }: Results): readonly string[] {
   if (best === null) return [];
   const { width, model, train, search, parametrization } = spec;
   const sizes = { width: width.proxy, depth: model.layers, batch: train.batch, context: model.context, steps: train.steps };
-  const below = (Object.keys(floors) as (keyof typeof floors)[]).filter((key) => sizes[key] < floors[key]).map((key) => `${key} ${sizes[key]} < ${floors[key]}`);
+  const below = (Object.keys(floors) as (keyof typeof floors)[])
+    .filter((key) => sizes[key] < floors[key])
+    .map((key) => `${key} ${sizes[key]} < ${floors[key]}`);
   const atEdge = Object.entries(search.parameters).flatMap(([name, domain]) => {
     const value = best.hyperparameters[name];
     if (value === undefined || !("distribution" in domain)) return [];
     const { distribution, min, max } = domain;
     const position = distribution === "log_uniform" ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
     const [side, near] = position < edge ? (["lower", min] as const) : (["upper", max] as const);
-    return position < edge || position > 1 - edge ? [`the winner's ${name} ${valueOf(value)} lies at the ${side} edge of its range (${near}): the optimum may be beyond it; widen the range`] : [];
+    return position < edge || position > 1 - edge
+      ? [
+          `the winner's ${name} ${valueOf(value)} lies at the ${side} edge of its range (${near}): the optimum may be beyond it; widen the range`,
+        ]
+      : [];
   });
   return [
     ...atEdge,
     ...(parametrization === "sp" ? ["parametrization sp: the best hyperparameters of a proxy are not expected to be the target's"] : []),
-    ...(below.length > 0 ? [`below the sizes at which the μTransfer paper trusts a proxy (${below.join(", ")}): a lead, not yet evidence`] : []),
+    ...(below.length > 0
+      ? [`below the sizes at which the μTransfer paper trusts a proxy (${below.join(", ")}): a lead, not yet evidence`]
+      : []),
   ];
 }
 

@@ -19,11 +19,13 @@ function scaled(value: number, base: number, units: readonly string[]): string {
 /** 1234567 as `1.23M`. */
 export const countOf = (value: number): string => scaled(value, 1000, ["", "k", "M", "B", "T"]);
 /** FLOPs as `3.5 TFLOP`. */
-export const flopsOf = (value: number): string => scaled(value, 1000, [" FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP", " EFLOP"]);
+export const flopsOf = (value: number): string =>
+  scaled(value, 1000, [" FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP", " EFLOP"]);
 /** Bytes as `12.3 MiB`. */
 export const bytesOf = (value: number): string => scaled(value, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]);
 /** A fraction as a percentage with two or three significant digits. */
-export const percentOf = (fraction: number): string => `${fraction >= 1 ? Math.round(fraction * 100) : Number((fraction * 100).toPrecision(2))} %`;
+export const percentOf = (fraction: number): string =>
+  `${fraction >= 1 ? Math.round(fraction * 100) : Number((fraction * 100).toPrecision(2))} %`;
 /** A loss in nats. */
 export const lossOf = (loss: number | null): string => (loss === null ? "–" : loss.toFixed(4));
 /** Any other value, in as many digits as it needs, at most five. */

@@ -68,6 +68,16 @@ export class SweepProgress {
     return { fraction, left, rate: fresh > 0 && elapsed > 0.5 ? `${Math.round((fresh * this.steps) / elapsed)} steps/s` : "" };
   }
 
+  /** A single model has nothing to count. */
+  private count(): string {
+    return this.trials === 1 ? "" : `${this.resumed + this.ended.size}/${this.trials} trials`;
+  }
+
+  private stackName(trials: readonly number[]): string {
+    if (this.trials === 1) return "";
+    return trials.length === 1 ? `trial ${trials[0]}: ` : `trials ${trials[0]}–${trials.at(-1)}: `;
+  }
+
   private bestSoFar(): string {
     return this.best === undefined ? "" : `best ${lossOf(this.best.loss)} (trial ${this.best.trial})`;
   }
@@ -75,7 +85,7 @@ export class SweepProgress {
   /** One line with everything that matters. */
   line(nowSeconds: number): string {
     const { fraction, left, rate } = this.facts(nowSeconds);
-    const facts = [`${Math.floor(fraction * 100)} %`, `${this.resumed + this.ended.size}/${this.trials} trials`, rate, left, this.bestSoFar()];
+    const facts = [`${Math.floor(fraction * 100)} %`, this.count(), rate, left, this.bestSoFar()];
     return `${this.name}: ${facts.filter((fact) => fact !== "").join(" · ")}`;
   }
 
@@ -83,10 +93,12 @@ export class SweepProgress {
   block(nowSeconds: number, style: Style): readonly string[] {
     const { fraction, left, rate } = this.facts(nowSeconds);
     const filled = Math.round(fraction * barWidth);
-    const facts = [`${Math.floor(fraction * 100)} %`, `${this.resumed + this.ended.size}/${this.trials} trials`, rate, left];
+    const facts = [`${Math.floor(fraction * 100)} %`, this.count(), rate, left];
     return [
       `${style.bold(this.name)} ${"█".repeat(filled)}${style.dim("░".repeat(barWidth - filled))} ${facts.filter((fact) => fact !== "").join(" · ")}`,
-      ...[...this.running.values()].map(({ trials, step, loss }) => `  trial ${trials.length > 1 ? `${trials[0]}–${trials.at(-1)}` : trials[0]}: step ${step}/${this.steps}, validation loss ${lossOf(loss)}`),
+      ...[...this.running.values()].map(
+        ({ trials, step, loss }) => `  ${this.stackName(trials)}step ${step}/${this.steps}, validation loss ${lossOf(loss)}`,
+      ),
       ...(this.best === undefined ? [] : [`  ${this.bestSoFar()}`]),
     ];
   }

@@ -11,12 +11,33 @@ import type { Style } from "./style.ts";
 const shown = 20;
 
 /** cli-table3 without its own colours: styles are ours. */
-export function textTable(head: readonly string[], rows: readonly (readonly string[])[], numeric: readonly boolean[], style: Style): string {
+export function textTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  numeric: readonly boolean[],
+  style: Style,
+): string {
   const table = new Table({
     head: head.map((title) => style.bold(title)),
     colAligns: numeric.map((right) => (right ? "right" : "left")),
     style: { head: [], border: [], compact: true },
-    chars: { top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "", left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "  " },
+    chars: {
+      top: "",
+      "top-mid": "",
+      "top-left": "",
+      "top-right": "",
+      bottom: "",
+      "bottom-mid": "",
+      "bottom-left": "",
+      "bottom-right": "",
+      left: "",
+      "left-mid": "",
+      mid: "",
+      "mid-mid": "",
+      right: "",
+      "right-mid": "",
+      middle: "  ",
+    },
   });
   table.push(...rows.map((row) => [...row]));
   return table.toString().replace(/[ \t]+$/gm, "");
@@ -39,7 +60,10 @@ export function renderRanking(ranked: readonly TrialResult[], style: Style): str
   return [textTable(["rank", "trial", "loss", ...names], rows, [true, true, true, ...names.map(() => true)], style), ...more].join("\n");
 }
 
-const setOf = (hyperparameters: Readonly<Record<string, number>>): string => Object.entries(hyperparameters).map(([name, value]) => `${name} ${value}`).join(", ");
+const setOf = (hyperparameters: Readonly<Record<string, number>>): string =>
+  Object.entries(hyperparameters)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
 
 /** What to know and what to type after a sweep. */
 export function renderVerdict(results: Results, resultsPath: string, style: Style): string {
@@ -65,6 +89,17 @@ const csvCell = (value: string | number | null | undefined): string => {
 /** Every trial as CSV, best first; losses in nats. */
 export function trialsCsv(ranked: readonly TrialResult[]): string {
   const names = Object.keys(ranked[0]?.hyperparameters ?? {});
-  const rows = ranked.map((trial, index) => [index + 1, trial.id, trial.status, trial.validation_loss, trial.steps, trial.seed, ...names.map((name) => trial.hyperparameters[name]), trial.reason]);
-  return [["rank", "trial", "status", "validation_loss", "steps", "seed", ...names, "reason"], ...rows].map((row) => `${row.map(csvCell).join(",")}\n`).join("");
+  const rows = ranked.map((trial, index) => [
+    index + 1,
+    trial.id,
+    trial.status,
+    trial.validation_loss,
+    trial.steps,
+    trial.seed,
+    ...names.map((name) => trial.hyperparameters[name]),
+    trial.reason,
+  ]);
+  return [["rank", "trial", "status", "validation_loss", "steps", "seed", ...names, "reason"], ...rows]
+    .map((row) => `${row.map(csvCell).join(",")}\n`)
+    .join("");
 }

@@ -29,7 +29,10 @@ const random: Designer = (space, count, seed) => {
 
 /** Every combination of the domains' values, the last name varying fastest. */
 const grid: Designer = (space) =>
-  Object.entries(space).reduce<readonly Point[]>((points, [name, domain]) => points.flatMap((point) => valuesOf(domain).map((value) => ({ ...point, [name]: value }))), [{}]);
+  Object.entries(space).reduce<readonly Point[]>(
+    (points, [name, domain]) => points.flatMap((point) => valuesOf(domain).map((value) => ({ ...point, [name]: value }))),
+    [{}],
+  );
 
 const designers: { readonly [M in MethodName]: Designer } = { random, grid };
 

@@ -23,7 +23,7 @@ function rounded(value: number, min: number, max: number): number {
 export function draw(domain: Domain, stream: RandomStream): number {
   const u = stream.uniform();
   if ("value" in domain) return domain.value;
-  if ("values" in domain) return domain.values[Math.floor(u * domain.values.length)] as number;
+  if ("values" in domain) return domain.values[Math.floor(u * domain.values.length)];
   const { distribution, min, max } = domain;
   if (distribution === "log_uniform") return rounded(min * (max / min) ** u, min, max);
   if (distribution === "uniform") return rounded(min + u * (max - min), min, max);

@@ -29,11 +29,16 @@ const defaultSpace: Readonly<Record<TransferableName, ParameterSpec>> = {
   attention_multiplier: { distribution: "log_uniform", min: 0.25, max: 4 },
 };
 
-const fixedDefaults = Object.fromEntries(Object.entries(transferable).map(([name, { default: value }]) => [name, { value }])) as Record<TransferableName, ParameterSpec>;
+const fixedDefaults = Object.fromEntries(Object.entries(transferable).map(([name, { default: value }]) => [name, { value }])) as Record<
+  TransferableName,
+  ParameterSpec
+>;
 
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const { data, model, width, search } = spec;
-  const given = Object.entries(search.parameters ?? {}).filter((entry): entry is [HyperparameterName, ParameterSpec] => entry[1] !== undefined);
+  const given = Object.entries(search.parameters ?? {}).filter(
+    (entry): entry is [HyperparameterName, ParameterSpec] => entry[1] !== undefined,
+  );
   const parameters: Space = search.parameters === undefined ? defaultSpace : { ...fixedDefaults, ...Object.fromEntries(given) };
   const size = spaceSize(Object.values(parameters));
   const isText = typeof data.source === "string" || "files" in data.source;
@@ -42,14 +47,20 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
     data: isText ? { ...data, tokenizer: data.tokenizer ?? "bytes" } : data,
     model: { ...model, zero_init: model.zero_init ?? (spec.parametrization === "mup" ? ["readout", "query"] : []) },
     width: { base: width.base ?? width.proxy, proxy: width.proxy, target: width.target },
-    search: { method: search.method, trials: search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size)), parameters },
+    search: {
+      method: search.method,
+      trials: search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size)),
+      parameters,
+    },
   };
 }
 
 /** JSON with sorted keys: equal data gives equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
   );
 }
 

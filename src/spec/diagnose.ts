@@ -51,13 +51,22 @@ function expectation(schema: z.core.$ZodType): string {
   const inner = unwrap(schema);
   if (inner instanceof z.ZodUnion) return [...new Set(inner.options.map(expectation))].join(", or ");
   if (inner instanceof z.ZodEnum) return inner.options.join(" | ");
-  if (inner instanceof z.ZodObject) return `{${Object.entries(inner.shape as Record<string, z.core.$ZodType>).filter(([, part]) => !(part instanceof z.ZodOptional)).map(([key]) => `${key}: …`).join(", ")}}`;
+  if (inner instanceof z.ZodObject)
+    return `{${Object.entries(inner.shape as Record<string, z.core.$ZodType>)
+      .filter(([, part]) => !(part instanceof z.ZodOptional))
+      .map(([key]) => `${key}: …`)
+      .join(", ")}}`;
   return typeNames[inner._zod.def.type] ?? inner._zod.def.type;
 }
 
 /** Of a union's branches, the one the user most likely meant: the one with the fewest mistakes. */
 function likelyBranch(branches: readonly (readonly Issue[])[]): number {
-  const mistakes = (issues: readonly Issue[]): number => issues.reduce((sum, issue) => sum + (issue.code === "unrecognized_keys" ? issue.keys.length : issue.code === "invalid_type" && issue.path.length === 0 ? 100 : 1), 0);
+  const mistakes = (issues: readonly Issue[]): number =>
+    issues.reduce(
+      (sum, issue) =>
+        sum + (issue.code === "unrecognized_keys" ? issue.keys.length : issue.code === "invalid_type" && issue.path.length === 0 ? 100 : 1),
+      0,
+    );
   const counts = branches.map(mistakes);
   return counts.indexOf(Math.min(...counts));
 }
@@ -72,16 +81,29 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
     }
     case "unrecognized_keys": {
       const owner = schemaAt(schema, issue.path as Path);
-      const known = owner instanceof z.ZodObject ? Object.keys(owner.shape as object) : [];
+      const known = owner instanceof z.ZodObject ? Object.keys(owner.shape) : [];
       return issue.keys.map((key) => {
         const near = suggestion(key, known);
-        return { code: "unknown_key", path: [...path, key], at: "key", message: `unknown key ${key}`, hint: near ? `did you mean ${near}?` : `known keys: ${known.join(", ")}` };
+        return {
+          code: "unknown_key",
+          path: [...path, key],
+          at: "key",
+          message: `unknown key ${key}`,
+          hint: near ? `did you mean ${near}?` : `known keys: ${known.join(", ")}`,
+        };
       });
     }
     case "invalid_value": {
       const allowed = issue.values.map(String);
       const near = suggestion(String(valueAt(data, path)), allowed);
-      return [{ code: "wrong_value", path, message: `expected ${allowed.join(" | ")}, found ${found}`, ...hinted(near && `did you mean ${near}?`) }];
+      return [
+        {
+          code: "wrong_value",
+          path,
+          message: `expected ${allowed.join(" | ")}, found ${found}`,
+          ...hinted(near && `did you mean ${near}?`),
+        },
+      ];
     }
     case "too_small":
     case "too_big": {
@@ -98,9 +120,22 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
       const value = valueAt(data, path);
       const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
       if (option === undefined || !isMapping || !(unwrap(option) instanceof z.ZodObject)) {
-        const near = typeof value === "string" ? suggestion(value, options.flatMap((each) => (each instanceof z.ZodEnum ? each.options.map(String) : []))) : undefined;
+        const near =
+          typeof value === "string"
+            ? suggestion(
+                value,
+                options.flatMap((each) => (each instanceof z.ZodEnum ? each.options.map(String) : [])),
+              )
+            : undefined;
         const scalar = typeof value === "number" ? `did you mean {value: ${value}}?` : undefined;
-        return [{ code: "wrong_type", path, message: `expected ${expectation(union)}, found ${found}`, ...hinted(near ? `did you mean ${near}?` : scalar) }];
+        return [
+          {
+            code: "wrong_type",
+            path,
+            message: `expected ${expectation(union)}, found ${found}`,
+            ...hinted(near ? `did you mean ${near}?` : scalar),
+          },
+        ];
       }
       return (issue.errors[branch] ?? []).flatMap((inner) => findingsOf(inner, option, data, path));
     }
@@ -114,7 +149,7 @@ function schemaAt(schema: z.core.$ZodType, path: Path): z.core.$ZodType | undefi
   let current: z.core.$ZodType | undefined = unwrap(schema);
   for (const segment of path) {
     if (current instanceof z.ZodObject) current = (current.shape as Record<string, z.core.$ZodType>)[String(segment)];
-    else if (current instanceof z.ZodArray) current = current.element as z.core.$ZodType;
+    else if (current instanceof z.ZodArray) current = current.element;
     else return undefined;
     if (current === undefined) return undefined;
     current = unwrap(current);

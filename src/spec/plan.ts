@@ -32,7 +32,13 @@ export function modelConfig({ spec, dataset }: Pick<Plan, "spec" | "dataset">, w
 }
 
 export function scaling(spec: CompleteSpec, width: number): Scaling {
-  return { parametrization: spec.parametrization, width, baseWidth: spec.width.base, headDim: spec.model.head_dim, epsilon: spec.train.optimizer.epsilon };
+  return {
+    parametrization: spec.parametrization,
+    width,
+    baseWidth: spec.width.base,
+    headDim: spec.model.head_dim,
+    epsilon: spec.train.optimizer.epsilon,
+  };
 }
 
 /** A trial's recorded hyperparameters with the ones the sweep does not vary. */

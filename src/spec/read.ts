@@ -23,12 +23,17 @@ export interface SpecFile {
 export async function readPlan({ text, file, directory }: SpecFile, cache: string): Promise<Plan> {
   const document = parseSpecDocument(text, file);
   if (document.problems.some(({ code }) => code === "yaml_syntax")) throw new UserError(document.problems);
-  if (document.data === null) throw new UserError({ code: "empty_spec", message: `${file} is empty`, hint: "`mutransfer init` writes a spec to start from" });
+  if (document.data === null)
+    throw new UserError({ code: "empty_spec", message: `${file} is empty`, hint: "`mutransfer init` writes a spec to start from" });
 
   const salvaged = salvage(specSchema, document.data) as PartialSpec;
   const findings = [...schemaFindings(specSchema, document.data).map(explainUntransferable), ...ruleFindings(salvaged ?? {})];
   const { dataset, problems } = await tryData(salvaged, directory, cache);
-  const diagnostics = [...document.problems, ...findings.map((finding) => located(document, finding)), ...problems.map((problem) => locateByPath(document, problem))];
+  const diagnostics = [
+    ...document.problems,
+    ...findings.map((finding) => located(document, finding)),
+    ...problems.map((problem) => locateByPath(document, problem)),
+  ];
   if (diagnostics.length > 0 || dataset === undefined) throw new UserError(byPlace(diagnostics));
   return makePlan(completeSpec(salvaged as ParsedSpec), directory, dataset);
 }
@@ -43,11 +48,15 @@ function makePlan(spec: CompleteSpec, directory: string, dataset: Dataset): Plan
 }
 
 /** Opens the data when its section is sound, so that its problems are reported along with the others. */
-async function tryData(spec: PartialSpec, directory: string, cache: string): Promise<{ dataset?: Dataset; problems: readonly Diagnostic[] }> {
+async function tryData(
+  spec: PartialSpec,
+  directory: string,
+  cache: string,
+): Promise<{ dataset?: Dataset; problems: readonly Diagnostic[] }> {
   const data = sections.data.safeParse(spec?.data);
   if (!data.success) return { problems: [] };
   try {
-    const dataset = await openDataset(dataConfig(data.data as CompleteSpec["data"]), directory, cache);
+    const dataset = await openDataset(dataConfig(data.data), directory, cache);
     const context = spec.model?.context;
     return { dataset, problems: context === undefined ? [] : contextProblems(dataset, context) };
   } catch (error) {
@@ -61,7 +70,13 @@ function explainUntransferable(finding: Finding): Finding {
   const key = String(finding.path.at(-1));
   const reason = notTransferable[key];
   if (finding.code !== "unknown_key" || reason === undefined || finding.path[1] !== "parameters") return finding;
-  return { code: "not_transferable", path: finding.path, at: "key", message: `${key} cannot be tuned by transfer: ${reason}`, hint: "remove it" };
+  return {
+    code: "not_transferable",
+    path: finding.path,
+    at: "key",
+    message: `${key} cannot be tuned by transfer: ${reason}`,
+    hint: "remove it",
+  };
 }
 
 function located(document: SpecDocument, { path, at, ...finding }: Finding): Diagnostic {

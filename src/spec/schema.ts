@@ -15,7 +15,12 @@ const factor = z.number().min(0);
 
 export const distributions = ["log_uniform", "uniform", "int_uniform"] as const;
 
-const transfers = z.literal(false).optional().describe("`false` allows a hyperparameter that theory says does not transfer: it is searched on the proxies and not copied to the target");
+const transfers = z
+  .literal(false)
+  .optional()
+  .describe(
+    "`false` allows a hyperparameter that theory says does not transfer: it is searched on the proxies and not copied to the target",
+  );
 const range = z
   .strictObject({
     distribution: z.enum(distributions).describe("how values are drawn between the bounds; bounds are real values, never exponents"),
@@ -24,11 +29,15 @@ const range = z
     transfers,
   })
   .describe("drawn from a range");
-const values = z.strictObject({ values: z.array(z.number()).min(1).describe("the values to choose from"), transfers }).describe("one of a list");
+const values = z
+  .strictObject({ values: z.array(z.number()).min(1).describe("the values to choose from"), transfers })
+  .describe("one of a list");
 const fixed = z.strictObject({ value: z.number().describe("the value"), transfers }).describe("fixed");
 export const parameter = z.union([range, values, fixed]);
 
-const files = z.strictObject({ files: z.array(z.string()).min(1).describe("globs of UTF-8 text files, relative to the spec file") }).describe("your own text");
+const files = z
+  .strictObject({ files: z.array(z.string()).min(1).describe("globs of UTF-8 text files, relative to the spec file") })
+  .describe("your own text");
 const tokens = z
   .strictObject({
     tokens: z.string().describe("token file: llm.c's format, or raw uint16 as nanoGPT writes it"),
@@ -42,12 +51,22 @@ const searched = (Object.entries(transferable) as [TransferableName, (typeof tra
 );
 const parameters = z.strictObject({
   ...(Object.fromEntries(searched) as Record<TransferableName, z.ZodOptional<typeof parameter>>),
-  weight_decay: parameter.optional().describe("AdamW's weight decay at the base width; needs `transfers: false`, since its optimum does not transfer"),
+  weight_decay: parameter
+    .optional()
+    .describe("AdamW's weight decay at the base width; needs `transfers: false`, since its optimum does not transfer"),
 } satisfies Record<HyperparameterName, z.ZodOptional<typeof parameter>>);
 
 export const sections = {
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected letters, digits, '.', '_' or '-'").describe("name of the sweep; runs/<name> is the default output folder"),
-  seed: z.int().min(0).max(2 ** 32 - 1).default(1).describe("decides initial weights, batches and draws"),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected letters, digits, '.', '_' or '-'")
+    .describe("name of the sweep; runs/<name> is the default output folder"),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(1)
+    .describe("decides initial weights, batches and draws"),
   data: z
     .strictObject({
       source: z.union([z.enum(bundledCorpora), files, tokens]).describe("a bundled corpus, text files, or token files"),
@@ -62,7 +81,10 @@ export const sections = {
       context: count.default(64).describe("tokens per sequence"),
       mlp_ratio: z.number().positive().default(4).describe("feed-forward width ÷ width"),
       biases: z.boolean().default(false).describe("biases in linear layers and norms"),
-      zero_init: z.array(z.enum(zeroInits)).optional().describe("tensors that start at zero; [readout, query] under mup and none under sp unless given"),
+      zero_init: z
+        .array(z.enum(zeroInits))
+        .optional()
+        .describe("tensors that start at zero; [readout, query] under mup and none under sp unless given"),
     })
     .prefault({})
     .describe("the architecture, shared by proxies and target"),
@@ -116,7 +138,9 @@ export const sections = {
     .describe("which hyperparameters to try"),
 } as const;
 
-export const specSchema = z.strictObject(sections).describe("A μTransfer sweep: train many proxies, pick the best, train the target with its hyperparameters");
+export const specSchema = z
+  .strictObject(sections)
+  .describe("A μTransfer sweep: train many proxies, pick the best, train the target with its hyperparameters");
 
 /** A spec with the schema's own defaults filled; those that depend on other keys are filled in complete.ts. */
 export type ParsedSpec = z.output<typeof specSchema>;

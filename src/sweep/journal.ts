@@ -11,7 +11,6 @@ import { trialResultSchema, type TrialResult } from "./trial-result.ts";
 export const journalVersion = 1;
 
 const headerSchema = z.strictObject({
-  record: z.literal("header"),
   version: z.literal(journalVersion),
   name: z.string(),
   spec_hash: z.string(),
@@ -19,9 +18,12 @@ const headerSchema = z.strictObject({
   engine: z.string(),
   mutransfer: z.string(),
 });
-const recordSchema = z.discriminatedUnion("record", [headerSchema, z.strictObject({ record: z.literal("trial"), trial: trialResultSchema })]);
+const recordSchema = z.discriminatedUnion("record", [
+  z.strictObject({ record: z.literal("header"), header: headerSchema }),
+  z.strictObject({ record: z.literal("trial"), trial: trialResultSchema }),
+]);
 type JournalRecord = z.infer<typeof recordSchema>;
-export type JournalHeader = Omit<z.infer<typeof headerSchema>, "record" | "version">;
+export type JournalHeader = z.infer<typeof headerSchema>;
 
 export interface Replay {
   readonly header: JournalHeader | undefined;
@@ -36,18 +38,27 @@ export function replayJournal(text: string, file: string): Replay {
   const complete = text.slice(0, text.lastIndexOf("\n") + 1);
   let header: JournalHeader | undefined;
   const trials = new Map<number, TrialResult>();
-  complete.split("\n").slice(0, -1).forEach((line, index) => {
-    const record = parseRecord(line, `${file}:${index + 1}`);
-    if (record.record === "header") {
-      const { record: _, version: __, ...rest } = record;
-      header = rest;
-    } else if (!trials.has(record.trial.id)) trials.set(record.trial.id, record.trial);
-  });
+  complete
+    .split("\n")
+    .slice(0, -1)
+    .forEach((line, index) => {
+      const record = parseRecord(line, `${file}:${index + 1}`);
+      if (record.record === "header") header = record.header;
+      else if (!trials.has(record.trial.id)) trials.set(record.trial.id, record.trial);
+    });
   return { header, trials, goodBytes: Buffer.byteLength(complete) };
 }
 
 function parseRecord(line: string, where: string): JournalRecord {
-  const refuse = (message: string): UserError => new UserError({ code: "journal_damaged", message: `${where}: ${message}`, hint: "the journal was damaged: restore it, or start in another folder with --out" }, exitCodes.disagreement);
+  const refuse = (message: string): UserError =>
+    new UserError(
+      {
+        code: "journal_damaged",
+        message: `${where}: ${message}`,
+        hint: "the journal was damaged: restore it, or start in another folder with --out",
+      },
+      exitCodes.disagreement,
+    );
   let data: unknown;
   try {
     data = JSON.parse(line);
@@ -74,18 +85,28 @@ export function openJournal(path: string, header: JournalHeader): Journal {
   const file = openSync(path, "a+");
   const write = (record: JournalRecord): void => {
     const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
-    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+    for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
     fdatasyncSync(file);
   };
   try {
     const replay = replayJournal(readFileSync(path, "utf8"), path);
-    const changed = replay.header === undefined ? [] : (["spec_hash", "data_hash", "engine"] as const).filter((key) => replay.header?.[key] !== header[key]);
+    const changed =
+      replay.header === undefined
+        ? []
+        : (["spec_hash", "data_hash", "engine"] as const).filter((key) => replay.header?.[key] !== header[key]);
     if (changed.length > 0) {
       const what = changed.map((key) => key.replace("_hash", "")).join(" and ");
-      throw new UserError({ code: "run_of_another_spec", message: `${path} belongs to a sweep with another ${what}`, hint: "give another folder with --out, or remove this one" }, exitCodes.disagreement);
+      throw new UserError(
+        {
+          code: "run_of_another_spec",
+          message: `${path} belongs to a sweep with another ${what}`,
+          hint: "give another folder with --out, or remove this one",
+        },
+        exitCodes.disagreement,
+      );
     }
     ftruncateSync(file, replay.goodBytes);
-    if (replay.header === undefined) write({ record: "header", version: journalVersion, ...header });
+    if (replay.header === undefined) write({ record: "header", header });
     return { replay, append: (trial) => write({ record: "trial", trial }), close: () => closeSync(file) };
   } catch (error) {
     closeSync(file);

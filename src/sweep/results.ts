@@ -62,7 +62,10 @@ export function makeResults(plan: Plan, trials: readonly TrialResult[], environm
     name: plan.spec.name,
     spec: plan.spec,
     spec_hash: plan.specHash,
-    best: best === undefined ? null : { trial: best.id, hyperparameters: transferredOf(best.hyperparameters), validation_loss: best.validation_loss as number },
+    best:
+      best === undefined
+        ? null
+        : { trial: best.id, hyperparameters: transferredOf(best.hyperparameters), validation_loss: best.validation_loss as number },
     trials: [...trials].sort((a, b) => a.id - b.id),
     cost: costOf(plan, trials),
     environment,
@@ -72,7 +75,8 @@ export function makeResults(plan: Plan, trials: readonly TrialResult[], environm
 
 /** Checks the text of a results file; throws a UserError that says what is wrong with it. */
 export function parseResults(text: string, file: string): Results {
-  const refuse = (code: string, message: string, hint: string, exitCode: 2 | 3 = exitCodes.usage): UserError => new UserError({ code, message: `${file}: ${message}`, hint } satisfies Diagnostic, exitCode);
+  const refuse = (code: string, message: string, hint: string, exitCode: 2 | 3 = exitCodes.usage): UserError =>
+    new UserError({ code, message: `${file}: ${message}`, hint } satisfies Diagnostic, exitCode);
   let data: unknown;
   try {
     data = JSON.parse(text);
@@ -81,16 +85,29 @@ export function parseResults(text: string, file: string): Results {
   }
   const version = (data as { version?: unknown } | null)?.version;
   if (version !== resultsVersion) {
-    throw refuse("results_version", version === undefined ? "it has no version" : `it has version ${JSON.stringify(version)}, this program reads version ${resultsVersion}`, version === undefined ? "give the results.json that `mutransfer sweep` wrote" : "run the sweep again, or use the mutransfer that made it");
+    throw refuse(
+      "results_version",
+      version === undefined
+        ? "it has no version"
+        : `it has version ${JSON.stringify(version)}, this program reads version ${resultsVersion}`,
+      version === undefined
+        ? "give the results.json that `mutransfer sweep` wrote"
+        : "run the sweep again, or use the mutransfer that made it",
+    );
   }
   const parsed = resultsSchema.safeParse(data);
   if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0] as z.core.$ZodIssue;
+    const { path, message } = parsed.error.issues[0];
     throw refuse("results_format", `${path.join(".") || "the file"}: ${message}`, "the file was changed or cut: run the sweep again");
   }
   const { digest, ...content } = parsed.data;
   if (hashOf(content) !== digest || hashOf(content.spec) !== content.spec_hash) {
-    throw refuse("results_edited", "its content does not match its digest: it was changed after the sweep wrote it", "run the sweep again; to train with other hyperparameters, write them as `value:` into a spec", exitCodes.disagreement);
+    throw refuse(
+      "results_edited",
+      "its content does not match its digest: it was changed after the sweep wrote it",
+      "run the sweep again; to train with other hyperparameters, write them as `value:` into a spec",
+      exitCodes.disagreement,
+    );
   }
   return parsed.data;
 }

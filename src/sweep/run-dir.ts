@@ -26,7 +26,7 @@ export function writeAtomically(path: string, pieces: Iterable<string | Uint8Arr
   try {
     for (const piece of pieces) {
       const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
-      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+      for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
     }
     fsyncSync(file);
   } catch (error) {

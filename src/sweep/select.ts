@@ -11,7 +11,9 @@ export function rankTrials(trials: readonly TrialResult[]): readonly TrialResult
   const lossOf = ({ validation_loss: lossNats }: TrialResult): number => lossNats ?? Infinity;
   const rate = ({ hyperparameters }: TrialResult): number => hyperparameters["learning_rate"] ?? 0;
   const order = { completed: 0, diverged: 1, failed: 2 } as const;
-  return [...trials].sort((a, b) => order[a.status] - order[b.status] || (lossOf(a) === lossOf(b) ? rate(a) - rate(b) || a.id - b.id : lossOf(a) - lossOf(b)));
+  return [...trials].sort(
+    (a, b) => order[a.status] - order[b.status] || (lossOf(a) === lossOf(b) ? rate(a) - rate(b) || a.id - b.id : lossOf(a) - lossOf(b)),
+  );
 }
 
 /** The completed trial with the lowest validation loss, if any completed. */

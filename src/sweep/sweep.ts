@@ -25,8 +25,22 @@ export interface SweepOptions {
 
 /** What happens during a sweep, in the order it happens. */
 export type SweepEvent =
-  | { readonly event: "sweep_started"; readonly name: string; readonly trials: number; readonly resumed: number; readonly stacks: number; readonly jobs: number; readonly steps: number }
-  | { readonly event: "stack_progress"; readonly stack: number; readonly trials: readonly number[]; readonly step: number; readonly validationLosses: readonly (number | null)[] }
+  | {
+      readonly event: "sweep_started";
+      readonly name: string;
+      readonly trials: number;
+      readonly resumed: number;
+      readonly stacks: number;
+      readonly jobs: number;
+      readonly steps: number;
+    }
+  | {
+      readonly event: "stack_progress";
+      readonly stack: number;
+      readonly trials: readonly number[];
+      readonly step: number;
+      readonly validationLosses: readonly (number | null)[];
+    }
   | { readonly event: "stack_retried"; readonly stack: number; readonly attempt: number; readonly reason: string }
   | { readonly event: "trial_finished"; readonly trial: TrialResult };
 
@@ -41,14 +55,24 @@ export async function runSweep(
   const pending = trials.filter(({ id }) => !results.has(id));
   const stacks = packTrials(pending, options.stackSize);
   const { name, train, width } = plan.spec;
-  emit({ event: "sweep_started", name, trials: trials.length, resumed: trials.length - pending.length, stacks: stacks.length, jobs: options.jobs, steps: train.steps });
+  emit({
+    event: "sweep_started",
+    name,
+    trials: trials.length,
+    resumed: trials.length - pending.length,
+    stacks: stacks.length,
+    jobs: options.jobs,
+    steps: train.steps,
+  });
 
   const runStack = async (members: readonly Trial[], stack: number): Promise<void> => {
     const ids = members.map(({ id }) => id);
     const job = stackJob(plan, members, width.proxy, 1);
     const attempt = async (number: number): Promise<readonly (Outcome | { reason: string })[]> => {
       try {
-        return await pool.run({ engine: options.engine, job }, ({ step, validationLosses }) => emit({ event: "stack_progress", stack, trials: ids, step, validationLosses }));
+        return await pool.run({ engine: options.engine, job }, ({ step, validationLosses }) =>
+          emit({ event: "stack_progress", stack, trials: ids, step, validationLosses }),
+        );
       } catch (error) {
         if (!(error instanceof WorkerFailed)) throw error;
         if (number === maxAttempts) return members.map(() => ({ reason: error.message }));
@@ -58,7 +82,7 @@ export async function runSweep(
     };
     const outcomes = await attempt(1);
     members.forEach((member, lane) => {
-      const trial = trialResult(member, outcomes[lane] as Outcome);
+      const trial = trialResult(member, outcomes[lane]);
       journal.append(trial);
       results.set(trial.id, trial);
       emit({ event: "trial_finished", trial });

@@ -32,5 +32,11 @@ export function curveRecord(curve: readonly CurvePoint[]): TrialResult["curve"] 
 export function trialResult({ id, seed, hyperparameters: tried }: Trial, outcome: Outcome | { readonly reason: string }): TrialResult {
   const trial = { id, seed, hyperparameters: { ...tried } as Record<string, number> };
   if ("reason" in outcome) return { ...trial, status: "failed", validation_loss: null, steps: 0, curve: [], reason: outcome.reason };
-  return { ...trial, status: outcome.status, validation_loss: outcome.validationLoss, steps: outcome.steps, curve: curveRecord(outcome.curve) };
+  return {
+    ...trial,
+    status: outcome.status,
+    validation_loss: outcome.validationLoss,
+    steps: outcome.steps,
+    curve: curveRecord(outcome.curve),
+  };
 }

@@ -3,7 +3,6 @@
  * plan, so that a run that continues plans the same trials again.
  */
 import { suggest } from "../search/designers.ts";
-import type { Domain } from "../search/space.ts";
 import { baseHps, modelConfig, scaling, type Hyperparameters, type Plan } from "../spec/plan.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { StackJob, TrainConfig } from "../training/train.ts";
@@ -18,7 +17,7 @@ export interface Trial {
 
 export function planTrials({ spec }: Pick<Plan, "spec">): readonly Trial[] {
   const { method, trials, parameters } = spec.search;
-  const points = suggest(method, parameters as Readonly<Record<string, Domain>>, trials, spec.seed);
+  const points = suggest(method, parameters, trials, spec.seed);
   return points.map((hyperparameters, id) => ({ id, seed: spec.seed, hyperparameters }));
 }
 

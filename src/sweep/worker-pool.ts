@@ -26,6 +26,9 @@ export class WorkerUnavailable extends Error {}
 /** The worker died or its task failed: the task may be tried again. */
 export class WorkerFailed extends Error {}
 
+/** The pool was closed while the task was running or waiting. */
+export class PoolClosed extends Error {}
+
 /** How much of a dead worker's last words is kept. */
 const stderrLimit = 4000;
 
@@ -50,14 +53,15 @@ export class WorkerPool {
     while (this.idle.length < count) this.idle.push(this.start());
   }
 
-  /** Runs a task on an idle or new worker; rejects with WorkerFailed or WorkerUnavailable. */
+  /** Runs a task on an idle or new worker; rejects with WorkerFailed, WorkerUnavailable or PoolClosed. */
   run(task: Task, onProgress: (progress: Progress) => void): Promise<readonly Outcome[]> {
+    if (this.closed) return Promise.reject(new PoolClosed());
     const worker = this.idle.pop() ?? this.start();
     const { child } = worker;
     return new Promise((resolve, reject) => {
       const settle = (finish: () => void, reusable: boolean): void => {
         child.off("message", onMessage).off("exit", onExit).off("error", onError);
-        if (reusable && !this.closed) this.idle.push(worker);
+        if (reusable) this.idle.push(worker);
         finish();
       };
       const onMessage = (message: WorkerMessage): void => {
@@ -67,6 +71,7 @@ export class WorkerPool {
         settle(() => reject(failure), true);
       };
       const onExit = (code: number | null, signal: string | null): void => {
+        if (this.closed) return settle(() => reject(new PoolClosed()), false);
         const words = worker.stderr.trim();
         const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
         settle(() => reject(new WorkerFailed(`the worker process ${how}${words ? `: ${words}` : ""}`)), false);

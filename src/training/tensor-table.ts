@@ -28,7 +28,16 @@ export interface TensorTable {
 export function tensorTable(config: ModelConfig, scaling: Scaling, hps: BaseHps): TensorTable {
   const tensors = parametersOf(config).map((parameter): TensorRow => {
     const { multiplier, initStd, learningRate, weightDecay, epsilon } = scalesOf(parameter, hps, scaling);
-    return { name: parameter.name, role: parameter.role, shape: parameter.shape, multiplier, init_std: initStd, learning_rate: learningRate, weight_decay: weightDecay, epsilon };
+    return {
+      name: parameter.name,
+      role: parameter.role,
+      shape: parameter.shape,
+      multiplier,
+      init_std: initStd,
+      learning_rate: learningRate,
+      weight_decay: weightDecay,
+      epsilon,
+    };
   });
   return { attention_scale: attentionScale(hps, scaling), tensors };
 }

@@ -83,7 +83,11 @@ export function programOf({ model, train, lanes }: Pick<StackJob, "model" | "tra
 export type Compile = (program: Program, threads: number) => Promise<Executable>;
 
 /** Trains one stack to its end and returns each lane's outcome, in lane order, with the final state. */
-export async function trainStack(compile: Compile, job: StackJob, observer: Observer): Promise<{ outcomes: readonly Outcome[]; state: State }> {
+export async function trainStack(
+  compile: Compile,
+  job: StackJob,
+  observer: Observer,
+): Promise<{ outcomes: readonly Outcome[]; state: State }> {
   const { train, lanes } = job;
   const program = programOf(job);
   const executable = await compile(program, job.threads);
@@ -96,13 +100,14 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
     const evaluate = async (): Promise<void> => {
       const losses = await meanLosses(executable, data.validation, lanes.length);
       records.forEach((record, lane) => {
-        const validationLoss = finite(losses[lane] as number);
+        const validationLoss = finite(losses[lane]);
         record.diverged ||= validationLoss === null;
         record.curve.push({ step, validationLoss, trainingLoss: step === 0 ? null : finite(record.lossSum / record.lossCount) });
         record.lossSum = record.lossCount = 0;
       });
     };
-    const report = (): void => observer.onProgress({ step, validationLosses: records.map(({ curve }) => curve.at(-1)?.validationLoss ?? null) });
+    const report = (): void =>
+      observer.onProgress({ step, validationLosses: records.map(({ curve }) => curve.at(-1)?.validationLoss ?? null) });
 
     await evaluate();
     while (step < train.steps && !records.every(({ diverged }) => diverged)) {
@@ -115,7 +120,7 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
       chunk = Math.max(1, Math.min(4 * chunk, Math.floor(callSeconds / perStep)));
       step += count;
       losses.forEach((loss, index) => {
-        const record = records[index % lanes.length] as (typeof records)[number];
+        const record = records[index % lanes.length];
         record.lossSum += loss;
         record.lossCount++;
         record.diverged ||= !Number.isFinite(loss);
@@ -131,7 +136,9 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
 
 function outcomeOf(curve: readonly CurvePoint[], diverged: boolean, steps: number): Outcome {
   const last = curve.at(-1)?.validationLoss ?? null;
-  return diverged || last === null ? { status: "diverged", validationLoss: null, curve, steps } : { status: "completed", validationLoss: last, curve, steps };
+  return diverged || last === null
+    ? { status: "diverged", validationLoss: null, curve, steps }
+    : { status: "completed", validationLoss: last, curve, steps };
 }
 
 interface OpenData {
@@ -149,7 +156,9 @@ function openData({ data, dataSeed, train, model }: StackJob): OpenData {
   return {
     validation,
     training: (done, count) => {
-      const starts = Array.from({ length: count }, (_, index) => trainingStarts(dataSeed, done + index + 1, data.train.count, shape)).flat();
+      const starts = Array.from({ length: count }, (_, index) =>
+        trainingStarts(dataSeed, done + index + 1, data.train.count, shape),
+      ).flat();
       return readBatches(reader, starts, shape);
     },
     close: () => reader.close(),
@@ -160,6 +169,6 @@ function openData({ data, dataSeed, train, model }: StackJob): OpenData {
 async function meanLosses(executable: Executable, batches: TokenBatches, lanes: number): Promise<Float64Array> {
   const losses = await executable.evaluate(batches);
   const sums = new Float64Array(lanes);
-  losses.forEach((loss, index) => (sums[index % lanes] = (sums[index % lanes] as number) + loss / batches.count));
+  losses.forEach((loss, index) => (sums[index % lanes] = sums[index % lanes] + loss / batches.count));
   return sums;
 }

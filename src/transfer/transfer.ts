@@ -33,7 +33,14 @@ export function launchTable(plan: Plan, { width, hyperparameters }: Pick<Launch,
 }
 
 /** The content of transfer.json. */
-export function transferRecord(plan: Plan, results: Results, best: NonNullable<Results["best"]>, launch: Launch, outcome: Outcome, environment: Environment): object {
+export function transferRecord(
+  plan: Plan,
+  results: Results,
+  best: NonNullable<Results["best"]>,
+  launch: Launch,
+  outcome: Outcome,
+  environment: Environment,
+): object {
   const model = modelConfig(plan, launch.width);
   return {
     version: transferVersion,
@@ -61,8 +68,16 @@ export function weightsMetadata(plan: Plan, launch: Launch): Readonly<Record<str
   const { spec } = plan;
   const table = launchTable(plan, launch);
   const multiplier = (role: string): number => table.tensors.find((tensor) => tensor.role === role)?.multiplier ?? 1;
-  const forward = { input_multiplier: multiplier("embedding"), attention_scale: table.attention_scale, output_multiplier: multiplier("readout") };
-  const model: CompleteSpec["model"] & { width: number; vocab_size: number } = { ...spec.model, width: launch.width, vocab_size: plan.dataset.vocabSize };
+  const forward = {
+    input_multiplier: multiplier("embedding"),
+    attention_scale: table.attention_scale,
+    output_multiplier: multiplier("readout"),
+  };
+  const model: CompleteSpec["model"] & { width: number; vocab_size: number } = {
+    ...spec.model,
+    width: launch.width,
+    vocab_size: plan.dataset.vocabSize,
+  };
   return {
     format: "mutransfer",
     layout: "x·W, weights [fan_in, fan_out]",

@@ -19,10 +19,23 @@ import { tolerances } from "../tolerances.ts";
 
 interface Golden {
   readonly config: {
-    readonly layers: number; readonly head_dim: number; readonly context: number; readonly batch: number; readonly vocab: number;
-    readonly mlp_ratio: number; readonly beta1: number; readonly beta2: number; readonly epsilon: number; readonly weight_decay: number;
-    readonly steps: number; readonly warmup: number; readonly final: number; readonly parametrization: "sp" | "mup";
-    readonly base: number; readonly width: number; readonly biases: boolean;
+    readonly layers: number;
+    readonly head_dim: number;
+    readonly context: number;
+    readonly batch: number;
+    readonly vocab: number;
+    readonly mlp_ratio: number;
+    readonly beta1: number;
+    readonly beta2: number;
+    readonly epsilon: number;
+    readonly weight_decay: number;
+    readonly steps: number;
+    readonly warmup: number;
+    readonly final: number;
+    readonly parametrization: "sp" | "mup";
+    readonly base: number;
+    readonly width: number;
+    readonly biases: boolean;
   };
   readonly hyperparameters: Omit<BaseHps, "weight_decay">;
   readonly logits: readonly number[];
@@ -32,15 +45,23 @@ interface Golden {
 
 const goldens = JSON.parse(readFileSync(new URL("../golden/golden.json", import.meta.url), "utf8")) as Readonly<Record<string, Golden>>;
 
-const defaultHps: BaseHps = { learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 4, attention_multiplier: 1, weight_decay: 0 };
+const defaultHps: BaseHps = {
+  learning_rate: 0.01,
+  init_std: 1,
+  embedding_std: 1,
+  input_multiplier: 1,
+  output_multiplier: 4,
+  attention_multiplier: 1,
+  weight_decay: 0,
+};
 
 /** Largest difference, relative to the largest entry of what is expected, or to `smallestScale`. */
 function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   expect(actual.length).toBe(expected.length);
   let [difference, largest] = [0, 0];
   for (let i = 0; i < expected.length; i++) {
-    difference = Math.max(difference, Math.abs((actual[i] as number) - (expected[i] as number)));
-    largest = Math.max(largest, Math.abs(expected[i] as number));
+    difference = Math.max(difference, Math.abs(actual[i] - expected[i]));
+    largest = Math.max(largest, Math.abs(expected[i]));
   }
   return difference / Math.max(largest, tolerances.smallestScale);
 }
@@ -54,7 +75,12 @@ function randomBatches(config: ModelConfig, batch: number, count: number): Batch
 /** Replaces the weights by values that exercise every entry: no zeros, gains and biases off their neutral values. */
 function shuffled(state: State): State {
   const stream = randomStream(6, "conformance weights");
-  const parameters = new Map([...state.parameters].map(([name, { weight, ...moments }]) => [name, { ...moments, weight: weight.map(() => (name.endsWith("gain") ? 1 : 0) + 0.3 * stream.normal()) }]));
+  const parameters = new Map(
+    [...state.parameters].map(([name, { weight, ...moments }]) => [
+      name,
+      { ...moments, weight: weight.map(() => (name.endsWith("gain") ? 1 : 0) + 0.3 * stream.normal()) },
+    ]),
+  );
   return { ...state, parameters };
 }
 
@@ -73,7 +99,8 @@ function goldenState(state: State, config: ModelConfig): State {
 }
 function goldenBatch({ batch, context, vocab }: Golden["config"], step: number): Batches {
   const id = (i: number): number => (i * i * 3 + i * 5 + 7 * step) % vocab;
-  const windows = (shift: number): Int32Array => Int32Array.from({ length: batch * context }, (_, cell) => id(Math.floor(cell / context) * (context + 1) + (cell % context) + shift));
+  const windows = (shift: number): Int32Array =>
+    Int32Array.from({ length: batch * context }, (_, cell) => id(Math.floor(cell / context) * (context + 1) + (cell % context) + shift));
   return { count: 1, tokens: windows(0), targets: windows(1) };
 }
 
@@ -83,14 +110,34 @@ interface Setup {
   readonly program: Program;
 }
 function setup(overrides: Partial<ModelConfig>, trials: number, batch: number, weightDecay = false): Setup {
-  const config: ModelConfig = { layers: 2, width: 12, headDim: 4, context: 7, mlpRatio: 2, vocabSize: 11, biases: false, zeroInit: [], ...overrides };
+  const config: ModelConfig = {
+    layers: 2,
+    width: 12,
+    headDim: 4,
+    context: 7,
+    mlpRatio: 2,
+    vocabSize: 11,
+    biases: false,
+    zeroInit: [],
+    ...overrides,
+  };
   const scaling: Scaling = { parametrization: "mup", width: config.width, baseWidth: config.width, headDim: config.headDim, epsilon: 1e-8 };
   return { config, scaling, program: trainingStep(config, { trials, batch, beta1: 0.9, beta2: 0.95, weightDecay }) };
 }
 
 /** Lanes that differ in everything a lane can differ in. */
 const lanesOf = (count: number): readonly Lane[] =>
-  Array.from({ length: count }, (_, n) => ({ seed: 10 + n, hps: { ...defaultHps, learning_rate: 0.004 * (n + 1), output_multiplier: 2 + n, attention_multiplier: 1 + 0.3 * n, input_multiplier: 1 + 0.2 * n, weight_decay: 0.05 * n } }));
+  Array.from({ length: count }, (_, n) => ({
+    seed: 10 + n,
+    hps: {
+      ...defaultHps,
+      learning_rate: 0.004 * (n + 1),
+      output_multiplier: 2 + n,
+      attention_multiplier: 1 + 0.3 * n,
+      input_multiplier: 1 + 0.2 * n,
+      weight_decay: 0.05 * n,
+    },
+  }));
 
 const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; readonly trials: number; readonly batch: number }>> = {
   "one trial": { model: {}, trials: 1, batch: 3 },
@@ -103,7 +150,13 @@ const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; re
   "a vocabulary above the one-hot limit": { model: { layers: 1, vocabSize: 700 }, trials: 2, batch: 2 },
 };
 
-async function trained(engine: Engine, program: Program, state: State, batches: Batches, threads = 1): Promise<{ losses: Float32Array; state: State }> {
+async function trained(
+  engine: Engine,
+  program: Program,
+  state: State,
+  batches: Batches,
+  threads = 1,
+): Promise<{ losses: Float32Array; state: State }> {
   const executable = await engine.compile(program, { threads });
   executable.load(state);
   const losses = await executable.train({ ...batches, factors: new Float32Array(batches.count).fill(1) });
@@ -123,34 +176,60 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
       const { config, scaling, program } = setup(model, trials, batch);
       const state = shuffled(initialState(config, scaling, lanesOf(trials), program.scalars));
       const batches = randomBatches(config, batch, 1);
-      const values = new Map<Ref, Float64Array>([...[...state.parameters].map(([ref, { weight }]) => [ref, Float64Array.from(weight)] as const), ...[...state.scalars].map(([ref, data]) => [ref, Float64Array.from(data)] as const)]);
+      const values = new Map<Ref, Float64Array>([
+        ...[...state.parameters].map(([ref, { weight }]) => [ref, Float64Array.from(weight)] as const),
+        ...[...state.scalars].map(([ref, data]) => [ref, Float64Array.from(data)] as const),
+      ]);
       const expected = referencePass(program, values, batches.tokens, batches.targets);
       const names = [...expected.keys()].filter((ref) => !values.has(ref));
       const executable = await engine.compile(program, { threads: 1 });
       executable.load(state);
       const actual = await executable.inspect(batches, names);
       await executable.dispose();
-      for (const ref of names) expect(relativeError(actual.get(ref) as Float32Array, expected.get(ref) as Float64Array), ref).toBeLessThan(tolerances.onePass);
+      for (const ref of names)
+        expect(relativeError(actual.get(ref) as Float32Array, expected.get(ref) as Float64Array), ref).toBeLessThan(tolerances.onePass);
     });
 
     it.each(Object.entries(goldens))("to PyTorch: %s", async (_, { config: c, hyperparameters, logits, gradients, losses }) => {
-      const config: ModelConfig = { layers: c.layers, width: c.width, headDim: c.head_dim, context: c.context, mlpRatio: c.mlp_ratio, vocabSize: c.vocab, biases: c.biases, zeroInit: [] };
-      const scaling: Scaling = { parametrization: c.parametrization, width: c.width, baseWidth: c.base, headDim: c.head_dim, epsilon: c.epsilon };
+      const config: ModelConfig = {
+        layers: c.layers,
+        width: c.width,
+        headDim: c.head_dim,
+        context: c.context,
+        mlpRatio: c.mlp_ratio,
+        vocabSize: c.vocab,
+        biases: c.biases,
+        zeroInit: [],
+      };
+      const scaling: Scaling = {
+        parametrization: c.parametrization,
+        width: c.width,
+        baseWidth: c.base,
+        headDim: c.head_dim,
+        epsilon: c.epsilon,
+      };
       const program = trainingStep(config, { trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true });
       const lane = { seed: 1, hps: { ...hyperparameters, weight_decay: c.weight_decay } };
       const executable: Executable = await engine.compile(program, { threads: 1 });
       executable.load(goldenState(initialState(config, scaling, [lane], program.scalars), config));
 
       const names = Object.keys(gradients);
-      const inspected = await executable.inspect(goldenBatch(c, 1), ["logits", ...names.map((parameter) => program.gradients.get(parameter) as Ref)]);
+      const inspected = await executable.inspect(goldenBatch(c, 1), [
+        "logits",
+        ...names.map((parameter) => program.gradients.get(parameter) as Ref),
+      ]);
       expect(relativeError(inspected.get("logits") as Float32Array, logits)).toBeLessThan(tolerances.onePass);
-      for (const parameter of names) expect(relativeError(inspected.get(program.gradients.get(parameter) as Ref) as Float32Array, gradients[parameter] ?? []), parameter).toBeLessThan(tolerances.onePass);
+      for (const parameter of names)
+        expect(
+          relativeError(inspected.get(program.gradients.get(parameter) as Ref) as Float32Array, gradients[parameter] ?? []),
+          parameter,
+        ).toBeLessThan(tolerances.onePass);
 
       const schedule = { name: "cosine", warmup: c.warmup, final: c.final } as const;
       for (const [index, expected] of losses.entries()) {
         const factors = Float32Array.of(scheduleFactor(schedule, index + 1, c.steps));
         const [loss] = await executable.train({ ...goldenBatch(c, index + 1), factors });
-        expect(Math.abs((loss as number) - expected), `step ${index + 1}`).toBeLessThan(tolerances.tenSteps);
+        expect(Math.abs(loss - expected), `step ${index + 1}`).toBeLessThan(tolerances.tenSteps);
       }
       await executable.dispose();
     });
@@ -158,7 +237,12 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
     it("starts at a loss of ln V at every width with a zero readout", async () => {
       for (const width of [8, 16, 64]) {
         const { config, scaling, program } = setup({ width, zeroInit: ["readout", "query"] }, 2, 3);
-        const { losses } = await trained(engine, program, initialState(config, scaling, lanesOf(2), program.scalars), randomBatches(config, 3, 1));
+        const { losses } = await trained(
+          engine,
+          program,
+          initialState(config, scaling, lanesOf(2), program.scalars),
+          randomBatches(config, 3, 1),
+        );
         for (const loss of losses) expect(Math.abs(loss - Math.log(config.vocabSize))).toBeLessThan(tolerances.uniformLoss);
       }
     });
@@ -168,10 +252,22 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
       const alone = setup({ biases: true }, 1, 3, true);
       const lanes = lanesOf(4);
       const batches = randomBatches(stacked.config, 3, 12);
-      const together = await trained(engine, stacked.program, initialState(stacked.config, stacked.scaling, lanes, stacked.program.scalars), batches);
+      const together = await trained(
+        engine,
+        stacked.program,
+        initialState(stacked.config, stacked.scaling, lanes, stacked.program.scalars),
+        batches,
+      );
       for (const [slot, lane] of lanes.entries()) {
-        const single = await trained(engine, alone.program, initialState(alone.config, alone.scaling, [lane], alone.program.scalars), batches);
-        single.losses.forEach((loss, step) => expect(Math.abs(loss - (together.losses[step * 4 + slot] as number)), `slot ${slot}, step ${step}`).toBeLessThan(tolerances.stacked));
+        const single = await trained(
+          engine,
+          alone.program,
+          initialState(alone.config, alone.scaling, [lane], alone.program.scalars),
+          batches,
+        );
+        single.losses.forEach((loss, step) =>
+          expect(Math.abs(loss - together.losses[step * 4 + slot]), `slot ${slot}, step ${step}`).toBeLessThan(tolerances.stacked),
+        );
       }
     });
 
@@ -179,7 +275,15 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
       const { config, scaling, program } = setup({}, 3, 3);
       const batches = randomBatches(config, 3, 6);
       const clean = initialState(config, scaling, lanesOf(3), program.scalars);
-      const poisoned: State = { ...clean, parameters: new Map([...clean.parameters].map(([ref, parts]) => [ref, { ...parts, weight: parts.weight.map((value, i) => (Math.floor(i / (parts.weight.length / 3)) === 1 ? NaN : value)) }])) };
+      const poisoned: State = {
+        ...clean,
+        parameters: new Map(
+          [...clean.parameters].map(([ref, parts]) => [
+            ref,
+            { ...parts, weight: parts.weight.map((value, i) => (Math.floor(i / (parts.weight.length / 3)) === 1 ? NaN : value)) },
+          ]),
+        ),
+      };
       const [healthy, sick] = [await trained(engine, program, clean, batches), await trained(engine, program, poisoned, batches)];
       sick.losses.forEach((loss, index) => {
         if (index % 3 === 1) expect(loss).toBeNaN();

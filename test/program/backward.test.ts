@@ -23,15 +23,36 @@ const cases: Readonly<Record<string, Case>> = {
     operands: { table: [N, V, C], positions: [N, T, C], m: [N] },
   },
   "norm_linear, three branches": {
-    op: { kind: "norm_linear", x: "x", gain: "g", branches: [{ weight: "w1", multiplier: "m", out: "y1" }, { weight: "w2", out: "y2" }, { weight: "w3", out: "y3" }] },
+    op: {
+      kind: "norm_linear",
+      x: "x",
+      gain: "g",
+      branches: [
+        { weight: "w1", multiplier: "m", out: "y1" },
+        { weight: "w2", out: "y2" },
+        { weight: "w3", out: "y3" },
+      ],
+    },
     operands: { x: activation, g: [N, C], w1: [N, C, F], w2: [N, C, F], w3: [N, C, C], m: [N] },
   },
   "norm_linear with shift and biases": {
-    op: { kind: "norm_linear", x: "x", gain: "g", shift: "s", branches: [{ weight: "w1", bias: "b1", multiplier: "m", out: "y1" }, { weight: "w2", bias: "b2", out: "y2" }] },
+    op: {
+      kind: "norm_linear",
+      x: "x",
+      gain: "g",
+      shift: "s",
+      branches: [
+        { weight: "w1", bias: "b1", multiplier: "m", out: "y1" },
+        { weight: "w2", bias: "b2", out: "y2" },
+      ],
+    },
     operands: { x: activation, g: [N, C], s: [N, C], w1: [N, C, F], b1: [N, F], w2: [N, C, C], b2: [N, C], m: [N] },
   },
   linear: { op: { kind: "linear", x: "x", weight: "w", bias: "b", out: "y" }, operands: { x: activation, w: [N, C, F], b: [N, F] } },
-  attention: { op: { kind: "attention", query: "q", key: "k", value: "v", heads: 3, out: "y" }, operands: { q: activation, k: activation, v: activation } },
+  attention: {
+    op: { kind: "attention", query: "q", key: "k", value: "v", heads: 3, out: "y" },
+    operands: { q: activation, k: activation, v: activation },
+  },
   gelu: { op: { kind: "gelu", x: "x", out: "y" }, operands: { x: activation } },
   add: { op: { kind: "add", a: "x", b: "z", out: "y" }, operands: { x: activation, z: activation } },
   "add of a tensor to itself": { op: { kind: "add", a: "x", b: "x", out: "y" }, operands: { x: activation } },
@@ -43,18 +64,39 @@ function program({ op }: Case): readonly ForwardOp[] {
   if (op.kind === "cross_entropy") return [op];
   const outs = op.kind === "norm_linear" ? op.branches.map(({ out }) => out) : [op.out];
   const heads = outs.flatMap((out): ForwardOp[] => [{ kind: "linear", x: out, weight: `head ${out}`, out: `logits ${out}` }]);
-  const sums = outs.slice(1).map((out, index): ForwardOp => ({ kind: "add", a: index === 0 ? `logits ${outs[0]}` : `sum ${index}`, b: `logits ${out}`, out: `sum ${index + 1}` }));
-  return [op, ...heads, ...sums, { kind: "cross_entropy", logits: sums.length > 0 ? `sum ${sums.length}` : `logits ${outs[0]}`, out: "loss" }];
+  const sums = outs
+    .slice(1)
+    .map((out, index): ForwardOp => ({
+      kind: "add",
+      a: index === 0 ? `logits ${outs[0]}` : `sum ${index}`,
+      b: `logits ${out}`,
+      out: `sum ${index + 1}`,
+    }));
+  return [
+    op,
+    ...heads,
+    ...sums,
+    { kind: "cross_entropy", logits: sums.length > 0 ? `sum ${sums.length}` : `logits ${outs[0]}`, out: "loss" },
+  ];
 }
 
 describe("backward rules agree with finite differences", () => {
   it.each(Object.entries(cases))("%s", (_, each) => {
     const forward = program(each);
-    const widths: Readonly<Record<Ref, number>> = { y: each.op.kind === "linear" ? F : C, y1: F, y2: each.op.kind === "norm_linear" && each.op.branches.length === 3 ? F : C, y3: C };
-    const heads = forward.flatMap((op) => (op.kind === "linear" && op.weight.startsWith("head") ? [[op.weight, [N, widths[op.x] as number, V] as Shape] as const] : []));
+    const widths: Readonly<Record<Ref, number>> = {
+      y: each.op.kind === "linear" ? F : C,
+      y1: F,
+      y2: each.op.kind === "norm_linear" && each.op.branches.length === 3 ? F : C,
+      y3: C,
+    };
+    const heads = forward.flatMap((op) =>
+      op.kind === "linear" && op.weight.startsWith("head") ? [[op.weight, [N, widths[op.x], V] as Shape] as const] : [],
+    );
     const shapes = new Map<Ref, Shape>([...Object.entries(each.operands), ...heads]);
     const stream = randomStream(3, each.op.kind);
-    const inputs: Values = new Map([...shapes].map(([ref, shape]) => [ref, Float64Array.from({ length: sizeOf(shape) }, () => 0.8 * stream.normal())]));
+    const inputs: Values = new Map(
+      [...shapes].map(([ref, shape]) => [ref, Float64Array.from({ length: sizeOf(shape) }, () => 0.8 * stream.normal())]),
+    );
     const tokens = Array.from({ length: B * T }, () => stream.integer(V));
     const targets = Array.from({ length: B * T }, () => stream.integer(V));
     const losses = (values: Values): Float64Array => {
@@ -74,12 +116,12 @@ describe("backward rules agree with finite differences", () => {
         const moved = (by: number): number => {
           const values = new Map(inputs);
           const copy = value.slice();
-          copy[index] = (copy[index] as number) + by;
+          copy[index] = copy[index] + by;
           values.set(ref, copy);
-          return losses(values)[Math.floor(index / perLane)] as number;
+          return losses(values)[Math.floor(index / perLane)];
         };
         const slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-        expect(Math.abs(slope - (gradient[index] as number)), `${ref}[${index}]`).toBeLessThan(tolerances.finiteDifference);
+        expect(Math.abs(slope - gradient[index]), `${ref}[${index}]`).toBeLessThan(tolerances.finiteDifference);
       }
     }
   });

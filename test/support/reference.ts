@@ -30,10 +30,19 @@ function lane(c: Context, ref: Ref, n: number): Float64Array {
 const eachLane = (c: Context, body: (n: number) => void): void => {
   for (let n = 0; n < c.dims.trials; n++) body(n);
 };
-const at = (x: ArrayLike<number>, index: number): number => x[index] as number;
+const at = (x: ArrayLike<number>, index: number): number => x[index];
 
 /** a [M,K] · b [K,P] added to out [M,P]; the flags read a or b transposed. */
-function multiplyInto(out: Float64Array, a: Float64Array, b: Float64Array, m: number, k: number, p: number, transA = false, transB = false): void {
+function multiplyInto(
+  out: Float64Array,
+  a: Float64Array,
+  b: Float64Array,
+  m: number,
+  k: number,
+  p: number,
+  transA = false,
+  transB = false,
+): void {
   for (let i = 0; i < m; i++)
     for (let j = 0; j < p; j++) {
       let sum = 0;
@@ -109,7 +118,8 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
       const C = lastSize(c, op.table);
       const [table, positions, out] = [lane(c, op.table, n), lane(c, op.positions, n), lane(c, op.out, n)];
       for (let r = 0; r < rows(c); r++)
-        for (let i = 0; i < C; i++) out[r * C + i] = scalar(c, op.multiplier, n) * (at(table, at(c.tokens, r) * C + i) + at(positions, (r % c.dims.context) * C + i));
+        for (let i = 0; i < C; i++)
+          out[r * C + i] = scalar(c, op.multiplier, n) * (at(table, at(c.tokens, r) * C + i) + at(positions, (r % c.dims.context) * C + i));
     }),
   norm_linear: (op, c) =>
     eachLane(c, (n) => {
@@ -181,7 +191,7 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
       const y = hat.map((value, i) => value * at(gain, i % C) + (shift ? at(shift, i % C) : 0));
       const dY = new Float64Array(y.length);
       op.branches.forEach(({ dOut, dWeight, dBias }, index) => {
-        const { weight, multiplier } = of.branches[index] as (typeof of.branches)[number];
+        const { weight, multiplier } = of.branches[index];
         const F = lastSize(c, weight);
         const scaled = lane(c, dOut, n).map((value) => value * scalar(c, multiplier, n));
         multiplyInto(lane(c, dWeight, n), y, scaled, C, rows(c), F, true);
@@ -214,7 +224,12 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
       const C = lastSize(c, of.query);
       const D = C / of.heads;
       const weights = attentionWeights(c, of, n);
-      const [q, k, v, d] = [of.query, of.key, of.value, dOut].map((ref) => lane(c, ref, n)) as [Float64Array, Float64Array, Float64Array, Float64Array];
+      const [q, k, v, d] = [of.query, of.key, of.value, dOut].map((ref) => lane(c, ref, n)) as [
+        Float64Array,
+        Float64Array,
+        Float64Array,
+        Float64Array,
+      ];
       const [dQ, dK, dV] = [dQuery, dKey, dValue].map((ref) => lane(c, ref, n)) as [Float64Array, Float64Array, Float64Array];
       const add = (x: Float64Array, i: number, value: number): void => void (x[i] = at(x, i) + value);
       for (let b = 0; b < B; b++)
@@ -239,7 +254,8 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
             });
           }
     }),
-  gelu_backward: ({ of, dOut, dX }, c) => eachLane(c, (n) => lane(c, of.x, n).forEach((x, i) => (lane(c, dX, n)[i] = at(lane(c, dOut, n), i) * geluSlope(x)))),
+  gelu_backward: ({ of, dOut, dX }, c) =>
+    eachLane(c, (n) => lane(c, of.x, n).forEach((x, i) => (lane(c, dX, n)[i] = at(lane(c, dOut, n), i) * geluSlope(x)))),
   cross_entropy_backward: ({ of, dLogits }, c) =>
     eachLane(c, (n) => {
       const V = lastSize(c, of.logits);
@@ -254,7 +270,14 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
 };
 
 /** Runs ops in order on float64 values; adds what they write to `values`. */
-export function runReference(ops: readonly Op[], dims: Dimensions, shapes: ReadonlyMap<Ref, Shape>, values: Values, tokens: ArrayLike<number>, targets: ArrayLike<number>): void {
+export function runReference(
+  ops: readonly Op[],
+  dims: Dimensions,
+  shapes: ReadonlyMap<Ref, Shape>,
+  values: Values,
+  tokens: ArrayLike<number>,
+  targets: ArrayLike<number>,
+): void {
   const c: Context = { dims, values, shapes: new Map(shapes), tokens, targets };
   const lookup = (ref: Ref): Shape => c.shapes.get(ref) as Shape;
   for (const op of ops) {

@@ -32,7 +32,7 @@ export const backwardRules: { readonly [K in BackwardKind]: LoweringRule<K> } = 
     const width = l.last(of.out);
     const dX = g.multiply(dOut, l.scalar(of.multiplier, 3));
     g.sum(g.reshape(dX, [trials, context, batch, width]), [2], false, dPositions);
-    scatterRows(l, dX, l.shape(of.table)[1] as number, width, dTable);
+    scatterRows(l, dX, l.shape(of.table)[1], width, dTable);
   },
 
   // With W' = gain·multiplier·W: dW = gain·multiplier·(x̂ᵀdY), dGain = multiplier·rowsum((x̂ᵀdY)·W), dx̂ = dY·W'ᵀ,
@@ -44,7 +44,7 @@ export const backwardRules: { readonly [K in BackwardKind]: LoweringRule<K> } = 
     const gains: Value[] = [];
     const shifts: Value[] = [];
     const normalizedGradients = branches.map(({ dOut, dWeight, dBias }, index) => {
-      const { weight, multiplier } = of.branches[index] as (typeof of.branches)[number];
+      const { weight, multiplier } = of.branches[index];
       const scaled = (x: Value): Value => (multiplier ? g.multiply(x, l.scalar(multiplier, 3)) : x);
       const outer = g.product(normalized, dOut, { transA: 1 }); // x̂ᵀdY, [N, C, F]
       const dEffective = g.multiply(outer, l.recall(of, `factor${index}`), of.shift ? undefined : dWeight);

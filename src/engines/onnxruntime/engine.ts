@@ -54,7 +54,11 @@ class OnnxExecutable implements Executable {
   load(state: State): void {
     const { program } = this;
     const tensor = (ref: Ref, data: Float32Array): Tensor => {
-      invariant(data.length === sizeOf(shapeOf(program, ref)), "load", `${ref} has ${data.length} values, expected ${sizeOf(shapeOf(program, ref))}`);
+      invariant(
+        data.length === sizeOf(shapeOf(program, ref)),
+        "load",
+        `${ref} has ${data.length} values, expected ${sizeOf(shapeOf(program, ref))}`,
+      );
       return new this.runtime.Tensor("float32", data.slice(), shapeOf(program, ref));
     };
     const valueOf = <T>(map: ReadonlyMap<Ref, T>, ref: Ref): T => {
@@ -77,7 +81,12 @@ class OnnxExecutable implements Executable {
     return {
       step: this.step,
       scalars: new Map(Object.entries(this.scalars).map(([ref, tensor]) => [ref, copy(tensor)])),
-      parameters: new Map([...this.state].map(([ref, { weight, first, second }]) => [ref, { weight: copy(weight), firstMoment: copy(first), secondMoment: copy(second) }])),
+      parameters: new Map(
+        [...this.state].map(([ref, { weight, first, second }]) => [
+          ref,
+          { weight: copy(weight), firstMoment: copy(first), secondMoment: copy(second) },
+        ]),
+      ),
     };
   }
 
@@ -89,8 +98,10 @@ class OnnxExecutable implements Executable {
     for (const [name, values] of Object.entries(perStep)) feeds[name] = new this.runtime.Tensor("float32", values, [chunk.count]);
     const session = await this.session("train", () => trainingModel(program));
     const results = await session.run(feeds);
-    const output = (part: StatePart, ref: Ref): Tensor => results[returned(part, ref)] as Tensor;
-    this.state = new Map(program.parameters.map((ref) => [ref, { weight: output("weight", ref), first: output("first", ref), second: output("second", ref) }]));
+    const output = (part: StatePart, ref: Ref): Tensor => results[returned(part, ref)];
+    this.state = new Map(
+      program.parameters.map((ref) => [ref, { weight: output("weight", ref), first: output("first", ref), second: output("second", ref) }]),
+    );
     this.step += chunk.count;
     return results["losses"]?.data as Float32Array;
   }
@@ -138,7 +149,8 @@ class OnnxExecutable implements Executable {
 
   private tokenFeeds(batches: Batches, leading: readonly number[]): Feeds {
     const { batch, context } = this.program.dims;
-    const feed = (ids: Int32Array): Tensor => new this.runtime.Tensor("int32", timeMajor(ids, batches.count, batch, context), [...leading, context * batch]);
+    const feed = (ids: Int32Array): Tensor =>
+      new this.runtime.Tensor("int32", timeMajor(ids, batches.count, batch, context), [...leading, context * batch]);
     return { tokens: feed(batches.tokens), targets: feed(batches.targets) };
   }
 }
@@ -149,6 +161,6 @@ function timeMajor(ids: Int32Array, count: number, batch: number, context: numbe
   const result = new Int32Array(ids.length);
   for (let k = 0; k < count; k++)
     for (let b = 0; b < batch; b++)
-      for (let t = 0; t < context; t++) result[(k * context + t) * batch + b] = ids[(k * batch + b) * context + t] as number;
+      for (let t = 0; t < context; t++) result[(k * context + t) * batch + b] = ids[(k * batch + b) * context + t];
   return result;
 }

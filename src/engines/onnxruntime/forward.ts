@@ -24,7 +24,11 @@ function causalMask(lowering: Lowering): Value {
 function targetIndices(lowering: Lowering, vocabulary: number): Value {
   const { outer, step, trials, rows } = lowering;
   return lowering.once("targets", () => {
-    const starts = outer.constant("int32", [trials, rows], Array.from({ length: trials * rows }, (_, row) => row * vocabulary));
+    const starts = outer.constant(
+      "int32",
+      [trials, rows],
+      Array.from({ length: trials * rows }, (_, row) => row * vocabulary),
+    );
     return step.add(starts, lowering.inputs.targets);
   });
 }

@@ -73,11 +73,17 @@ export class Graph {
     const known = this.constants.get(key);
     if (known !== undefined) return known;
     const name = `${this.prefix}constant${this.constants.size}`;
-    const data = type === "float" ? Float32Array.from(values) : type === "int32" ? Int32Array.from(values) : BigInt64Array.from(values.map(BigInt));
+    const data =
+      type === "float" ? Float32Array.from(values) : type === "int32" ? Int32Array.from(values) : BigInt64Array.from(values.map(BigInt));
     this.initializers.push(
       bytesField(
         5,
-        message(...shape.map((size) => integerField(1, size)), integerField(2, elementTypes[type]), bytesField(8, name), bytesField(9, new Uint8Array(data.buffer))),
+        message(
+          ...shape.map((size) => integerField(1, size)),
+          integerField(2, elementTypes[type]),
+          bytesField(8, name),
+          bytesField(9, new Uint8Array(data.buffer)),
+        ),
       ),
     );
     this.constants.set(key, name);
@@ -153,6 +159,6 @@ function encodeAttribute(name: string, value: Attribute): Uint8Array {
           ? [bytesField(4, value), 3]
           : "float" in value
             ? [floatField(2, value.float), 1]
-            : [message(...(value as readonly number[]).map((each) => integerField(8, each))), 7];
+            : [message(...value.map((each) => integerField(8, each))), 7];
   return message(bytesField(1, name), field, integerField(20, type));
 }

@@ -93,7 +93,8 @@ export class Lowering {
 
   /** Rows [N, T·B, C] as [T, N·B, H, D], FusedMatMul's transposed-batch form. */
   heads(x: Value, heads: number, width: number): Value {
-    const timeFirst = this.trials === 1 ? x : this.step.transpose(this.step.reshape(x, [this.trials, this.context, this.batch * width]), [1, 0, 2]);
+    const timeFirst =
+      this.trials === 1 ? x : this.step.transpose(this.step.reshape(x, [this.trials, this.context, this.batch * width]), [1, 0, 2]);
     return this.step.reshape(timeFirst, [this.context, this.trials * this.batch, heads, width / heads]);
   }
 

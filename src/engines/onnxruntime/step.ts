@@ -35,7 +35,9 @@ export function trainingModel(program: Program): Uint8Array {
   const outer = new Graph("call.");
   const step = new Graph("step.");
   for (const scalar of program.scalars) outer.input(scalar, "float", shapeOf(program, scalar));
-  const states = program.parameters.flatMap((parameter) => stateParts.map((part) => ({ part, parameter, shape: shapeOf(program, parameter) })));
+  const states = program.parameters.flatMap((parameter) =>
+    stateParts.map((part) => ({ part, parameter, shape: shapeOf(program, parameter) })),
+  );
   for (const { part, parameter, shape } of states) {
     outer.input(fed(part, parameter), "float", shape);
     step.input(inStep(part, parameter), "float", shape);
@@ -86,7 +88,7 @@ export function inspectionModel(program: Program, names: readonly Ref[]): Uint8A
   lowerInto(new Lowering(program, graph, graph, { tokens: "tokens", targets: "targets" }), [...program.forward, ...program.backward]);
   for (const name of names) {
     const shape = shapeOf(program, name);
-    const timeMajor = shape.length === 4 ? graph.transpose(graph.reshape(name, [trials, context, batch, shape[3] as number]), [0, 2, 1, 3]) : name;
+    const timeMajor = shape.length === 4 ? graph.transpose(graph.reshape(name, [trials, context, batch, shape[3]]), [0, 2, 1, 3]) : name;
     graph.node("Identity", [timeMajor], {}, returned("weight", name));
     graph.output(returned("weight", name), "float", shape);
   }

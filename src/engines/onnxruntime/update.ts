@@ -17,11 +17,16 @@ export const nextOf = (part: "weight" | "first" | "second", parameter: Ref): Val
  * Values of the step scalars for K steps after `done` updates.
  * f·η·(a·m)/(√(b·v) + ε) = η·(f·a/√b) · m/(√v + ε/√b), with a and b the bias corrections.
  */
-export function stepScalarValues(beta1: number, beta2: number, done: number, factors: Float32Array): Record<(typeof stepScalars)[number], Float32Array> {
+export function stepScalarValues(
+  beta1: number,
+  beta2: number,
+  done: number,
+  factors: Float32Array,
+): Record<(typeof stepScalars)[number], Float32Array> {
   const corrections = Array.from(factors, (_, index) => biasCorrections(beta1, beta2, done + index + 1));
   return {
     factor: factors,
-    stepSize: Float32Array.from(corrections, ({ first, second }, index) => ((factors[index] as number) * first) / Math.sqrt(second)),
+    stepSize: Float32Array.from(corrections, ({ first, second }, index) => (factors[index] * first) / Math.sqrt(second)),
     epsilonScale: Float32Array.from(corrections, ({ second }) => 1 / Math.sqrt(second)),
   };
 }
@@ -31,8 +36,17 @@ export const adamw: LoweringRule<"adamw"> = ({ parameter, gradient, learningRate
   const rank = l.shape(parameter).length;
   const scaled = (ref: Ref, by: string): Value => l.once(`${ref}×${by}/${rank}`, () => g.multiply(l.scalar(ref, rank), `step:${by}`));
   const first = g.add(g.multiply(`first:${parameter}`, g.scalar(program.beta1)), gradient, nextOf("first", parameter));
-  const second = g.add(g.multiply(`second:${parameter}`, g.scalar(program.beta2)), g.multiply(gradient, gradient), nextOf("second", parameter));
+  const second = g.add(
+    g.multiply(`second:${parameter}`, g.scalar(program.beta2)),
+    g.multiply(gradient, gradient),
+    nextOf("second", parameter),
+  );
   const direction = g.node("Div", [first, g.add(g.node("Sqrt", [second]), scaled(epsilon, "epsilonScale"))]);
-  const kept = decay ? g.multiply(parameter, l.once(`${decay}/keep/${rank}`, () => g.subtract(g.scalar(1), scaled(decay, "factor")))) : parameter;
+  const kept = decay
+    ? g.multiply(
+        parameter,
+        l.once(`${decay}/keep/${rank}`, () => g.subtract(g.scalar(1), scaled(decay, "factor"))),
+      )
+    : parameter;
   g.subtract(kept, g.multiply(direction, scaled(learningRate, "stepSize")), nextOf("weight", parameter));
 };
