@@ -25,7 +25,7 @@ export interface Place {
   readonly file: string;
   readonly line: number;
   readonly column: number;
-  /** The source line itself, for the caret excerpt. */
+  /** The source line itself, for the caret excerpt; empty when what is wrong is that something is absent. */
   readonly excerpt: string;
 }
 

@@ -2,12 +2,13 @@
  * From hyperparameters stated at the base width to what one tensor gets at one
  * width. The only place where a width is raised to a power.
  */
-import type { BaseHps, Parametrization, Role } from "./roles.ts";
-import { table, type Rules } from "./table.ts";
+import type { BaseHps, Role } from "./roles.ts";
+import type { Rules } from "./table.ts";
 
 /** Everything about a run, apart from the hyperparameters, that scales depend on. */
 export interface Scaling {
-  readonly parametrization: Parametrization;
+  /** The parametrization's row of the abc table. */
+  readonly rules: Rules;
   readonly width: number;
   readonly baseWidth: number;
   readonly headDim: number;
@@ -49,15 +50,10 @@ const baseValues: {
   bias: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
 };
 
-/** Scales of one tensor: base value × m^exponent for each quantity (`rules` defaults to the parametrization's table). */
-export function resolve(
-  hps: BaseHps,
-  scaling: Scaling,
-  tensor: ScaledTensor,
-  rules: Rules = table[scaling.parametrization],
-): ResolvedScales {
+/** Scales of one tensor: base value × m^exponent for each quantity. */
+export function resolve(hps: BaseHps, scaling: Scaling, tensor: ScaledTensor): ResolvedScales {
   const widthMultiplier = scaling.width / scaling.baseWidth;
-  const exponents = rules[tensor.role];
+  const exponents = scaling.rules[tensor.role];
   const base = baseValues[tensor.role](hps, tensor.baseFanIn);
   return {
     multiplier: base.multiplier * widthMultiplier ** exponents.multiplier,

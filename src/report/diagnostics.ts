@@ -13,7 +13,7 @@ function indentation(column: number, excerpt: string): string {
 export function renderDiagnostic({ code, message, path, place, hint }: Diagnostic, style: Style): string {
   const where = place ? `${place.file}:${place.line}:${place.column} ` : "";
   const lines = [`${style.bold(where)}${path ? `${path}: ` : ""}${style.red(message)} ${style.dim(`[${code}]`)}`];
-  if (place) lines.push(`    ${place.excerpt}`, `    ${indentation(place.column, place.excerpt)}^`);
+  if (place?.excerpt) lines.push(`    ${place.excerpt}`, `    ${indentation(place.column, place.excerpt)}^`);
   if (hint) lines.push(`    ${style.green(hint)}`);
   return lines.join("\n");
 }

@@ -61,12 +61,9 @@ function expectation(schema: z.core.$ZodType): string {
 
 /** Of a union's branches, the one the user most likely meant: the one with the fewest mistakes. */
 function likelyBranch(branches: readonly (readonly Issue[])[]): number {
-  const mistakes = (issues: readonly Issue[]): number =>
-    issues.reduce(
-      (sum, issue) =>
-        sum + (issue.code === "unrecognized_keys" ? issue.keys.length : issue.code === "invalid_type" && issue.path.length === 0 ? 100 : 1),
-      0,
-    );
+  // A branch of another type altogether is the least likely.
+  const weight = (issue: Issue): number => (issue.code === "unrecognized_keys" ? issue.keys.length : issue.path.length === 0 ? 100 : 1);
+  const mistakes = (issues: readonly Issue[]): number => issues.reduce((sum, issue) => sum + weight(issue), 0);
   const counts = branches.map(mistakes);
   return counts.indexOf(Math.min(...counts));
 }

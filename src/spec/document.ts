@@ -33,11 +33,19 @@ export function parseSpecDocument(text: string, file: string): SpecDocument {
     }
     return { code: "yaml_syntax", message: message.replace(/\n[^]*/, ""), place: place(pos[0]) };
   });
-  const broken = problems.some(({ code }) => code === "yaml_syntax");
+  let data: unknown;
+  if (problems.every(({ code }) => code !== "yaml_syntax")) {
+    try {
+      data = document.toJS();
+    } catch (error) {
+      // Aliases are resolved only now: unknown ones, and too many of them.
+      problems.push({ code: "yaml_syntax", message: (error as Error).message, place: place(0) });
+    }
+  }
 
   const placeOf = (path: Path, part: "key" | "value" = "value"): Place => {
     let node: unknown = document.contents;
-    let offset = offsetOf(node) ?? 0;
+    let offset: number | undefined;
     for (const [depth, segment] of path.entries()) {
       const wantsKey = part === "key" && depth === path.length - 1;
       if (isMap(node)) {
@@ -53,7 +61,7 @@ export function parseSpecDocument(text: string, file: string): SpecDocument {
         offset = offsetOf(node) ?? offset;
       } else break;
     }
-    return place(offset);
+    return offset === undefined ? { ...place(offsetOf(document.contents) ?? 0), excerpt: "" } : place(offset);
   };
-  return { data: broken ? undefined : (document.toJS() as unknown), problems, placeOf };
+  return { data, problems, placeOf };
 }

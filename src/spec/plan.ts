@@ -6,6 +6,7 @@ import type { Dataset, DataConfig } from "../data/dataset.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { BaseHps, HyperparameterName } from "../parametrization/roles.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
+import { table } from "../parametrization/table.ts";
 import type { CompleteSpec } from "./complete.ts";
 
 export interface Plan {
@@ -33,7 +34,7 @@ export function modelConfig({ spec, dataset }: Pick<Plan, "spec" | "dataset">, w
 
 export function scaling(spec: CompleteSpec, width: number): Scaling {
   return {
-    parametrization: spec.parametrization,
+    rules: table[spec.parametrization],
     width,
     baseWidth: spec.width.base,
     headDim: spec.model.head_dim,

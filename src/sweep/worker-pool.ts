@@ -83,6 +83,11 @@ export class WorkerPool {
     });
   }
 
+  /** Of the workers that are alive. */
+  get processIds(): readonly number[] {
+    return [...this.all].flatMap(({ child }) => child.pid ?? []);
+  }
+
   /** Ends every worker, busy or not. */
   close(): void {
     this.closed = true;

@@ -34,7 +34,7 @@ export interface StackJob {
   readonly threads: number;
 }
 
-/** One evaluation of one trial; losses in nats per token, null when not finite. */
+/** One evaluation of one trial; losses in nats per token, null when diverged. */
 export interface CurvePoint {
   readonly step: number;
   readonly validationLoss: number | null;
@@ -66,7 +66,11 @@ export interface Observer {
 /** Length of one call to the engine that the loop aims at: short enough for a live display, long enough to cost nothing. */
 const callSeconds = 0.4;
 
-const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+/** A loss beyond this is blown up although it is still a number: a sane model's first loss is at most a few hundred nats. */
+const blownUpNats = 1e4;
+
+/** The loss, or null when it is not finite or blown up. */
+const sound = (lossNats: number): number | null => (Math.abs(lossNats) < blownUpNats ? lossNats : null);
 
 /** The step a job trains with. */
 export function programOf({ model, train, lanes }: Pick<StackJob, "model" | "train" | "lanes">): Program {
@@ -100,9 +104,9 @@ export async function trainStack(
     const evaluate = async (): Promise<void> => {
       const losses = await meanLosses(executable, data.validation, lanes.length);
       records.forEach((record, lane) => {
-        const validationLoss = finite(losses[lane]);
+        const validationLoss = sound(losses[lane]);
         record.diverged ||= validationLoss === null;
-        record.curve.push({ step, validationLoss, trainingLoss: step === 0 ? null : finite(record.lossSum / record.lossCount) });
+        record.curve.push({ step, validationLoss, trainingLoss: step === 0 ? null : sound(record.lossSum / record.lossCount) });
         record.lossSum = record.lossCount = 0;
       });
     };
@@ -123,7 +127,7 @@ export async function trainStack(
         const record = records[index % lanes.length];
         record.lossSum += loss;
         record.lossCount++;
-        record.diverged ||= !Number.isFinite(loss);
+        record.diverged ||= sound(loss) === null;
       });
       if (step === nextEvaluation || records.every(({ diverged }) => diverged)) await evaluate();
       report();

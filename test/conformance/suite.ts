@@ -9,6 +9,7 @@ import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
 import type { Scaling } from "../../src/parametrization/resolve.ts";
 import type { BaseHps } from "../../src/parametrization/roles.ts";
+import { table } from "../../src/parametrization/table.ts";
 import type { Ref } from "../../src/program/ops.ts";
 import { sizeOf, type Program } from "../../src/program/program.ts";
 import { scheduleFactor } from "../../src/program/schedule.ts";
@@ -121,7 +122,7 @@ function setup(overrides: Partial<ModelConfig>, trials: number, batch: number, w
     zeroInit: [],
     ...overrides,
   };
-  const scaling: Scaling = { parametrization: "mup", width: config.width, baseWidth: config.width, headDim: config.headDim, epsilon: 1e-8 };
+  const scaling: Scaling = { rules: table.mup, width: config.width, baseWidth: config.width, headDim: config.headDim, epsilon: 1e-8 };
   return { config, scaling, program: trainingStep(config, { trials, batch, beta1: 0.9, beta2: 0.95, weightDecay }) };
 }
 
@@ -202,7 +203,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
         zeroInit: [],
       };
       const scaling: Scaling = {
-        parametrization: c.parametrization,
+        rules: table[c.parametrization],
         width: c.width,
         baseWidth: c.base,
         headDim: c.head_dim,

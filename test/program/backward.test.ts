@@ -64,14 +64,12 @@ function program({ op }: Case): readonly ForwardOp[] {
   if (op.kind === "cross_entropy") return [op];
   const outs = op.kind === "norm_linear" ? op.branches.map(({ out }) => out) : [op.out];
   const heads = outs.flatMap((out): ForwardOp[] => [{ kind: "linear", x: out, weight: `head ${out}`, out: `logits ${out}` }]);
-  const sums = outs
-    .slice(1)
-    .map((out, index): ForwardOp => ({
-      kind: "add",
-      a: index === 0 ? `logits ${outs[0]}` : `sum ${index}`,
-      b: `logits ${out}`,
-      out: `sum ${index + 1}`,
-    }));
+  const sums = outs.slice(1).map((out, index): ForwardOp => ({
+    kind: "add",
+    a: index === 0 ? `logits ${outs[0]}` : `sum ${index}`,
+    b: `logits ${out}`,
+    out: `sum ${index + 1}`,
+  }));
   return [
     op,
     ...heads,

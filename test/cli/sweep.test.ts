@@ -1,0 +1,248 @@
+/** Sweep and transfer through the built command line, as a user runs them. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Results } from "../../src/sweep/results.ts";
+import { run, start, until, type Finished } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { tolerances } from "../tolerances.ts";
+
+const folder = temporaryFolder();
+const smoke = fileURLToPath(new URL("../../configs/smoke.yaml", import.meta.url));
+const tiny = `name: tiny
+data: {source: moby-dick}
+model: {layers: 1, head_dim: 8, context: 16}
+width: {proxy: 8, target: 16}
+train: {steps: 400, batch: 4, evaluate: {every: 100, batches: 2}}
+search: {trials: 6, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
+`;
+const spec = (name: string, text = tiny): string => {
+  writeFileSync(join(folder, name), text);
+  return name;
+};
+const cli = (...args: string[]): Promise<Finished> => run(args, folder);
+const bytes = (...path: string[]): string => readFileSync(join(folder, ...path), "utf8");
+const resultsIn = (...path: string[]): Results => JSON.parse(bytes(...path, "results.json")) as Results;
+
+interface TransferFile {
+  readonly hyperparameters: Readonly<Record<string, number>>;
+  readonly width: number;
+  readonly parameters: number;
+  readonly validation_loss: number;
+  readonly proxy_validation_loss: number;
+  readonly curve: Results["trials"][number]["curve"];
+  readonly tensors: readonly { readonly name: string; readonly init_std: number; readonly learning_rate: number }[];
+}
+const transferIn = (...path: string[]): TransferFile => JSON.parse(bytes(...path, "transfer.json")) as TransferFile;
+
+describe("the smoke config", () => {
+  let swept: Finished;
+  let transferred: Finished;
+  let seconds: number;
+  beforeAll(async () => {
+    const started = Date.now();
+    swept = await cli("sweep", smoke, "--out", "smoke");
+    transferred = await cli("transfer", "--best", "smoke/results.json");
+    seconds = (Date.now() - started) / 1000;
+  });
+
+  it("sweeps and transfers in under 20 seconds", () => {
+    expect([swept.code, transferred.code], swept.stderr + transferred.stderr).toEqual([0, 0]);
+    expect(seconds).toBeLessThan(20);
+  });
+
+  it("ranks the trials on stdout and names the winner and the next command", () => {
+    const { best, trials } = resultsIn("smoke");
+    const lines = swept.stdout.split("\n");
+    expect(lines[0]).toMatch(/^ *rank +trial +loss +learning_rate +output_multiplier$/);
+    const losses = lines.slice(1, 7).map((line) => Number(line.trim().split(/ +/)[2]));
+    expect(losses).toEqual([...losses].sort((a, b) => a - b));
+    expect(losses[0]).toBeCloseTo(Math.min(...trials.map(({ validation_loss: loss }) => loss ?? Infinity)), 4);
+    expect(swept.stdout).toContain(`winner: trial ${best?.trial}`);
+    expect(swept.stdout).toContain("next: mutransfer transfer --best smoke/results.json");
+    expect(swept.stdout + swept.stderr).not.toContain("\u001b");
+  });
+
+  it("writes results.json, trials.csv and the journal", () => {
+    const { version, spec: complete, trials, cost, environment } = resultsIn("smoke");
+    expect(version).toBe(1);
+    expect(complete.model.zero_init).toEqual(["readout", "query"]);
+    expect(trials.map(({ id, status }) => [id, status])).toEqual([0, 1, 2, 3, 4, 5].map((id) => [id, "completed"]));
+    for (const { curve } of trials) {
+      expect(curve.map(({ step }) => step)).toEqual([0, 50, 100, 150]);
+      expect(curve[0]?.validation_loss).toBeCloseTo(Math.log(256), 5);
+    }
+    expect(cost.ratio).toBeCloseTo(cost.proxy_flops / cost.target_flops, 12);
+    expect(environment.engine).toMatch(/^onnxruntime-node \d/);
+    expect(bytes("smoke", "trials.csv").trim().split("\n").length).toBe(7);
+    expect(bytes("smoke", "journal.jsonl").trim().split("\n").length).toBe(7);
+    expect(readdirSync(join(folder, "smoke")).sort()).toEqual(["journal.jsonl", "results.json", "transfer.json", "trials.csv", "weights.safetensors"]);
+  });
+
+  it("trains the target with the winner's hyperparameters, unchanged, and better than the proxy", () => {
+    const { best } = resultsIn("smoke");
+    const target = transferIn("smoke");
+    expect(target.hyperparameters).toEqual(best?.hyperparameters);
+    expect(target.width).toBe(48);
+    expect(target.proxy_validation_loss).toBe(best?.validation_loss);
+    expect(target.validation_loss).toBeLessThan((best?.validation_loss ?? NaN) - 0.02);
+    expect(target.validation_loss).toBe(target.curve.at(-1)?.validation_loss);
+    const hidden = target.tensors.find(({ name }) => name === "blocks.0.mlp.up.weight");
+    expect(hidden?.learning_rate).toBeCloseTo((best?.hyperparameters["learning_rate"] ?? NaN) / 3, 12);
+    expect(hidden?.init_std).toBeCloseTo(1 / Math.sqrt(48), 12);
+  });
+
+  it("writes weights that hold every parameter", () => {
+    const file = readFileSync(join(folder, "smoke", "weights.safetensors"));
+    const { __metadata__: metadata, ...tensors } = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as Record<string, { shape: number[] }>;
+    const sizes = Object.values(tensors).map(({ shape }) => shape.reduce((a, b) => a * b));
+    expect(sizes.reduce((a, b) => a + b)).toBe(transferIn("smoke").parameters);
+    expect(Object.keys(metadata ?? {})).toContain("forward");
+  });
+
+  it("reproduces the winner's curve bit for bit at the proxy's own width", async () => {
+    expect((await cli("transfer", "--best", "smoke/results.json", "--width", "16", "--out", "own")).code).toBe(0);
+    const { best, trials } = resultsIn("smoke");
+    expect(transferIn("own").curve).toEqual(trials.find(({ id }) => id === best?.trial)?.curve);
+  });
+
+  it("gives the same bytes again, with one job as with two", async () => {
+    expect((await cli("sweep", smoke, "--out", "again/smoke", "--jobs", "1", "-q")).stderr).toBe("");
+    const same = (text: string): string => text.replace(/"(digest|data_directory)": ".*"/g, "");
+    expect(same(bytes("again", "smoke", "results.json"))).toBe(same(bytes("smoke", "results.json")));
+  });
+
+  it("gives the same ranking and losses in stacks of 4 as one by one", async () => {
+    expect((await cli("sweep", smoke, "--out", "stacked", "--stack", "4", "-q")).code).toBe(0);
+    const [one, four] = [resultsIn("smoke"), resultsIn("stacked")];
+    one.trials.forEach((trial, id) => expect(Math.abs((trial.validation_loss ?? NaN) - (four.trials[id]?.validation_loss ?? NaN))).toBeLessThan(tolerances.stackedRun));
+    expect(four.best?.trial).toBe(one.best?.trial);
+  });
+
+  it("is not overwritten by another target, and its results are refused once edited", async () => {
+    const other = await cli("transfer", "--best", "smoke/results.json", "--width", "32");
+    expect([other.code, other.stderr]).toEqual([2, expect.stringContaining("holds the target of width 48")]);
+    writeFileSync(join(folder, "smoke", "edited.json"), bytes("smoke", "results.json").replace(/"learning_rate": 0\./, '"learning_rate": 1.'));
+    const edited = await cli("transfer", "--best", "smoke/edited.json", "--out", "never");
+    expect([edited.code, edited.stdout]).toEqual([3, ""]);
+    expect(edited.stderr).toContain("results_edited");
+    expect(existsSync(join(folder, "never"))).toBe(false);
+  });
+});
+
+describe("output for programs", () => {
+  it("--json prints results.json and nothing else on stdout", async () => {
+    const { stdout, code } = await cli("sweep", spec("json.yaml"), "--out", "json", "--json");
+    expect(code).toBe(0);
+    expect(stdout).toBe(bytes("json", "results.json"));
+    const transfer = await cli("transfer", "--best", "json/results.json", "--json", "-q");
+    expect([transfer.stdout, transfer.stderr]).toEqual([bytes("json", "transfer.json"), ""]);
+  });
+
+  it("--events ndjson streams one object a line", async () => {
+    const { stdout } = await cli("sweep", spec("events.yaml"), "--out", "events", "--events", "ndjson", "-q");
+    const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { event: string });
+    expect(events[0]).toMatchObject({ event: "sweep_started", trials: 6, resumed: 0 });
+    expect(events.filter(({ event }) => event === "trial_finished").length).toBe(6);
+    expect(events.at(-1)).toMatchObject({ event: "sweep_finished", best: resultsIn("events").best });
+  });
+
+  it("has colour only when asked for", async () => {
+    const coloured = await run(["sweep", spec("colour.yaml"), "--out", "colour"], folder, { FORCE_COLOR: "1" });
+    expect(coloured.stdout).toContain("\u001b[1m");
+    const plain = await run(["sweep", spec("colour.yaml"), "--out", "colour"], folder, { FORCE_COLOR: "1", NO_COLOR: "1" });
+    expect(plain.stdout + plain.stderr).not.toContain("\u001b");
+  });
+
+  it("survives a reader that goes away", () => {
+    const bin = fileURLToPath(new URL("../../bin/mutransfer.js", import.meta.url));
+    const text = execFileSync("sh", ["-c", `"${process.execPath}" "${bin}" schema 2>&1 | head -1`], { cwd: folder, encoding: "utf8" });
+    expect(text).toBe("{\n");
+  });
+});
+
+describe("what goes wrong", () => {
+  it("a wild learning rate is a diverged trial, ranked last, and not an error", async () => {
+    const { code, stdout } = await cli("sweep", spec("wild.yaml", tiny.replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{values: [0.03, 1.0e+30]}").replace("trials: 6", "trials: 2")), "--out", "wild");
+    expect(code).toBe(0);
+    const { trials, best } = resultsIn("wild");
+    const diverged = trials.find(({ hyperparameters }) => hyperparameters["learning_rate"] === 1e30);
+    expect(diverged).toMatchObject({ status: "diverged", validation_loss: null });
+    expect(diverged?.steps).toBeLessThan(400);
+    expect(best?.hyperparameters["learning_rate"]).toBe(0.03);
+    expect(stdout).toMatch(/diverged/);
+    expect(bytes("wild", "results.json")).not.toContain("NaN");
+  });
+
+  it("a sweep in which nothing survives exits 5, and cannot be transferred", async () => {
+    const { code } = await cli("sweep", spec("lost.yaml", tiny.replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{value: 1.0e+30}").replace("trials: 6", "trials: 1")), "--out", "lost");
+    expect(code).toBe(5);
+    expect(resultsIn("lost").best).toBeNull();
+    expect((await cli("transfer", "--best", "lost/results.json")).code).toBe(5);
+  });
+
+  it("a diverged lane leaves its neighbours in the stack as they are", async () => {
+    const text = tiny.replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{values: [0.03, 1.0e+30]}").replace("trials: 6", "trials: 2");
+    expect((await cli("sweep", spec("lane.yaml", text), "--out", "lane", "--stack", "2", "-q")).code).toBe(0);
+    expect((await cli("sweep", spec("lane.yaml", text), "--out", "lanes", "--stack", "1", "-q")).code).toBe(0);
+    const loss = (name: string): number => resultsIn(name).best?.validation_loss ?? NaN;
+    expect(Math.abs(loss("lane") - loss("lanes"))).toBeLessThan(tolerances.stackedRun);
+  });
+
+  it("Ctrl-C stops at once with exit 130, and the same command ends as if nothing had happened", async () => {
+    const long = spec("interrupted.yaml", tiny.replace("name: tiny", "name: interrupted"));
+    const running = start(["sweep", long, "--out", "interrupted"], { cwd: folder });
+    await until(() => existsSync(join(folder, "interrupted", "journal.jsonl")) && bytes("interrupted", "journal.jsonl").split("\n").length > 2);
+    running.child.kill("SIGINT");
+    const { code, stderr } = await running.finished;
+    expect([code, stderr]).toEqual([130, expect.stringContaining("the same command continues from there")]);
+    const continued = await cli("sweep", long, "--out", "interrupted");
+    expect(continued.stderr).toMatch(/continuing: [1-5] of 6/);
+    expect((await cli("sweep", long, "--out", "uninterrupted", "-q")).code).toBe(0);
+    expect(bytes("interrupted", "results.json")).toBe(bytes("uninterrupted", "results.json"));
+  });
+
+  it("a killed worker costs its stack's work and nothing else", async () => {
+    const long = spec("killed.yaml", tiny.replace("name: tiny", "name: killed"));
+    const running = start(["sweep", long, "--out", "killed", "--jobs", "2"], { cwd: folder });
+    const children = (): number[] => {
+      try {
+        return execFileSync("pgrep", ["-P", String(running.child.pid)], { encoding: "utf8" }).trim().split("\n").map(Number);
+      } catch {
+        return [];
+      }
+    };
+    await until(() => existsSync(join(folder, "killed", "journal.jsonl")) && bytes("killed", "journal.jsonl").split("\n").length > 1 && children().length > 0);
+    process.kill(children()[0] as number, "SIGKILL");
+    const { code, stderr } = await running.finished;
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/is tried again \(attempt 2\): the worker process was killed by SIGKILL/);
+    expect((await cli("sweep", long, "--out", "unharmed", "-q")).code).toBe(0);
+    expect(bytes("killed", "results.json")).toBe(bytes("unharmed", "results.json"));
+  });
+
+  it("another spec in the same folder is refused with exit 3", async () => {
+    expect((await cli("sweep", spec("mine.yaml"), "--out", "mine", "-q")).code).toBe(0);
+    const before = bytes("mine", "results.json");
+    const { code, stderr } = await cli("sweep", spec("mine.yaml", tiny.replace("400", "401")), "--out", "mine");
+    expect([code, stderr]).toEqual([3, expect.stringContaining("another spec")]);
+    expect(bytes("mine", "results.json")).toBe(before);
+  });
+
+  it("a run folder that cannot be made is exit 6", async () => {
+    writeFileSync(join(folder, "file"), "");
+    const { code, stderr } = await cli("sweep", spec("blocked.yaml"), "--out", "file/run");
+    expect(code).toBe(6);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it("changed data is refused by transfer", async () => {
+    writeFileSync(join(folder, "mine.txt"), "the quick brown fox jumps over the lazy dog. ".repeat(40));
+    expect((await cli("sweep", spec("data.yaml", tiny.replace("moby-dick", "{files: [mine.txt]}")), "--out", "data", "-q")).code).toBe(0);
+    writeFileSync(join(folder, "mine.txt"), "THE quick brown fox jumps over the lazy dog. ".repeat(40));
+    const { code, stderr } = await cli("transfer", "--best", "data/results.json");
+    expect([code, stderr]).toEqual([3, expect.stringContaining("data_changed")]);
+  });
+});

@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import { attentionScale, resolve, type Scaling } from "../../src/parametrization/resolve.ts";
+import type { BaseHps, Role } from "../../src/parametrization/roles.ts";
+import { table } from "../../src/parametrization/table.ts";
+import { tolerances } from "../tolerances.ts";
+
+/** σ = 0.02 absolute at base width 256 is 0.32 in units of 1/√fan_in. */
+const hps: BaseHps = {
+  learning_rate: 6e-3,
+  init_std: 0.32,
+  embedding_std: 0.02,
+  input_multiplier: 1,
+  output_multiplier: 1,
+  attention_multiplier: 1,
+  weight_decay: 0.1,
+};
+const at = (width: number, rules = table.mup): Scaling => ({ rules, width, baseWidth: 256, headDim: 64, epsilon: 1e-8 });
+const tensor = (role: Role, zeroInit = false) => ({ role, baseFanIn: role === "hidden" || role === "readout" ? 256 : 1, zeroInit });
+const near = (actual: number, expected: number): void =>
+  void expect(Math.abs(actual - expected) / Math.abs(expected)).toBeLessThan(tolerances.literal);
+
+describe("μP at width 1024 from base width 256 (m = 4)", () => {
+  it("hidden: std 0.01, learning rate 1.5e-3, decay 0.4, ε 2.5e-9", () => {
+    const scales = resolve(hps, at(1024), tensor("hidden"));
+    near(scales.initStd, 0.01);
+    near(scales.learningRate, 1.5e-3);
+    near(scales.weightDecay, 0.4);
+    near(scales.epsilon, 2.5e-9);
+    near(scales.multiplier, 1);
+    near(scales.learningRate * scales.weightDecay, 6e-4);
+  });
+
+  it("embedding: std 0.02 and learning rate 6e-3 as at the base, ε 2.5e-9", () => {
+    const scales = resolve(hps, at(1024), tensor("embedding"));
+    expect([scales.initStd, scales.learningRate, scales.multiplier]).toEqual([0.02, 6e-3, 1]);
+    near(scales.epsilon, 2.5e-9);
+  });
+
+  it("readout: logits × 0.25, std and learning rate as at the base", () => {
+    const scales = resolve(hps, at(1024), tensor("readout"));
+    expect(scales.multiplier).toBe(0.25);
+    near(scales.initStd, 0.02);
+    expect(scales.learningRate).toBe(6e-3);
+    expect(resolve(hps, at(1024), tensor("readout", true)).initStd).toBe(0);
+  });
+
+  it("norms and biases: learning rate as at the base, never decayed", () => {
+    for (const role of ["norm", "bias"] as const) {
+      const scales = resolve(hps, at(1024), tensor(role));
+      expect([scales.learningRate, scales.weightDecay, scales.initStd, scales.multiplier]).toEqual([6e-3, 0, 0, 1]);
+      near(scales.epsilon, 2.5e-9);
+    }
+  });
+
+  it("attention: 8 / 64 = 0.125", () => {
+    expect(attentionScale(hps, at(1024))).toBe(0.125);
+    near(attentionScale({ ...hps, attention_multiplier: 2 }, at(1024)), 0.25);
+  });
+
+  it.each([
+    [1, 0.02, 6e-3, 0.1, 1e-8, 1],
+    [2, 0.02 / Math.SQRT2, 3e-3, 0.2, 5e-9, 0.5],
+    [4, 0.01, 1.5e-3, 0.4, 2.5e-9, 0.25],
+  ])("at ratio %i: hidden std %f, rate %f, decay %f, ε %f; readout multiplier %f", (ratio, std, rate, decay, epsilon, multiplier) => {
+    const hidden = resolve(hps, at(256 * ratio), tensor("hidden"));
+    near(hidden.initStd, std);
+    near(hidden.learningRate, rate);
+    near(hidden.weightDecay, decay);
+    near(hidden.epsilon, epsilon);
+    near(resolve(hps, at(256 * ratio), tensor("readout")).multiplier, multiplier);
+  });
+});
+
+describe("sp", () => {
+  it("equals μP bit for bit at width ratio 1", () => {
+    for (const role of Object.keys(table.mup) as Role[])
+      expect(resolve(hps, at(256), tensor(role))).toEqual(resolve(hps, at(256, table.sp), tensor(role)));
+  });
+
+  it("leaves every value as it is at other widths", () => {
+    for (const role of Object.keys(table.sp) as Role[])
+      expect(resolve(hps, at(2048, table.sp), tensor(role))).toEqual(resolve(hps, at(256, table.sp), tensor(role)));
+  });
+});

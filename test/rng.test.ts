@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { philox, randomStream } from "../src/rng.ts";
+
+const hex = (words: readonly number[]): string => words.map((word) => word.toString(16).padStart(8, "0")).join(" ");
+
+describe("philox", () => {
+  // Known answers of Random123 (kat_vectors, philox4x32 with 10 rounds).
+  it.each([
+    [[0, 0, 0, 0], [0, 0], "6627e8d5 e169c58d bc57ac4c 9b00dbd8"],
+    [[0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff], [0xffffffff, 0xffffffff], "408f276d 41c83b0e a20bc7c6 6d5451fd"],
+    [[0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0], "d16cfe09 94fdcceb 5001e420 24126ea1"],
+  ] as const)("matches Random123 for counter %j and key %j", (counter, key, expected) => {
+    expect(hex(philox(counter, key))).toBe(expected);
+  });
+});
+
+describe("randomStream", () => {
+  const first = (seed: number, label: string, index?: number): number[] => {
+    const stream = randomStream(seed, label, index);
+    return Array.from({ length: 8 }, () => stream.uint32());
+  };
+
+  it("is a function of seed, label and index, and differs when any of them does", () => {
+    expect(first(1, "a", 2)).toEqual(first(1, "a", 2));
+    for (const other of [first(2, "a", 2), first(1, "b", 2), first(1, "a", 3)]) expect(other).not.toEqual(first(1, "a", 2));
+  });
+
+  it("draws uniforms and normals with the right moments", () => {
+    const stream = randomStream(7, "moments");
+    const draws = 200_000;
+    let [uniform, normal, square, beyond] = [0, 0, 0, 0];
+    for (let i = 0; i < draws; i++) {
+      const u = stream.uniform();
+      expect(u >= 0 && u < 1).toBe(true);
+      uniform += u / draws;
+      const z = stream.normal();
+      normal += z / draws;
+      square += (z * z) / draws;
+      if (Math.abs(z) > 1.959964) beyond += 1 / draws;
+    }
+    expect(uniform).toBeCloseTo(0.5, 2);
+    expect(normal).toBeCloseTo(0, 2);
+    expect(square).toBeCloseTo(1, 1);
+    expect(beyond).toBeCloseTo(0.05, 2);
+  });
+
+  it("draws every integer below its bound", () => {
+    const stream = randomStream(3, "integers");
+    expect(new Set(Array.from({ length: 300 }, () => stream.integer(7)))).toEqual(new Set([0, 1, 2, 3, 4, 5, 6]));
+  });
+});

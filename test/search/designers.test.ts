@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { suggest } from "../../src/search/designers.ts";
+import type { Space } from "../../src/search/space.ts";
+
+const space: Space = {
+  rate: { distribution: "log_uniform", min: 1e-3, max: 1e-1 },
+  width: { distribution: "uniform", min: -1, max: 1 },
+  layers: { distribution: "int_uniform", min: 1, max: 3 },
+  std: { values: [0.25, 0.5, 1] },
+  fixed: { value: 7 },
+};
+
+describe("random", () => {
+  const points = suggest("random", space, 2000, 1);
+
+  it("is a function of the seed, and each trial of its position", () => {
+    expect(suggest("random", space, 2000, 1)).toEqual(points);
+    expect(suggest("random", space, 10, 1)).toEqual(points.slice(0, 10));
+    expect(suggest("random", space, 10, 2)).not.toEqual(points.slice(0, 10));
+  });
+
+  it("reads log_uniform bounds as real values and spreads evenly over the logarithm", () => {
+    const rates = points.map(({ rate }) => rate as number);
+    expect(Math.min(...rates)).toBeGreaterThanOrEqual(1e-3);
+    expect(Math.max(...rates)).toBeLessThanOrEqual(1e-1);
+    expect(rates.filter((rate) => rate < 1e-2).length / rates.length).toBeCloseTo(0.5, 1);
+  });
+
+  it("reaches every listed value and every integer, and leaves fixed values alone", () => {
+    expect(new Set(points.map(({ std }) => std))).toEqual(new Set([0.25, 0.5, 1]));
+    expect(new Set(points.map(({ layers }) => layers))).toEqual(new Set([1, 2, 3]));
+    expect(new Set(points.map(({ fixed }) => fixed))).toEqual(new Set([7]));
+    const mean = points.reduce((sum, { width }) => sum + (width as number), 0) / points.length;
+    expect(mean).toBeCloseTo(0, 1);
+  });
+
+  it("keeps four significant digits", () => {
+    for (const { rate } of points) expect(Number((rate as number).toPrecision(4))).toBe(rate);
+  });
+
+  it("draws no set twice, up to the whole of a finite space", () => {
+    const finite: Space = { a: { values: [1, 2, 3] }, b: { values: [1, 2] } };
+    expect(new Set(suggest("random", finite, 6, 1).map((point) => JSON.stringify(point))).size).toBe(6);
+  });
+
+  it("does not move one hyperparameter's draws when another's domain changes", () => {
+    const other = suggest("random", { ...space, rate: { distribution: "log_uniform", min: 1, max: 10 } }, 50, 1);
+    expect(other.map(({ width }) => width)).toEqual(points.slice(0, 50).map(({ width }) => width));
+  });
+});
+
+it("grid is every combination, the last name varying fastest", () => {
+  expect(suggest("grid", { a: { values: [1, 2] }, b: { distribution: "int_uniform", min: 4, max: 5 }, c: { value: 0 } }, 4, 1)).toEqual([
+    { a: 1, b: 4, c: 0 },
+    { a: 1, b: 5, c: 0 },
+    { a: 2, b: 4, c: 0 },
+    { a: 2, b: 5, c: 0 },
+  ]);
+});

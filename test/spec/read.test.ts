@@ -1,0 +1,206 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { UserError, type Diagnostic } from "../../src/errors.ts";
+import { readPlan } from "../../src/spec/read.ts";
+import { specTemplate } from "../../src/spec/template.ts";
+import type { Plan } from "../../src/spec/plan.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+const folder = temporaryFolder();
+const cache = join(folder, "cache");
+const read = (text: string, directory = folder): Promise<Plan> => readPlan({ text, file: "config.yaml", directory }, cache);
+async function problems(text: string): Promise<readonly Diagnostic[]> {
+  try {
+    await read(text);
+    return [];
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.diagnostics;
+  }
+}
+/** Mistakes as `code line:column path`. */
+const summary = (diagnostics: readonly Diagnostic[]): string[] =>
+  diagnostics.map(({ code, place, path }) => `${code} ${place ? `${place.line}:${place.column}` : "-"} ${path ?? ""}`.trim());
+
+const smallest = "name: small\ndata: {source: moby-dick}\nwidth: {proxy: 32, target: 128}\nsearch: {trials: 4}\n";
+
+describe("good specs", () => {
+  it("may be four lines long", async () => {
+    const { spec, dataset } = await read(smallest);
+    expect(spec.width).toEqual({ base: 32, proxy: 32, target: 128 });
+    expect(spec.model).toEqual({ layers: 2, head_dim: 16, context: 64, mlp_ratio: 4, biases: false, zero_init: ["readout", "query"] });
+    expect(spec.data).toEqual({ source: "moby-dick", tokenizer: "bytes", validation: 0.1 });
+    expect(spec.search.parameters.output_multiplier).toEqual({ distribution: "log_uniform", min: 1, max: 64 });
+    expect(spec.train.steps).toBe(600);
+    expect(dataset.vocabSize).toBe(256);
+  });
+
+  it("give what is not searched its default or its fixed value", async () => {
+    const { spec } = await read(
+      `${smallest.replace("search: {trials: 4}", "search: {parameters: {learning_rate: {values: [0.01, 0.02]}, init_std: {value: 2}}}")}`,
+    );
+    expect(spec.search.parameters).toMatchObject({
+      learning_rate: { values: [0.01, 0.02] },
+      init_std: { value: 2 },
+      embedding_std: { value: 1 },
+    });
+    expect(spec.search.trials).toBe(2);
+  });
+
+  it("do not start anything at zero under sp unless asked", async () => {
+    expect((await read(`${smallest}parametrization: sp\n`)).spec.model.zero_init).toEqual([]);
+    expect((await read(`${smallest}parametrization: sp\nmodel: {zero_init: [readout]}\n`)).spec.model.zero_init).toEqual(["readout"]);
+  });
+
+  it("have a hash that ignores layout and defaults written out, and changes with any value", async () => {
+    const { specHash } = await read(smallest);
+    expect(
+      (
+        await read(
+          `# a comment\nsearch:\n  trials: 4\nwidth: {target: 128, proxy: 32, base: 32}\ndata:\n  source: moby-dick\nname: small\nseed: 1\n`,
+        )
+      ).specHash,
+    ).toBe(specHash);
+    for (const other of ["seed: 2\n", "train: {steps: 601}\n", "model: {biases: true}\n"])
+      expect((await read(smallest + other)).specHash).not.toBe(specHash);
+  });
+
+  it("include the template and every file under configs", async () => {
+    expect((await read(specTemplate)).spec.name).toBe("my-sweep");
+    const configs = new URL("../../configs/", import.meta.url);
+    for (const name of readdirSync(configs))
+      expect((await read(readFileSync(new URL(name, configs), "utf8"))).spec.name, name).toBe(name.replace(".yaml", ""));
+  });
+
+  it("may search weight decay on the proxies when it is marked", async () => {
+    const { spec } = await read(
+      smallest.replace("{trials: 4}", "{parameters: {weight_decay: {values: [0, 0.1], transfers: false}, learning_rate: {value: 0.01}}}"),
+    );
+    expect(spec.search.parameters.weight_decay).toEqual({ values: [0, 0.1], transfers: false });
+  });
+});
+
+const withSearch = (search: string): string => smallest.replace("{trials: 4}", search);
+const withParameter = (parameter: string): string => withSearch(`{parameters: {${parameter}}}`);
+writeFileSync(join(folder, "short.txt"), "x".repeat(300));
+writeFileSync(join(folder, "tokens.bin"), new Uint8Array(Uint16Array.from({ length: 2000 }, (_, i) => i % 300).buffer));
+
+describe("mistakes", () => {
+  it.each<[string, string, string[]]>([
+    ["an unknown key", `${smallest}sede: 1\n`, ["unknown_key 5:1 sede"]],
+    ["an unknown nested key", `${smallest}train:\n  stepps: 5\n`, ["unknown_key 6:3 train.stepps"]],
+    ["a duplicate key", `${smallest}seed: 1\nseed: 2\n`, ["duplicate_key 6:1"]],
+    ["a missing section", "name: x\ndata: {source: moby-dick}\n", ["missing_key 1:1 width"]],
+    ["a missing key", smallest.replace(", target: 128", ""), ["missing_key 3:1 width.target"]],
+    ["a word for a number", `${smallest}train: {steps: many}\n`, ["wrong_type 5:16 train.steps"]],
+    ["a fraction for a count", `${smallest}train: {steps: 1.5}\n`, ["wrong_type 5:16 train.steps"]],
+    ["a negative seed", `${smallest}seed: -1\n`, ["out_of_range 5:7 seed"]],
+    ["a name that is no file name", smallest.replace("small", "../x"), ["wrong_value 1:7 name"]],
+    ["an unknown corpus", smallest.replace("moby-dick", "moby-dock"), ["wrong_type 2:16 data.source"]],
+    ["a width that head_dim does not divide", smallest.replace("128", "120"), ["width_not_divisible 3:28 width.target"]],
+    ["a base width that head_dim does not divide", smallest.replace("{proxy", "{base: 24, proxy"), ["width_not_divisible 3:15 width.base"]],
+    ["a target smaller than the proxy", smallest.replace("128", "16"), ["target_smaller_than_proxy 3:28 width.target"]],
+    [
+      "a feed-forward width that is no integer",
+      `${smallest}model: {mlp_ratio: 2.66}\n`,
+      ["mlp_not_integer 5:20 model.mlp_ratio", "mlp_not_integer 5:20 model.mlp_ratio"],
+    ],
+    [
+      "a context longer than the validation text",
+      smallest.replace("moby-dick", "{files: [short.txt]}"),
+      ["context_longer_than_validation_text 1:1 model.context"],
+    ],
+    ["files that are not there", smallest.replace("moby-dick", "{files: [none.txt]}"), ["no_files 2:24 data.source.files"]],
+    [
+      "ids beyond the vocabulary",
+      smallest.replace("moby-dick", "{tokens: tokens.bin, vocab_size: 299}"),
+      ["id_beyond_vocabulary 2:25 data.source.tokens"],
+    ],
+    ["token files without a vocabulary", smallest.replace("moby-dick", "{tokens: tokens.bin}"), ["missing_key 2:8 data.source.vocab_size"]],
+    [
+      "a tokenizer for token files",
+      smallest.replace("moby-dick", "{tokens: tokens.bin, vocab_size: 300}, tokenizer: bytes"),
+      ["tokenizer_unused 2:66 data.tokenizer"],
+    ],
+    [
+      "exponents for log_uniform bounds",
+      withParameter("learning_rate: {distribution: log_uniform, min: -5, max: -1}"),
+      ["log_bound_not_positive 4:71 search.parameters.learning_rate.min"],
+    ],
+    [
+      "a reversed range",
+      withParameter("learning_rate: {distribution: log_uniform, min: 1, max: 0.1}"),
+      ["empty_range 4:79 search.parameters.learning_rate.max"],
+    ],
+    [
+      "an unknown distribution",
+      withParameter("learning_rate: {distribution: loguniform, min: 1, max: 2}"),
+      ["wrong_value 4:53 search.parameters.learning_rate.distribution"],
+    ],
+    ["a bare number for a parameter", withParameter("learning_rate: 0.01"), ["wrong_type 4:38 search.parameters.learning_rate"]],
+    [
+      "a parameter with half a range",
+      withParameter("learning_rate: {distribution: uniform, min: 1}"),
+      ["missing_key 4:23 search.parameters.learning_rate.max"],
+    ],
+    ["a learning rate of zero", withParameter("learning_rate: {value: 0}"), ["out_of_range 4:46 search.parameters.learning_rate.value"]],
+    ["a value listed twice", withParameter("init_std: {values: [1, 2, 1]}"), ["duplicate_value 4:42 search.parameters.init_std.values"]],
+    [
+      "weight decay among the parameters",
+      withParameter("weight_decay: {values: [0, 0.1]}"),
+      ["not_transferable 4:23 search.parameters.weight_decay"],
+    ],
+    ["dropout among the parameters", withParameter("dropout: {values: [0, 0.1]}"), ["not_transferable 4:23 search.parameters.dropout"]],
+    [
+      "a mark that theory contradicts",
+      withParameter("init_std: {values: [1, 2], transfers: false}"),
+      ["transfers 4:61 search.parameters.init_std.transfers"],
+    ],
+    [
+      "a grid over a continuous range",
+      withSearch("{method: grid, parameters: {learning_rate: {distribution: log_uniform, min: 0.1, max: 1}}}"),
+      ["grid_needs_values 4:52 search.parameters.learning_rate"],
+    ],
+    [
+      "a grid of another size than trials",
+      withSearch("{method: grid, trials: 5, parameters: {init_std: {values: [1, 2]}}}"),
+      ["grid_size 4:32 search.trials"],
+    ],
+    [
+      "more trials than the space holds",
+      withSearch("{trials: 3, parameters: {init_std: {values: [1, 2]}}}"),
+      ["too_many_trials 4:18 search.trials"],
+    ],
+    ["broken YAML", "name: [x\n", ["yaml_syntax 2:1"]],
+    ["an alias of nothing", "name: *x\n", ["yaml_syntax 1:1"]],
+    ["an empty file", "# nothing\n", ["empty_spec -"]],
+    ["a list", "- a\n", ["wrong_type 1:1"]],
+  ])("%s", async (_, text, expected) => {
+    expect(summary(await problems(text))).toEqual(expected);
+  });
+
+  it("are reported all at once, in the order of the file, each with its place and a way out", async () => {
+    const text = [
+      "name: x",
+      "data: {source: moby-dick, tokeniser: bytes}",
+      "width: {proxy: 40, target: 128}",
+      "train: {steps: 0, steps: 10, schedule: {name: cosin}}",
+      "search: {trials: 9, parameters: {init_std: {values: [1, 2]}, lerning_rate: {value: 1}, weight_decay: {value: 1}}}",
+    ].join("\n");
+    const found = await problems(text);
+    expect(summary(found)).toEqual([
+      "unknown_key 2:27 data.tokeniser",
+      "width_not_divisible 3:16 width.proxy",
+      "duplicate_key 4:19",
+      "wrong_value 4:47 train.schedule.name",
+      "too_many_trials 5:18 search.trials",
+      "unknown_key 5:62 search.parameters.lerning_rate",
+      "not_transferable 5:88 search.parameters.weight_decay",
+    ]);
+    expect(found.map(({ hint }) => hint ?? "")).toEqual(
+      expect.arrayContaining(["did you mean tokenizer?", "did you mean cosine?", "did you mean learning_rate?"]),
+    );
+    for (const { place } of found) expect(place?.excerpt).toBe(text.split("\n")[(place?.line ?? 0) - 1]);
+  });
+});

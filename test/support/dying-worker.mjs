@@ -1,0 +1,25 @@
+// A real worker process for the pool's tests: what it does is decided by the task's data seed.
+//   seed 1: answers · 2: dies by a native abort · 3: dies the first time, answers the second (a marker file remembers)
+//   4: reports a failure · 5: says that its engine is unavailable · 6: never answers
+import { existsSync, writeFileSync } from "node:fs";
+
+const outcome = { status: "completed", validationLoss: 1.5, curve: [], steps: 7 };
+process.on("disconnect", () => process.exit());
+process.on("message", ({ job }) => {
+  const answer = () => process.send({ kind: "done", outcomes: job.lanes.map(() => outcome) });
+  process.send({ kind: "progress", progress: { step: 3, validationLosses: job.lanes.map(() => 2.5) } });
+  const lane = job.lanes[0].seed;
+  if (lane === 1) answer();
+  if (lane === 2) {
+    process.stderr.write("last words", () => process.abort());
+  }
+  if (lane === 3) {
+    if (existsSync(job.data.train.path)) answer();
+    else {
+      writeFileSync(job.data.train.path, "");
+      process.kill(process.pid, "SIGKILL");
+    }
+  }
+  if (lane === 4) process.send({ kind: "failed", reason: "out of memory" });
+  if (lane === 5) process.send({ kind: "unavailable", reason: "no such library" });
+});

@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { UserError } from "../../src/errors.ts";
+import { flopsPerStep } from "../../src/model/config.ts";
+import { modelConfig } from "../../src/spec/plan.ts";
+import { readPlan } from "../../src/spec/read.ts";
+import { makeResults, parseResults, type Environment, type Results } from "../../src/sweep/results.ts";
+import { rankTrials } from "../../src/sweep/select.ts";
+import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+const folder = temporaryFolder();
+const text =
+  "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 64}\nsearch: {parameters: {learning_rate: {values: [0.01, 0.02]}, weight_decay: {values: [0, 0.1], transfers: false}}}\n";
+const plan = await readPlan({ text, file: "x.yaml", directory: folder }, join(folder, "cache"));
+const environment: Environment = {
+  mutransfer: "0",
+  node: "v20",
+  engine: "e",
+  device: "cpu",
+  data_hash: plan.dataset.hash,
+  data_directory: ".",
+};
+const trial = (
+  id: number,
+  loss: number | null,
+  rate = 0.01,
+  status: TrialResult["status"] = loss === null ? "diverged" : "completed",
+): TrialResult => ({
+  id,
+  seed: 1,
+  hyperparameters: { learning_rate: rate, init_std: 1, weight_decay: 0.1 },
+  status,
+  validation_loss: loss,
+  steps: loss === null ? 100 : 600,
+  curve: [],
+});
+
+describe("ranking", () => {
+  it("goes by loss, ties to the lower learning rate, diverged and failed last", () => {
+    const trials = [
+      trial(0, null),
+      trial(1, 2.5),
+      trial(2, 2.1, 0.02),
+      trial(3, 2.1, 0.01),
+      trial(4, null, 0.01, "failed"),
+      trial(5, 2.1, 0.01),
+    ];
+    expect(rankTrials(trials).map(({ id }) => id)).toEqual([3, 5, 2, 1, 0, 4]);
+  });
+});
+
+describe("results.json", () => {
+  const results = makeResults(plan, [trial(1, 2.5), trial(0, 2.2), trial(2, null)], environment);
+  const file = JSON.stringify(results);
+  const refusal = (content: string): readonly [string, number] => {
+    try {
+      parseResults(content, "results.json");
+    } catch (error) {
+      if (error instanceof UserError) return [error.diagnostics[0]?.code ?? "", error.exitCode];
+      throw error;
+    }
+    return ["", 0];
+  };
+  const changed = (change: (copy: Results & Record<string, unknown>) => void): string => {
+    const copy = JSON.parse(file) as Results & Record<string, unknown>;
+    change(copy);
+    return JSON.stringify(copy);
+  };
+
+  it("holds the winner without what does not transfer, every trial in order, and the complete spec", () => {
+    expect(results.best).toEqual({ trial: 0, hyperparameters: { learning_rate: 0.01, init_std: 1 }, validation_loss: 2.2 });
+    expect(results.trials.map(({ id }) => id)).toEqual([0, 1, 2]);
+    expect(results.spec.search.parameters.embedding_std).toEqual({ value: 1 });
+    expect(parseResults(file, "results.json")).toEqual(JSON.parse(file));
+  });
+
+  it("has no winner when nothing completed", () => {
+    expect(makeResults(plan, [trial(0, null)], environment).best).toBeNull();
+  });
+
+  it("counts the steps that were made, against the target's", () => {
+    const [proxy, target] = [16, 64].map((width) => flopsPerStep(modelConfig(plan, width), 16)) as [number, number];
+    expect(results.cost).toEqual({ proxy_flops: 1300 * proxy, target_flops: 600 * target, ratio: (1300 * proxy) / (600 * target) });
+  });
+
+  it.each<[string, string, readonly [string, number]]>([
+    ["no JSON", "name: x", ["results_not_json", 2]],
+    ["no results", "[]", ["results_version", 2]],
+    ["another version", changed((copy) => Object.assign(copy, { version: 2 })), ["results_version", 2]],
+    ["a missing key", changed((copy) => delete (copy as Partial<Results>).cost), ["results_format", 2]],
+    ["an extra key", changed((copy) => (copy["note"] = "mine")), ["results_format", 2]],
+    ["an edited learning rate", changed((copy) => copy.best && (copy.best.hyperparameters["learning_rate"] = 0.02)), ["results_edited", 3]],
+    ["an edited loss", changed((copy) => copy.trials[1] && (copy.trials[1].validation_loss = 1)), ["results_edited", 3]],
+    ["an edited spec", changed((copy) => Object.assign(copy.spec, { seed: 2 })), ["results_edited", 3]],
+  ])("is refused: %s", (_, content, expected) => {
+    expect(refusal(content)).toEqual(expected);
+  });
+});

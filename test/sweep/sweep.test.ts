@@ -1,0 +1,143 @@
+/** The pool and the sweep with real child processes that die in real ways. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it } from "vitest";
+import { readPlan } from "../../src/spec/read.ts";
+import type { Plan } from "../../src/spec/plan.ts";
+import { journalVersion, openJournal, type Journal } from "../../src/sweep/journal.ts";
+import { runSweep, type SweepEvent } from "../../src/sweep/sweep.ts";
+import type { Trial } from "../../src/sweep/trials.ts";
+import { stackJob } from "../../src/sweep/trials.ts";
+import { PoolClosed, WorkerFailed, WorkerPool, WorkerUnavailable, type Task } from "../../src/sweep/worker-pool.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+const entry = fileURLToPath(new URL("../support/dying-worker.mjs", import.meta.url));
+const folder = temporaryFolder();
+const plan: Plan = await readPlan(
+  { text: "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 32}\n", file: "x.yaml", directory: folder },
+  join(folder, "cache"),
+);
+const pools: WorkerPool[] = [];
+const pool = (): WorkerPool => {
+  const made = new WorkerPool(entry);
+  pools.push(made);
+  return made;
+};
+afterEach(() => {
+  for (const each of pools.splice(0)) each.close();
+});
+
+let markers = 0;
+/** A plan whose data path is a marker file that the worker may write. */
+const marked = (): Plan => {
+  const train = { ...plan.dataset.train, path: join(folder, `marker${markers++}`) };
+  return { ...plan, dataset: { ...plan.dataset, train } };
+};
+const trial = (id: number, behaviour: number): Trial => ({ id, seed: behaviour, hyperparameters: { learning_rate: 0.01 } });
+const task = (behaviour: number, of = marked()): Task => ({ engine: "onnxruntime", job: stackJob(of, [trial(0, behaviour)], 16, 1) });
+const ignore = (): void => undefined;
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe("the worker pool", () => {
+  it("delivers progress and outcomes, and uses a worker again", async () => {
+    const workers = pool();
+    const steps: number[] = [];
+    for (let run = 0; run < 3; run++) {
+      const outcomes = await workers.run(task(1), ({ step }) => steps.push(step));
+      expect(outcomes).toEqual([{ status: "completed", validationLoss: 1.5, curve: [], steps: 7 }]);
+    }
+    expect(steps).toEqual([3, 3, 3]);
+    expect(workers.processIds.length).toBe(1);
+  });
+
+  it("reports a death with its signal and last words, and works on with a new process", async () => {
+    const workers = pool();
+    await expect(workers.run(task(2), ignore)).rejects.toThrow(/killed by SIGABRT: last words/);
+    await expect(workers.run(task(2), ignore)).rejects.toThrow(WorkerFailed);
+    await expect(workers.run(task(1), ignore)).resolves.toHaveLength(1);
+  });
+
+  it("tells a failure from an engine that is not there", async () => {
+    const workers = pool();
+    await expect(workers.run(task(4), ignore)).rejects.toThrow(new WorkerFailed("out of memory"));
+    await expect(workers.run(task(5), ignore)).rejects.toThrow(WorkerUnavailable);
+  });
+
+  it("ends its processes when it is closed, and starts no more", async () => {
+    const workers = pool();
+    const waiting = workers.run(task(6), ignore);
+    const [pid] = workers.processIds;
+    setTimeout(() => workers.close(), 200);
+    await expect(waiting).rejects.toThrow(PoolClosed);
+    await expect(workers.run(task(1), ignore)).rejects.toThrow(PoolClosed);
+    expect(alive(pid as number)).toBe(false);
+  });
+});
+
+describe("a sweep", () => {
+  const header = { version: journalVersion, name: "x", spec_hash: "s", data_hash: "d", engine: "e", mutransfer: "0" } as const;
+  const run = async (trials: readonly Trial[], file: string, options: { stackSize?: number; of?: Plan } = {}) => {
+    const events: SweepEvent[] = [];
+    const path = join(folder, file);
+    const journal: Journal = openJournal(path, header);
+    try {
+      const results = await runSweep(
+        options.of ?? marked(),
+        trials,
+        { engine: "onnxruntime", jobs: 2, stackSize: options.stackSize ?? 1 },
+        { journal, pool: pool(), emit: (event) => events.push(event) },
+      );
+      return { results, events, lines: readFileSync(path, "utf8").trim().split("\n").length };
+    } finally {
+      journal.close();
+    }
+  };
+
+  it("tries a stack again when its worker dies", async () => {
+    const { results, events } = await run([trial(0, 1), trial(1, 3), trial(2, 1)], "retried.jsonl");
+    expect(results.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    expect(events.filter(({ event }) => event === "stack_retried")).toMatchObject([
+      { stack: 1, attempt: 2, reason: expect.stringMatching(/SIGKILL/) as string },
+    ]);
+  });
+
+  it("records the trials of a stack that keeps dying as failed, with the reason, while the others go on", async () => {
+    const { results, events, lines } = await run([trial(0, 1), trial(1, 2), trial(2, 1), trial(3, 4)], "failed.jsonl");
+    expect(results.map(({ id, status }) => [id, status])).toEqual([
+      [0, "completed"],
+      [1, "failed"],
+      [2, "completed"],
+      [3, "failed"],
+    ]);
+    expect(results[1]?.reason).toMatch(/SIGABRT/);
+    expect(results[3]?.reason).toBe("out of memory");
+    expect(events.filter((event) => event.event === "stack_retried" && event.stack === 1).length).toBe(2);
+    expect(lines).toBe(5);
+  });
+
+  it("costs a dead stack only its own trials", async () => {
+    const { results } = await run([trial(0, 1), trial(1, 1), trial(2, 2), trial(3, 2), trial(4, 1)], "stacks.jsonl", { stackSize: 2 });
+    expect(results.map(({ status }) => status)).toEqual(["completed", "completed", "failed", "failed", "completed"]);
+  });
+
+  it("continues where its journal ends and runs nothing twice", async () => {
+    await run([trial(0, 1), trial(1, 1)], "continued.jsonl");
+    const { results, events, lines } = await run([trial(0, 2), trial(1, 2), trial(2, 1)], "continued.jsonl");
+    expect(results.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
+    expect(events[0]).toMatchObject({ event: "sweep_started", trials: 3, resumed: 2, stacks: 1 });
+    expect(events.filter(({ event }) => event === "trial_finished").length).toBe(1);
+    expect(lines).toBe(4);
+  });
+
+  it("stops at once when the engine cannot run here", async () => {
+    await expect(run([trial(0, 5), trial(1, 5)], "unavailable.jsonl")).rejects.toThrow(WorkerUnavailable);
+  });
+});
