@@ -26,6 +26,11 @@ const out = new Option("--out <dir>", "run folder");
 const json = new Option("--json", "print the result as one JSON object");
 const width = new Option("--width <n>", "width instead of the spec's target").argParser(positiveInteger);
 
+function examples(lines: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  return `Examples:\n${lines.map(([command, purpose]) => `  mutransfer ${command.padEnd(width)}  ${purpose}`).join("\n")}\n`;
+}
+
 function buildProgram(terminal: Terminal, exit: (code: number) => void): Command {
   const program = new Command("mutransfer")
     .description("Zero-shot hyperparameter transfer (μTransfer): tune small proxies under μP, train the large model once.")
@@ -33,16 +38,18 @@ function buildProgram(terminal: Terminal, exit: (code: number) => void): Command
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
     .showHelpAfterError("(add --help for usage)")
-    .addHelpText("beforeAll", "")
+    .addHelpText(
+      "before",
+      examples([
+        ["init sweep.yaml", "write a commented spec"],
+        ["plan sweep.yaml", "what it will cost, before it costs anything"],
+        ["sweep sweep.yaml --out runs/first", "train the proxies and pick the best"],
+        ["transfer --best runs/first/results.json", "train the target with its hyperparameters"],
+      ]),
+    )
     .addHelpText(
       "after",
       `
-Examples:
-  mutransfer init sweep.yaml                      write a commented spec
-  mutransfer plan sweep.yaml                      what it will cost, before it costs anything
-  mutransfer sweep sweep.yaml --out runs/first    train the proxies and pick the best
-  mutransfer transfer --best runs/first/results.json
-
 Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no trial survived,
 6 disk or I/O, 7 engine not usable, 130 interrupted, 143 terminated.`,
     );
@@ -51,6 +58,14 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .command("sweep")
     .description("train the proxies of a spec, rank them, write results.json")
     .addArgument(config)
+    .addHelpText(
+      "before",
+      examples([
+        ["sweep sweep.yaml", "train, rank, write runs/<name>"],
+        ["sweep sweep.yaml --dry-run", "what it will cost"],
+        ["sweep sweep.yaml --json -q | jq .best", "the winner, for a program"],
+      ]),
+    )
     .addOption(out)
     .addOption(new Option("--jobs <n>", "stacks trained at the same time (default: one per core)").argParser(positiveInteger))
     .addOption(new Option("--stack <n>", "trials per stack (default: what the engine runs fastest)").argParser(positiveInteger))
@@ -65,6 +80,13 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
   program
     .command("transfer")
     .description("train the target with a sweep's best hyperparameters, copied unchanged")
+    .addHelpText(
+      "before",
+      examples([
+        ["transfer --best runs/first/results.json", "the spec's target width"],
+        ["transfer --best runs/first/results.json --width 512 --out runs/512", "another width"],
+      ]),
+    )
     .requiredOption("--best <results.json>", "results of a sweep")
     .addOption(width)
     .addOption(out)

@@ -18,7 +18,7 @@ import type { Plan } from "../spec/plan.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { WorkerFailed, WorkerPool, WorkerUnavailable } from "../sweep/worker-pool.ts";
-import type { Outcome } from "../training/train.ts";
+import type { Outcome } from "../training/outcome.ts";
 import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
 import { environmentOf, workerEntry } from "./environment.ts";
 import { cacheFolder, readNamedFile } from "./files.ts";

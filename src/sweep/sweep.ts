@@ -6,7 +6,7 @@
 import pLimit from "p-limit";
 import type { EngineName } from "../engines/engine.ts";
 import type { Plan } from "../spec/plan.ts";
-import type { Outcome } from "../training/train.ts";
+import type { Outcome } from "../training/outcome.ts";
 import type { Journal } from "./journal.ts";
 import { trialResult, type TrialResult } from "./trial-result.ts";
 import { packTrials, stackJob, type Trial } from "./trials.ts";

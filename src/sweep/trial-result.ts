@@ -4,7 +4,7 @@
  * finite is null, never NaN.
  */
 import { z } from "zod";
-import type { CurvePoint, Outcome } from "../training/train.ts";
+import type { CurvePoint, Outcome } from "../training/outcome.ts";
 import type { Trial } from "./trials.ts";
 
 const loss = z.number().nullable();

@@ -5,7 +5,8 @@
  */
 import { fork, type ChildProcess } from "node:child_process";
 import type { EngineName } from "../engines/engine.ts";
-import type { Outcome, Progress, StackJob } from "../training/train.ts";
+import type { Outcome } from "../training/outcome.ts";
+import type { Progress, StackJob } from "../training/train.ts";
 
 export interface Task {
   readonly engine: EngineName;

@@ -11,6 +11,7 @@ import type { Scaling } from "../parametrization/resolve.ts";
 import type { Program } from "../program/program.ts";
 import { scheduleFactor, type Schedule } from "../program/schedule.ts";
 import { initialState, type Lane } from "./initialize.ts";
+import { LaneRecord, type Outcome } from "./outcome.ts";
 
 export interface TrainConfig {
   readonly steps: number;
@@ -34,23 +35,6 @@ export interface StackJob {
   readonly threads: number;
 }
 
-/** One evaluation of one trial; losses in nats per token, null when diverged. */
-export interface CurvePoint {
-  readonly step: number;
-  readonly validationLoss: number | null;
-  /** Mean training loss since the previous evaluation; null at step 0. */
-  readonly trainingLoss: number | null;
-}
-
-export interface Outcome {
-  readonly status: "completed" | "diverged";
-  /** Loss of the last evaluation, in nats per token; null when diverged. */
-  readonly validationLoss: number | null;
-  readonly curve: readonly CurvePoint[];
-  /** Steps made: fewer than planned when every trial of the stack diverged. */
-  readonly steps: number;
-}
-
 export interface Progress {
   readonly step: number;
   /** Latest validation loss per lane, in nats. */
@@ -65,12 +49,6 @@ export interface Observer {
 
 /** Length of one call to the engine that the loop aims at: short enough for a live display, long enough to cost nothing. */
 const callSeconds = 0.4;
-
-/** A loss beyond this is blown up although it is still a number: a sane model's first loss is at most a few hundred nats. */
-const blownUpNats = 1e4;
-
-/** The loss, or null when it is not finite or blown up. */
-const sound = (lossNats: number): number | null => (Math.abs(lossNats) < blownUpNats ? lossNats : null);
 
 /** The step a job trains with. */
 export function programOf({ model, train, lanes }: Pick<StackJob, "model" | "train" | "lanes">): Program {
@@ -98,22 +76,14 @@ export async function trainStack(
   const data = openData(job);
   try {
     executable.load(initialState(job.model, job.scaling, lanes, program.scalars));
-    const records = lanes.map(() => ({ curve: [] as CurvePoint[], lossSum: 0, lossCount: 0, diverged: false }));
+    const records = lanes.map(() => new LaneRecord());
+    const evaluate = async (step: number): Promise<void> => {
+      const losses = await meanLosses(executable, data.validation, lanes.length);
+      records.forEach((record, lane) => record.evaluated(step, losses[lane]));
+    };
     let step = 0;
     let chunk = 1;
-    const evaluate = async (): Promise<void> => {
-      const losses = await meanLosses(executable, data.validation, lanes.length);
-      records.forEach((record, lane) => {
-        const validationLoss = sound(losses[lane]);
-        record.diverged ||= validationLoss === null;
-        record.curve.push({ step, validationLoss, trainingLoss: step === 0 ? null : sound(record.lossSum / record.lossCount) });
-        record.lossSum = record.lossCount = 0;
-      });
-    };
-    const report = (): void =>
-      observer.onProgress({ step, validationLosses: records.map(({ curve }) => curve.at(-1)?.validationLoss ?? null) });
-
-    await evaluate();
+    await evaluate(step);
     while (step < train.steps && !records.every(({ diverged }) => diverged)) {
       const nextEvaluation = Math.min(train.steps, (Math.floor(step / train.evaluateEvery) + 1) * train.evaluateEvery);
       const count = Math.min(chunk, nextEvaluation - step);
@@ -122,27 +92,15 @@ export async function trainStack(
       const losses = await executable.train({ ...data.training(step, count), factors });
       const perStep = (observer.now() - started) / count;
       chunk = Math.max(1, Math.min(4 * chunk, Math.floor(callSeconds / perStep)));
+      losses.forEach((loss, index) => records[index % lanes.length].trained(step + Math.floor(index / lanes.length) + 1, loss));
       step += count;
-      losses.forEach((loss, index) => {
-        const record = records[index % lanes.length];
-        record.lossSum += loss;
-        record.lossCount++;
-        record.diverged ||= sound(loss) === null;
-      });
-      if (step === nextEvaluation || records.every(({ diverged }) => diverged)) await evaluate();
-      report();
+      if (step === nextEvaluation) await evaluate(step);
+      observer.onProgress({ step, validationLosses: records.map(({ latest }) => latest) });
     }
-    return { outcomes: records.map(({ curve, diverged }) => outcomeOf(curve, diverged, step)), state: executable.read() };
+    return { outcomes: records.map((record) => record.outcome(step)), state: executable.read() };
   } finally {
     data.close();
   }
-}
-
-function outcomeOf(curve: readonly CurvePoint[], diverged: boolean, steps: number): Outcome {
-  const last = curve.at(-1)?.validationLoss ?? null;
-  return diverged || last === null
-    ? { status: "diverged", validationLoss: null, curve, steps }
-    : { status: "completed", validationLoss: last, curve, steps };
 }
 
 interface OpenData {

@@ -9,7 +9,8 @@ import { curveRecord } from "../sweep/trial-result.ts";
 import type { Environment, Results } from "../sweep/results.ts";
 import { stackJob } from "../sweep/trials.ts";
 import { tensorTable, type TensorTable } from "../training/tensor-table.ts";
-import type { Outcome, StackJob } from "../training/train.ts";
+import type { Outcome } from "../training/outcome.ts";
+import type { StackJob } from "../training/train.ts";
 
 export const transferVersion = 1;
 

@@ -78,7 +78,13 @@ describe("the smoke config", () => {
     expect(environment.engine).toMatch(/^onnxruntime-node \d/);
     expect(bytes("smoke", "trials.csv").trim().split("\n").length).toBe(7);
     expect(bytes("smoke", "journal.jsonl").trim().split("\n").length).toBe(7);
-    expect(readdirSync(join(folder, "smoke")).sort()).toEqual(["journal.jsonl", "results.json", "transfer.json", "trials.csv", "weights.safetensors"]);
+    expect(readdirSync(join(folder, "smoke")).sort()).toEqual([
+      "journal.jsonl",
+      "results.json",
+      "transfer.json",
+      "trials.csv",
+      "weights.safetensors",
+    ]);
   });
 
   it("trains the target with the winner's hyperparameters, unchanged, and better than the proxy", () => {
@@ -96,7 +102,10 @@ describe("the smoke config", () => {
 
   it("writes weights that hold every parameter", () => {
     const file = readFileSync(join(folder, "smoke", "weights.safetensors"));
-    const { __metadata__: metadata, ...tensors } = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as Record<string, { shape: number[] }>;
+    const { __metadata__: metadata, ...tensors } = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as Record<
+      string,
+      { shape: number[] }
+    >;
     const sizes = Object.values(tensors).map(({ shape }) => shape.reduce((a, b) => a * b));
     expect(sizes.reduce((a, b) => a + b)).toBe(transferIn("smoke").parameters);
     expect(Object.keys(metadata ?? {})).toContain("forward");
@@ -117,14 +126,19 @@ describe("the smoke config", () => {
   it("gives the same ranking and losses in stacks of 4 as one by one", async () => {
     expect((await cli("sweep", smoke, "--out", "stacked", "--stack", "4", "-q")).code).toBe(0);
     const [one, four] = [resultsIn("smoke"), resultsIn("stacked")];
-    one.trials.forEach((trial, id) => expect(Math.abs((trial.validation_loss ?? NaN) - (four.trials[id]?.validation_loss ?? NaN))).toBeLessThan(tolerances.stackedRun));
+    one.trials.forEach((trial, id) =>
+      expect(Math.abs((trial.validation_loss ?? NaN) - (four.trials[id]?.validation_loss ?? NaN))).toBeLessThan(tolerances.stackedRun),
+    );
     expect(four.best?.trial).toBe(one.best?.trial);
   });
 
   it("is not overwritten by another target, and its results are refused once edited", async () => {
     const other = await cli("transfer", "--best", "smoke/results.json", "--width", "32");
     expect([other.code, other.stderr]).toEqual([2, expect.stringContaining("holds the target of width 48")]);
-    writeFileSync(join(folder, "smoke", "edited.json"), bytes("smoke", "results.json").replace(/"learning_rate": 0\./, '"learning_rate": 1.'));
+    writeFileSync(
+      join(folder, "smoke", "edited.json"),
+      bytes("smoke", "results.json").replace(/"learning_rate": 0\./, '"learning_rate": 1.'),
+    );
     const edited = await cli("transfer", "--best", "smoke/edited.json", "--out", "never");
     expect([edited.code, edited.stdout]).toEqual([3, ""]);
     expect(edited.stderr).toContain("results_edited");
@@ -143,7 +157,10 @@ describe("output for programs", () => {
 
   it("--events ndjson streams one object a line", async () => {
     const { stdout } = await cli("sweep", spec("events.yaml"), "--out", "events", "--events", "ndjson", "-q");
-    const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { event: string });
+    const events = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { event: string });
     expect(events[0]).toMatchObject({ event: "sweep_started", trials: 6, resumed: 0 });
     expect(events.filter(({ event }) => event === "trial_finished").length).toBe(6);
     expect(events.at(-1)).toMatchObject({ event: "sweep_finished", best: resultsIn("events").best });
@@ -165,7 +182,15 @@ describe("output for programs", () => {
 
 describe("what goes wrong", () => {
   it("a wild learning rate is a diverged trial, ranked last, and not an error", async () => {
-    const { code, stdout } = await cli("sweep", spec("wild.yaml", tiny.replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{values: [0.03, 1.0e+30]}").replace("trials: 6", "trials: 2")), "--out", "wild");
+    const { code, stdout } = await cli(
+      "sweep",
+      spec(
+        "wild.yaml",
+        tiny.replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{values: [0.03, 1.0e+30]}").replace("trials: 6", "trials: 2"),
+      ),
+      "--out",
+      "wild",
+    );
     expect(code).toBe(0);
     const { trials, best } = resultsIn("wild");
     const diverged = trials.find(({ hyperparameters }) => hyperparameters["learning_rate"] === 1e30);
@@ -177,14 +202,24 @@ describe("what goes wrong", () => {
   });
 
   it("a sweep in which nothing survives exits 5, and cannot be transferred", async () => {
-    const { code } = await cli("sweep", spec("lost.yaml", tiny.replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{value: 1.0e+30}").replace("trials: 6", "trials: 1")), "--out", "lost");
+    const { code } = await cli(
+      "sweep",
+      spec(
+        "lost.yaml",
+        tiny.replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{value: 1.0e+30}").replace("trials: 6", "trials: 1"),
+      ),
+      "--out",
+      "lost",
+    );
     expect(code).toBe(5);
     expect(resultsIn("lost").best).toBeNull();
     expect((await cli("transfer", "--best", "lost/results.json")).code).toBe(5);
   });
 
   it("a diverged lane leaves its neighbours in the stack as they are", async () => {
-    const text = tiny.replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{values: [0.03, 1.0e+30]}").replace("trials: 6", "trials: 2");
+    const text = tiny
+      .replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{values: [0.03, 1.0e+30]}")
+      .replace("trials: 6", "trials: 2");
     expect((await cli("sweep", spec("lane.yaml", text), "--out", "lane", "--stack", "2", "-q")).code).toBe(0);
     expect((await cli("sweep", spec("lane.yaml", text), "--out", "lanes", "--stack", "1", "-q")).code).toBe(0);
     const loss = (name: string): number => resultsIn(name).best?.validation_loss ?? NaN;
@@ -194,7 +229,9 @@ describe("what goes wrong", () => {
   it("Ctrl-C stops at once with exit 130, and the same command ends as if nothing had happened", async () => {
     const long = spec("interrupted.yaml", tiny.replace("name: tiny", "name: interrupted"));
     const running = start(["sweep", long, "--out", "interrupted"], { cwd: folder });
-    await until(() => existsSync(join(folder, "interrupted", "journal.jsonl")) && bytes("interrupted", "journal.jsonl").split("\n").length > 2);
+    await until(
+      () => existsSync(join(folder, "interrupted", "journal.jsonl")) && bytes("interrupted", "journal.jsonl").split("\n").length > 2,
+    );
     running.child.kill("SIGINT");
     const { code, stderr } = await running.finished;
     expect([code, stderr]).toEqual([130, expect.stringContaining("the same command continues from there")]);
@@ -209,13 +246,21 @@ describe("what goes wrong", () => {
     const running = start(["sweep", long, "--out", "killed", "--jobs", "2"], { cwd: folder });
     const children = (): number[] => {
       try {
-        return execFileSync("pgrep", ["-P", String(running.child.pid)], { encoding: "utf8" }).trim().split("\n").map(Number);
+        return execFileSync("pgrep", ["-P", String(running.child.pid)], { encoding: "utf8" })
+          .trim()
+          .split("\n")
+          .map(Number);
       } catch {
         return [];
       }
     };
-    await until(() => existsSync(join(folder, "killed", "journal.jsonl")) && bytes("killed", "journal.jsonl").split("\n").length > 1 && children().length > 0);
-    process.kill(children()[0] as number, "SIGKILL");
+    await until(
+      () =>
+        existsSync(join(folder, "killed", "journal.jsonl")) &&
+        bytes("killed", "journal.jsonl").split("\n").length > 1 &&
+        children().length > 0,
+    );
+    process.kill(children()[0], "SIGKILL");
     const { code, stderr } = await running.finished;
     expect(code, stderr).toBe(0);
     expect(stderr).toMatch(/is tried again \(attempt 2\): the worker process was killed by SIGKILL/);

@@ -20,7 +20,7 @@ describe("random", () => {
   });
 
   it("reads log_uniform bounds as real values and spreads evenly over the logarithm", () => {
-    const rates = points.map(({ rate }) => rate as number);
+    const rates = points.map(({ rate }) => rate);
     expect(Math.min(...rates)).toBeGreaterThanOrEqual(1e-3);
     expect(Math.max(...rates)).toBeLessThanOrEqual(1e-1);
     expect(rates.filter((rate) => rate < 1e-2).length / rates.length).toBeCloseTo(0.5, 1);
@@ -30,12 +30,12 @@ describe("random", () => {
     expect(new Set(points.map(({ std }) => std))).toEqual(new Set([0.25, 0.5, 1]));
     expect(new Set(points.map(({ layers }) => layers))).toEqual(new Set([1, 2, 3]));
     expect(new Set(points.map(({ fixed }) => fixed))).toEqual(new Set([7]));
-    const mean = points.reduce((sum, { width }) => sum + (width as number), 0) / points.length;
+    const mean = points.reduce((sum, { width }) => sum + width, 0) / points.length;
     expect(mean).toBeCloseTo(0, 1);
   });
 
   it("keeps four significant digits", () => {
-    for (const { rate } of points) expect(Number((rate as number).toPrecision(4))).toBe(rate);
+    for (const { rate } of points) expect(Number(rate.toPrecision(4))).toBe(rate);
   });
 
   it("draws no set twice, up to the whole of a finite space", () => {

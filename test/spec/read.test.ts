@@ -38,7 +38,7 @@ describe("good specs", () => {
 
   it("give what is not searched its default or its fixed value", async () => {
     const { spec } = await read(
-      `${smallest.replace("search: {trials: 4}", "search: {parameters: {learning_rate: {values: [0.01, 0.02]}, init_std: {value: 2}}}")}`,
+      smallest.replace("search: {trials: 4}", "search: {parameters: {learning_rate: {values: [0.01, 0.02]}, init_std: {value: 2}}}"),
     );
     expect(spec.search.parameters).toMatchObject({
       learning_rate: { values: [0.01, 0.02] },

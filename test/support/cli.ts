@@ -17,20 +17,27 @@ export interface Running {
   readonly stderr: () => string;
 }
 
-export function start(args: readonly string[], options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> }): Running {
-  const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = process.env;
-  const child = spawn(process.execPath, [bin, ...args], { cwd: options.cwd, env: { ...inherited, ...options.env }, stdio: ["ignore", "pipe", "pipe"] });
+export function start(
+  args: readonly string[],
+  options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+): Running {
+  const child = spawn(process.execPath, [bin, ...args], {
+    cwd: options.cwd,
+    env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "", ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const printed = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) child[name].setEncoding("utf8").on("data", (text: string) => (printed[name] += text));
   const finished = new Promise<Finished>((resolve) => child.on("close", (code) => resolve({ code, ...printed })));
   return { child, finished, stderr: () => printed.stderr };
 }
 
-export const run = (args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Promise<Finished> => start(args, { cwd, env }).finished;
+export const run = (args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Promise<Finished> =>
+  start(args, { cwd, env }).finished;
 
 /** Waits until a condition holds, checking often. */
 export async function until(condition: () => boolean, milliseconds = 30_000): Promise<void> {
-  for (const started = Date.now(); !condition(); ) {
+  for (const started = Date.now(); !condition();) {
     if (Date.now() - started > milliseconds) throw new Error("waited in vain");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

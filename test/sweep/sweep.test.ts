@@ -78,7 +78,7 @@ describe("the worker pool", () => {
     setTimeout(() => workers.close(), 200);
     await expect(waiting).rejects.toThrow(PoolClosed);
     await expect(workers.run(task(1), ignore)).rejects.toThrow(PoolClosed);
-    expect(alive(pid as number)).toBe(false);
+    expect(alive(pid)).toBe(false);
   });
 });
 

@@ -60,7 +60,7 @@ describe("a stack's starting state", () => {
 
   it("uses common random numbers: lanes of one seed differ by their scales only", () => {
     const [first, second] = [lane("blocks.0.attention.key.weight", 0), lane("blocks.0.attention.key.weight", 1)];
-    second.forEach((value, index) => expect(value).toBe(Math.fround(2 * (first[index] as number))));
+    second.forEach((value, index) => expect(value).toBe(Math.fround(2 * first[index])));
   });
 
   it("gives each lane its own scalars, scaled to the width", () => {

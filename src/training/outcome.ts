@@ -1,0 +1,68 @@
+/**
+ * How one trial goes and ends: its loss curve and whether it diverged. What is
+ * recorded depends on the trial's own losses only, not on how many steps a call
+ * made or on the neighbours in its stack.
+ */
+
+/** One evaluation of one trial; losses in nats per token, null when diverged. */
+export interface CurvePoint {
+  readonly step: number;
+  readonly validationLoss: number | null;
+  /** Mean training loss since the previous evaluation; null at step 0. */
+  readonly trainingLoss: number | null;
+}
+
+export interface Outcome {
+  readonly status: "completed" | "diverged";
+  /** Loss of the last evaluation, in nats per token; null when diverged. */
+  readonly validationLoss: number | null;
+  readonly curve: readonly CurvePoint[];
+  /** Steps made, up to the one at which the trial diverged. */
+  readonly steps: number;
+}
+
+/** A loss beyond this is blown up although it is still a number: a sane model's first loss is at most a few hundred nats. */
+const blownUpNats = 1e4;
+
+/** The loss, or null when it is not finite or blown up. */
+const sound = (lossNats: number): number | null => (Math.abs(lossNats) < blownUpNats ? lossNats : null);
+
+export class LaneRecord {
+  private readonly curve: CurvePoint[] = [];
+  private lossSum = 0;
+  private lossCount = 0;
+  private divergedAt: number | undefined;
+
+  get diverged(): boolean {
+    return this.divergedAt !== undefined;
+  }
+
+  /** Latest validation loss, in nats. */
+  get latest(): number | null {
+    return this.curve.at(-1)?.validationLoss ?? null;
+  }
+
+  /** Takes the training loss of step `step`, counted from 1, before its update. */
+  trained(step: number, lossNats: number): void {
+    if (this.diverged) return;
+    this.lossSum += lossNats;
+    this.lossCount++;
+    if (sound(lossNats) === null) this.divergedAt = step;
+  }
+
+  /** Takes the validation loss after `step` updates. */
+  evaluated(step: number, lossNats: number): void {
+    if (this.diverged) return;
+    const validationLoss = sound(lossNats);
+    this.curve.push({ step, validationLoss, trainingLoss: this.lossCount === 0 ? null : this.lossSum / this.lossCount });
+    this.lossSum = this.lossCount = 0;
+    if (validationLoss === null) this.divergedAt = step;
+  }
+
+  /** How it ended after `steps` steps of its stack. */
+  outcome(steps: number): Outcome {
+    const { curve, divergedAt } = this;
+    if (divergedAt !== undefined) return { status: "diverged", validationLoss: null, curve, steps: divergedAt };
+    return { status: "completed", validationLoss: this.latest, curve, steps };
+  }
+}

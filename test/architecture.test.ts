@@ -1,0 +1,91 @@
+/** The layout's rules: who may import whom, no cycles, and where process, console, files and clocks may be used. */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../src/", import.meta.url));
+const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+const source = new Map(files.map((name) => [name, readFileSync(join(root, name), "utf8")]));
+
+/** Files a file imports, type imports included. */
+function importsOf(name: string): string[] {
+  const specifiers = [...(source.get(name) ?? "").matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)].map((match) => match[1]);
+  return specifiers.map((specifier) => relative(root, resolve(root, dirname(name), specifier)));
+}
+/** Top folder, or the file itself at the top; each engine is a folder of its own. */
+const areaOf = (name: string): string => {
+  const [top, second] = name.split("/");
+  if (top === "engines" && name.split("/").length > 2) return `engines/${second}`;
+  return name.includes("/") ? top : name;
+};
+
+const foundation = ["errors.ts", "rng.ts"];
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  "errors.ts": [],
+  "rng.ts": [],
+  parametrization: [],
+  search: [],
+  program: [],
+  data: [],
+  model: ["program", "parametrization"],
+  engines: ["program", "engines/onnxruntime"],
+  "engines/onnxruntime": ["program", "engines"],
+  training: ["program", "model", "parametrization", "data", "engines"],
+  spec: ["data", "model", "parametrization", "search"],
+  sweep: ["training", "search", "spec", "model", "parametrization", "engines", "data"],
+  transfer: ["sweep", "training", "spec", "model", "program", "parametrization"],
+  report: ["sweep", "training", "spec"],
+  cli: ["spec", "data", "parametrization", "model", "program", "engines", "training", "search", "sweep", "transfer", "report"],
+};
+
+describe("imports", () => {
+  it.each(files)("%s stays within its area's neighbours", (name) => {
+    const area = areaOf(name);
+    const permitted = [area, ...foundation, ...(allowed[area] ?? [])];
+    for (const imported of importsOf(name)) expect(permitted, `${name} imports ${imported}`).toContain(areaOf(imported));
+  });
+
+  it("model and transfer know no scale rules", () => {
+    for (const name of files.filter((each) => /^model\//.test(each)))
+      for (const imported of importsOf(name)) expect(imported).not.toMatch(/parametrization\/(table|resolve)/);
+  });
+
+  it("report imports types only, from outside itself", () => {
+    for (const name of files.filter((each) => each.startsWith("report/"))) {
+      const values = [...(source.get(name) ?? "").matchAll(/^import (?!type)[^;]*?from\s+"(\.\.[^"]+)"/gm)].map((match) => match[1]);
+      expect(values, name).toEqual([]);
+    }
+  });
+
+  it("have no cycle", () => {
+    const done = new Set<string>();
+    const walk = (name: string, path: readonly string[]): void => {
+      expect(path, `cycle: ${[...path, name].join(" → ")}`).not.toContain(name);
+      if (done.has(name)) return;
+      for (const imported of importsOf(name)) walk(imported, [...path, name]);
+      done.add(name);
+    };
+    for (const name of files) walk(name, []);
+  });
+});
+
+describe("side effects", () => {
+  const outside = (pattern: RegExp, places: RegExp): string[] =>
+    files.filter((name) => !places.test(name) && pattern.test(source.get(name) ?? ""));
+
+  it("process and console are used in cli only", () => expect(outside(/\bprocess\.[a-z]|\bconsole\./, /^cli\//)).toEqual([]));
+  it("files are touched in data, the journal, the run folder and cli only", () =>
+    expect(outside(/from "node:fs/, /^(data\/(corpus|dataset|token-file)|sweep\/(journal|run-dir)|cli\/)/)).toEqual([]));
+  it("clocks are passed in, and randomness comes from seeds", () => {
+    expect(outside(/Date\.now|performance\.now|new Date\(/, /^cli\//)).toEqual([]);
+    expect(outside(/Math\.random/, /^$/)).toEqual([]);
+  });
+});
+
+it("no file is one that a reader gives up on, and each says at its head what it owns", () => {
+  for (const [name, text] of source) {
+    expect(text.split("\n").length, name).toBeLessThanOrEqual(400);
+    expect(text.startsWith("/**"), `${name} has no head`).toBe(true);
+  }
+});

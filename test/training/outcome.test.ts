@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { LaneRecord } from "../../src/training/outcome.ts";
+
+describe("a trial's record", () => {
+  it("averages training losses between evaluations and ends with the last validation loss", () => {
+    const record = new LaneRecord();
+    record.evaluated(0, 5);
+    record.trained(1, 4);
+    record.trained(2, 3);
+    record.evaluated(2, 3.2);
+    record.trained(3, 2);
+    record.evaluated(3, 2.5);
+    expect(record.outcome(3)).toEqual({
+      status: "completed",
+      validationLoss: 2.5,
+      steps: 3,
+      curve: [
+        { step: 0, validationLoss: 5, trainingLoss: null },
+        { step: 2, validationLoss: 3.2, trainingLoss: 3.5 },
+        { step: 3, validationLoss: 2.5, trainingLoss: 2 },
+      ],
+    });
+  });
+
+  it.each([NaN, Infinity, 2e4])("diverges at the step whose loss is %d, whatever follows", (loss) => {
+    const record = new LaneRecord();
+    record.evaluated(0, 5);
+    for (const [index, each] of [4, loss, 3, NaN].entries()) record.trained(index + 1, each);
+    record.evaluated(4, 3);
+    expect(record.outcome(4)).toEqual({
+      status: "diverged",
+      validationLoss: null,
+      steps: 2,
+      curve: [{ step: 0, validationLoss: 5, trainingLoss: null }],
+    });
+  });
+
+  it("diverges at an evaluation too", () => {
+    const record = new LaneRecord();
+    record.trained(1, 4);
+    record.evaluated(1, NaN);
+    expect(record.outcome(1)).toMatchObject({ status: "diverged", steps: 1, curve: [{ step: 1, validationLoss: null, trainingLoss: 4 }] });
+  });
+});
