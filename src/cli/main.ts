@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { engineNames } from "../engines/engine.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import type { PlanCommand } from "./plan.ts";
+import type { SchemaCommand } from "./schema.ts";
 import type { SweepCommand } from "./sweep.ts";
 import type { TableCommand } from "./table.ts";
 import { Terminal } from "./terminal.ts";
@@ -121,7 +122,8 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
   program
     .command("schema")
     .description("print the spec's JSON schema (draft-07), for editors")
-    .action(async () => exit(await (await import("./schema.ts")).schema(terminal)));
+    .option("--markdown", "print the reference as a Markdown table instead")
+    .action(async (options: SchemaCommand) => exit(await (await import("./schema.ts")).schema(options, terminal)));
   return program;
 }
 

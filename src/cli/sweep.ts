@@ -36,17 +36,38 @@ export interface SweepCommand {
   readonly quiet?: boolean;
 }
 
-export async function sweep(file: string, options: SweepCommand, terminal: Terminal, version: string): Promise<ExitCode> {
-  const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
-  if (!options.dryRun) say(terminal.errStyle.dim(`reading ${file}`));
-  const plan = await openPlan(file);
-  if (options.dryRun) return printPlan(plan, options, terminal);
+/** Messages for people, on stderr, unless they asked for quiet. */
+function sayOf({ quiet }: SweepCommand, terminal: Terminal): (text: string) => void {
+  return (text) => (quiet || text === "" ? undefined : terminal.err(`${text}\n`));
+}
 
+export async function sweep(file: string, options: SweepCommand, terminal: Terminal, version: string): Promise<ExitCode> {
+  const say = sayOf(options, terminal);
+  if (options.dryRun) return printPlan(await openPlan(file), options, terminal);
+  say(terminal.errStyle.dim(`reading ${file}`));
+  const jobs = options.jobs ?? availableParallelism();
+  const pool = new WorkerPool(workerEntry, options.engine);
+  pool.warm(jobs);
+  try {
+    return await sweepWith(pool, await openPlan(file), { ...options, jobs }, terminal, version);
+  } finally {
+    pool.close();
+  }
+}
+
+async function sweepWith(
+  pool: WorkerPool,
+  plan: Plan,
+  options: SweepCommand & { readonly jobs: number },
+  terminal: Terminal,
+  version: string,
+): Promise<ExitCode> {
+  const say = sayOf(options, terminal);
   const folder = options.out ?? join("runs", plan.spec.name);
   say(renderNotes(specNotes(plan.spec), terminal.errStyle));
   makeRunDirectory(folder);
   try {
-    const results = await train(plan, folder, options, terminal, version);
+    const results = await train(pool, plan, folder, options, terminal, version);
     const path = join(folder, "results.json");
     const ranked = rankTrials(results.trials);
     writeAtomically(path, [jsonText(results)]);
@@ -68,7 +89,14 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
   }
 }
 
-async function train(plan: Plan, folder: string, options: SweepCommand, terminal: Terminal, version: string): Promise<Results> {
+async function train(
+  pool: WorkerPool,
+  plan: Plan,
+  folder: string,
+  options: SweepCommand & { readonly jobs: number },
+  terminal: Terminal,
+  version: string,
+): Promise<Results> {
   const environment = environmentOf(plan, options.engine, resolve(folder), version);
   const journal = openJournal(join(folder, "journal.jsonl"), {
     version: journalVersion,
@@ -80,8 +108,6 @@ async function train(plan: Plan, folder: string, options: SweepCommand, terminal
   });
   const trials = planTrials(plan);
   const stackSize = options.stack ?? engines[options.engine].fastestStack;
-  const jobs = options.jobs ?? availableParallelism();
-  const pool = new WorkerPool(workerEntry);
   const progress = new SweepProgress(terminal.now());
   const emit = (event: SweepEvent): void => {
     if (options.events) terminal.out(jsonLine(event));
@@ -90,11 +116,10 @@ async function train(plan: Plan, folder: string, options: SweepCommand, terminal
   };
   if (!options.quiet) terminal.live(progress);
   try {
-    const results = await untilSignal(() => runSweep(plan, trials, { engine: options.engine, jobs, stackSize }, { journal, pool, emit }));
+    const results = await untilSignal(() => runSweep(plan, trials, { jobs: options.jobs, stackSize }, { journal, pool, emit }));
     return makeResults(plan, results, environment);
   } finally {
     terminal.rest();
-    pool.close();
     journal.close();
   }
 }

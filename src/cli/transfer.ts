@@ -101,7 +101,7 @@ function refuseOther(path: string, results: Results, width: number): void {
 }
 
 async function train(plan: Plan, launch: Launch, weightsPath: string, options: TransferCommand, terminal: Terminal): Promise<Outcome> {
-  const pool = new WorkerPool(workerEntry);
+  const pool = new WorkerPool(workerEntry, options.engine);
   const progress = new SweepProgress(terminal.now());
   const { steps } = plan.spec.train;
   progress.apply(
@@ -110,8 +110,8 @@ async function train(plan: Plan, launch: Launch, weightsPath: string, options: T
   );
   if (!options.quiet) terminal.live(progress);
   try {
-    const task = { engine: options.engine, job: launch.job, weights: { path: weightsPath, metadata: weightsMetadata(plan, launch) } };
-    const outcomes = await untilSignal(() =>
+    const task = { job: launch.job, weights: { path: weightsPath, metadata: weightsMetadata(plan, launch) } };
+    const { outcomes } = await untilSignal(() =>
       pool.run(task, (each) => void progress.apply({ event: "stack_progress", stack: 0, trials: [0], ...each }, terminal.errStyle)),
     );
     return outcomes[0];

@@ -11,13 +11,9 @@ import type { Task, WorkerMessage } from "../sweep/worker-pool.ts";
 import { trainStack, type Compile } from "../training/train.ts";
 import { encodeSafetensors } from "../transfer/safetensors.ts";
 
-const open = new Map<EngineName, Promise<Engine>>();
-
-function engineNamed(name: EngineName): Promise<Engine> {
-  const engine = open.get(name) ?? engines[name].open();
-  open.set(name, engine);
-  return engine;
-}
+/** Loaded at once, while the parent is still reading its spec. */
+const loading = engines[process.argv[2] as EngineName].open();
+loading.catch(() => undefined); // reported with the first task
 
 /** The last program compiled: the stacks of a sweep share it. */
 let compiled: { readonly key: string; readonly executable: Executable } | undefined;
@@ -35,10 +31,10 @@ const compileWith =
 
 const send = (message: WorkerMessage): void => void process.send?.(message);
 
-async function run({ engine: name, job, weights }: Task): Promise<void> {
+async function run({ job, weights }: Task): Promise<void> {
   try {
-    const engine = await engineNamed(name);
-    const { outcomes, state } = await trainStack(compileWith(engine), job, {
+    const engine = await loading;
+    const { outcomes, state, engineSeconds } = await trainStack(compileWith(engine), job, {
       now: () => performance.now() / 1000,
       onProgress: (progress) => send({ kind: "progress", progress }),
     });
@@ -50,7 +46,7 @@ async function run({ engine: name, job, weights }: Task): Promise<void> {
       }));
       writeAtomically(weights.path, encodeSafetensors(tensors, weights.metadata));
     }
-    send({ kind: "done", outcomes });
+    send({ kind: "done", outcomes, engineSeconds });
   } catch (error) {
     const reason = (error as Error).message;
     send(error instanceof EngineUnavailable ? { kind: "unavailable", reason } : { kind: "failed", reason });

@@ -61,20 +61,38 @@ export function splitTokens(file: TokenFile, count: number): readonly [TokenFile
   ];
 }
 
-/** One pass over a run: its sha256 (hex) and its largest id. */
+/** An array for `count` tokens as they are stored. */
+function storage({ bytesPerToken }: TokenFile, count: number): Uint16Array | Uint32Array {
+  return bytesPerToken === 2 ? new Uint16Array(count) : new Uint32Array(count);
+}
+
+/** Fills `into` with the tokens from `start` on. */
+function readStored(descriptor: number, file: TokenFile, start: number, into: Uint16Array | Uint32Array): void {
+  const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+  const got = readSync(descriptor, bytes, 0, bytes.length, file.byteOffset + start * file.bytesPerToken);
+  if (got !== bytes.length)
+    throw malformed(file.path, `ended before token ${start + into.length}`, "the file changed while it was being read");
+}
+
+/** Tokens per block of a scan. */
+const scanBlock = 1 << 20;
+
+/** One pass over a run: the sha256 of its bytes (hex) and its largest id. */
 export function scanTokens(file: TokenFile): { readonly sha256: string; readonly largestId: number } {
   const hash = createHash("sha256");
-  const reader = openTokens(file);
-  const block = new Int32Array(Math.min(file.count, 1 << 20));
-  let largestId = 0;
-  for (let start = 0; start < file.count; start += block.length) {
-    const ids = block.subarray(0, Math.min(block.length, file.count - start));
-    reader.read(start, ids);
-    for (const id of ids) if (id > largestId) largestId = id;
-    hash.update(new Uint8Array(ids.buffer, 0, ids.byteLength));
+  const descriptor = openSync(file.path, "r");
+  try {
+    let largestId = 0;
+    for (let start = 0; start < file.count; start += scanBlock) {
+      const ids = storage(file, Math.min(scanBlock, file.count - start));
+      readStored(descriptor, file, start, ids);
+      hash.update(ids);
+      for (let i = 0; i < ids.length; i++) if (ids[i] > largestId) largestId = ids[i];
+    }
+    return { sha256: hash.digest("hex"), largestId };
+  } finally {
+    closeSync(descriptor);
   }
-  reader.close();
-  return { sha256: hash.digest("hex"), largestId };
 }
 
 export interface TokenReader {
@@ -83,17 +101,26 @@ export interface TokenReader {
   close(): void;
 }
 
+/** Runs up to this size are read whole: a training step's windows are many and small. */
+const wholeBytes = 64 * 2 ** 20;
+
 export function openTokens(file: TokenFile): TokenReader {
   const descriptor = openSync(file.path, "r");
-  return {
-    read: (start, into) => {
-      const raw = file.bytesPerToken === 2 ? new Uint16Array(into.length) : new Uint32Array(into.length);
-      const bytes = new Uint8Array(raw.buffer);
-      const got = readSync(descriptor, bytes, 0, bytes.length, file.byteOffset + start * file.bytesPerToken);
-      if (got !== bytes.length)
-        throw malformed(file.path, `ended before token ${start + into.length}`, "the file changed while it was being read");
-      into.set(raw);
-    },
-    close: () => closeSync(descriptor),
-  };
+  if (file.count * file.bytesPerToken > wholeBytes) {
+    return {
+      read: (start, into) => {
+        const stored = storage(file, into.length);
+        readStored(descriptor, file, start, stored);
+        into.set(stored);
+      },
+      close: () => closeSync(descriptor),
+    };
+  }
+  try {
+    const whole = storage(file, file.count);
+    readStored(descriptor, file, 0, whole);
+    return { read: (start, into) => into.set(whole.subarray(start, start + into.length)), close: () => undefined };
+  } finally {
+    closeSync(descriptor);
+  }
 }

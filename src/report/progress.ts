@@ -44,11 +44,13 @@ export class SweepProgress {
       case "trial_finished": {
         const { id, status, validation_loss: loss, reason } = event.trial;
         this.ended.add(id);
-        for (const [stack, { trials }] of this.running) if (trials.every((trial) => this.ended.has(trial))) this.running.delete(stack);
         if (loss !== null && (this.best === undefined || loss < this.best.loss)) this.best = { trial: id, loss };
         if (status === "completed") return undefined;
         return style.red(`trial ${id} ${status}${reason ? `: ${reason}` : ""}`);
       }
+      case "stack_finished":
+        this.running.delete(event.stack);
+        return undefined;
       default:
         return event satisfies never;
     }
@@ -56,7 +58,8 @@ export class SweepProgress {
 
   /** Trials' worth of work done, counting running ones by their steps. */
   private done(): number {
-    const partly = [...this.running.values()].reduce((sum, { trials, step }) => sum + trials.length * (step / this.steps), 0);
+    const unended = (trials: readonly number[]): number => trials.filter((trial) => !this.ended.has(trial)).length;
+    const partly = [...this.running.values()].reduce((sum, { trials, step }) => sum + unended(trials) * (step / this.steps), 0);
     return this.resumed + this.ended.size + partly;
   }
 

@@ -4,19 +4,16 @@
  * again; when it keeps dying its trials are recorded as failed.
  */
 import pLimit from "p-limit";
-import type { EngineName } from "../engines/engine.ts";
 import type { Plan } from "../spec/plan.ts";
-import type { Outcome } from "../training/outcome.ts";
 import type { Journal } from "./journal.ts";
 import { trialResult, type TrialResult } from "./trial-result.ts";
 import { packTrials, stackJob, type Trial } from "./trials.ts";
-import { WorkerFailed, type WorkerPool } from "./worker-pool.ts";
+import { WorkerFailed, type TaskResult, type WorkerPool } from "./worker-pool.ts";
 
 /** How often one stack is tried before its trials count as failed. */
 const maxAttempts = 3;
 
 export interface SweepOptions {
-  readonly engine: EngineName;
   /** Stacks trained at the same time. */
   readonly jobs: number;
   /** Trials per stack. */
@@ -42,7 +39,8 @@ export type SweepEvent =
       readonly validationLosses: readonly (number | null)[];
     }
   | { readonly event: "stack_retried"; readonly stack: number; readonly attempt: number; readonly reason: string }
-  | { readonly event: "trial_finished"; readonly trial: TrialResult };
+  | { readonly event: "trial_finished"; readonly trial: TrialResult }
+  | { readonly event: "stack_finished"; readonly stack: number; readonly trials: readonly number[]; readonly engineSeconds: number };
 
 /** Trains all trials that the journal does not hold yet; returns every trial's result in id order. */
 export async function runSweep(
@@ -68,25 +66,26 @@ export async function runSweep(
   const runStack = async (members: readonly Trial[], stack: number): Promise<void> => {
     const ids = members.map(({ id }) => id);
     const job = stackJob(plan, members, width.proxy, 1);
-    const attempt = async (number: number): Promise<readonly (Outcome | { reason: string })[]> => {
+    const attempt = async (number: number): Promise<TaskResult | { readonly reason: string }> => {
       try {
-        return await pool.run({ engine: options.engine, job }, ({ step, validationLosses }) =>
+        return await pool.run({ job }, ({ step, validationLosses }) =>
           emit({ event: "stack_progress", stack, trials: ids, step, validationLosses }),
         );
       } catch (error) {
         if (!(error instanceof WorkerFailed)) throw error;
-        if (number === maxAttempts) return members.map(() => ({ reason: error.message }));
+        if (number === maxAttempts) return { reason: error.message };
         emit({ event: "stack_retried", stack, attempt: number + 1, reason: error.message });
         return attempt(number + 1);
       }
     };
-    const outcomes = await attempt(1);
+    const result = await attempt(1);
     members.forEach((member, lane) => {
-      const trial = trialResult(member, outcomes[lane]);
+      const trial = trialResult(member, "reason" in result ? result : result.outcomes[lane]);
       journal.append(trial);
       results.set(trial.id, trial);
       emit({ event: "trial_finished", trial });
     });
+    emit({ event: "stack_finished", stack, trials: ids, engineSeconds: "reason" in result ? 0 : result.engineSeconds });
   };
 
   const limit = pLimit(options.jobs);

@@ -9,16 +9,21 @@ import type { Outcome } from "../training/outcome.ts";
 import type { Progress, StackJob } from "../training/train.ts";
 
 export interface Task {
-  readonly engine: EngineName;
   readonly job: StackJob;
   /** When given, the final weights of lane 0 are written there as safetensors, with this metadata. */
   readonly weights?: { readonly path: string; readonly metadata: Readonly<Record<string, string>> };
 }
 
+export interface TaskResult {
+  /** In lane order. */
+  readonly outcomes: readonly Outcome[];
+  readonly engineSeconds: number;
+}
+
 /** What a worker says, besides nothing at all when it dies. */
 export type WorkerMessage =
   | { readonly kind: "progress"; readonly progress: Progress }
-  | { readonly kind: "done"; readonly outcomes: readonly Outcome[] }
+  | ({ readonly kind: "done" } & TaskResult)
   | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "unavailable"; readonly reason: string };
 
@@ -40,22 +45,24 @@ interface Worker {
 
 export class WorkerPool {
   private readonly entry: string;
+  private readonly engine: EngineName;
   private readonly idle: Worker[] = [];
   private readonly all = new Set<Worker>();
   private closed = false;
 
-  /** `entry` is the JavaScript file a worker runs. */
-  constructor(entry: string) {
+  /** `entry` is the JavaScript file a worker runs, with the engine to load as its argument. */
+  constructor(entry: string, engine: EngineName) {
     this.entry = entry;
+    this.engine = engine;
   }
 
-  /** Starts a worker ahead of its first task, so that loading overlaps with planning. */
+  /** Starts workers ahead of their first task, so that they load the engine while the sweep is being planned. */
   warm(count: number): void {
     while (this.idle.length < count) this.idle.push(this.start());
   }
 
   /** Runs a task on an idle or new worker; rejects with WorkerFailed, WorkerUnavailable or PoolClosed. */
-  run(task: Task, onProgress: (progress: Progress) => void): Promise<readonly Outcome[]> {
+  run(task: Task, onProgress: (progress: Progress) => void): Promise<TaskResult> {
     if (this.closed) return Promise.reject(new PoolClosed());
     const worker = this.idle.pop() ?? this.start();
     const { child } = worker;
@@ -67,7 +74,7 @@ export class WorkerPool {
       };
       const onMessage = (message: WorkerMessage): void => {
         if (message.kind === "progress") return onProgress(message.progress);
-        if (message.kind === "done") return settle(() => resolve(message.outcomes), true);
+        if (message.kind === "done") return settle(() => resolve(message), true);
         const failure = message.kind === "failed" ? new WorkerFailed(message.reason) : new WorkerUnavailable(message.reason);
         settle(() => reject(failure), true);
       };
@@ -96,7 +103,7 @@ export class WorkerPool {
   }
 
   private start(): Worker {
-    const child = fork(this.entry, [], { serialization: "advanced", stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    const child = fork(this.entry, [this.engine], { serialization: "advanced", stdio: ["ignore", "ignore", "pipe", "ipc"] });
     const worker: Worker = { child, stderr: "" };
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (worker.stderr = (worker.stderr + text).slice(-stderrLimit)));
     child.once("exit", () => {

@@ -64,12 +64,16 @@ export function programOf({ model, train, lanes }: Pick<StackJob, "model" | "tra
 /** Makes a program executable; the caller decides how long to keep it. */
 export type Compile = (program: Program, threads: number) => Promise<Executable>;
 
-/** Trains one stack to its end and returns each lane's outcome, in lane order, with the final state. */
-export async function trainStack(
-  compile: Compile,
-  job: StackJob,
-  observer: Observer,
-): Promise<{ outcomes: readonly Outcome[]; state: State }> {
+export interface Trained {
+  /** In lane order. */
+  readonly outcomes: readonly Outcome[];
+  readonly state: State;
+  /** Time spent inside the engine; the rest of a worker's time is this program's own cost. */
+  readonly engineSeconds: number;
+}
+
+/** Trains one stack to its end. */
+export async function trainStack(compile: Compile, job: StackJob, observer: Observer): Promise<Trained> {
   const { train, lanes } = job;
   const program = programOf(job);
   const executable = await compile(program, job.threads);
@@ -77,8 +81,15 @@ export async function trainStack(
   try {
     executable.load(initialState(job.model, job.scaling, lanes, program.scalars));
     const records = lanes.map(() => new LaneRecord());
+    let engineSeconds = 0;
+    const timed = async <T>(work: () => Promise<T>): Promise<T> => {
+      const started = observer.now();
+      const result = await work();
+      engineSeconds += observer.now() - started;
+      return result;
+    };
     const evaluate = async (step: number): Promise<void> => {
-      const losses = await meanLosses(executable, data.validation, lanes.length);
+      const losses = await timed(() => meanLosses(executable, data.validation, lanes.length));
       records.forEach((record, lane) => record.evaluated(step, losses[lane]));
     };
     let step = 0;
@@ -87,17 +98,18 @@ export async function trainStack(
     while (step < train.steps && !records.every(({ diverged }) => diverged)) {
       const nextEvaluation = Math.min(train.steps, (Math.floor(step / train.evaluateEvery) + 1) * train.evaluateEvery);
       const count = Math.min(chunk, nextEvaluation - step);
-      const started = observer.now();
       const factors = Float32Array.from({ length: count }, (_, index) => scheduleFactor(train.schedule, step + index + 1, train.steps));
-      const losses = await executable.train({ ...data.training(step, count), factors });
-      const perStep = (observer.now() - started) / count;
+      const batches = data.training(step, count);
+      const before = engineSeconds;
+      const losses = await timed(() => executable.train({ ...batches, factors }));
+      const perStep = (engineSeconds - before) / count;
       chunk = Math.max(1, Math.min(4 * chunk, Math.floor(callSeconds / perStep)));
       losses.forEach((loss, index) => records[index % lanes.length].trained(step + Math.floor(index / lanes.length) + 1, loss));
       step += count;
       if (step === nextEvaluation) await evaluate(step);
       observer.onProgress({ step, validationLosses: records.map(({ latest }) => latest) });
     }
-    return { outcomes: records.map((record) => record.outcome(step)), state: executable.read() };
+    return { outcomes: records.map((record) => record.outcome(step)), state: executable.read(), engineSeconds };
   } finally {
     data.close();
   }

@@ -85,6 +85,7 @@ describe("progress", () => {
     progress.apply({ event: "stack_progress", stack: 0, trials: [1], step: 50, validationLosses: [2.5] }, plain);
     progress.apply({ event: "stack_progress", stack: 1, trials: [2], step: 100, validationLosses: [2.25] }, plain);
     expect(progress.apply({ event: "trial_finished", trial: trial(2, 2.25, {}) }, plain)).toBeUndefined();
+    progress.apply({ event: "stack_finished", stack: 1, trials: [2], engineSeconds: 1 }, plain);
     // 1.5 of 3 fresh trials in 10 s: 10 s more, 15 steps a second.
     expect(progress.line(110)).toBe("s: 62 % · 2/4 trials · 15 steps/s · 0:10 left · best 2.2500 (trial 2)");
     expect(progress.block(110, plain)).toEqual([

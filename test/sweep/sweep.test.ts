@@ -20,7 +20,7 @@ const plan: Plan = await readPlan(
 );
 const pools: WorkerPool[] = [];
 const pool = (): WorkerPool => {
-  const made = new WorkerPool(entry);
+  const made = new WorkerPool(entry, "onnxruntime");
   pools.push(made);
   return made;
 };
@@ -35,7 +35,7 @@ const marked = (): Plan => {
   return { ...plan, dataset: { ...plan.dataset, train } };
 };
 const trial = (id: number, behaviour: number): Trial => ({ id, seed: behaviour, hyperparameters: { learning_rate: 0.01 } });
-const task = (behaviour: number, of = marked()): Task => ({ engine: "onnxruntime", job: stackJob(of, [trial(0, behaviour)], 16, 1) });
+const task = (behaviour: number, of = marked()): Task => ({ job: stackJob(of, [trial(0, behaviour)], 16, 1) });
 const ignore = (): void => undefined;
 const alive = (pid: number): boolean => {
   try {
@@ -51,7 +51,7 @@ describe("the worker pool", () => {
     const workers = pool();
     const steps: number[] = [];
     for (let run = 0; run < 3; run++) {
-      const outcomes = await workers.run(task(1), ({ step }) => steps.push(step));
+      const { outcomes } = await workers.run(task(1), ({ step }) => steps.push(step));
       expect(outcomes).toEqual([{ status: "completed", validationLoss: 1.5, curve: [], steps: 7 }]);
     }
     expect(steps).toEqual([3, 3, 3]);
@@ -62,7 +62,7 @@ describe("the worker pool", () => {
     const workers = pool();
     await expect(workers.run(task(2), ignore)).rejects.toThrow(/killed by SIGABRT: last words/);
     await expect(workers.run(task(2), ignore)).rejects.toThrow(WorkerFailed);
-    await expect(workers.run(task(1), ignore)).resolves.toHaveLength(1);
+    await expect(workers.run(task(1), ignore)).resolves.toMatchObject({ engineSeconds: 0.5 });
   });
 
   it("tells a failure from an engine that is not there", async () => {
@@ -92,7 +92,7 @@ describe("a sweep", () => {
       const results = await runSweep(
         options.of ?? marked(),
         trials,
-        { engine: "onnxruntime", jobs: 2, stackSize: options.stackSize ?? 1 },
+        { jobs: 2, stackSize: options.stackSize ?? 1 },
         { journal, pool: pool(), emit: (event) => events.push(event) },
       );
       return { results, events, lines: readFileSync(path, "utf8").trim().split("\n").length };
