@@ -4,7 +4,8 @@
  * checked for equal losses before it is timed; contestants take turns, and what
  * counts is the median of the ratios of a round.
  *
- * Peers need Python with torch and jax: `MUTRANSFER_BENCH_PYTHON=venv/bin/python`.
+ * Peers need Python with torch and jax: `MUTRANSFER_BENCH_PYTHON=venv/bin/python`. Stacks of several trials
+ * can be contestants as well: `--peers "stack of 2,stack of 8"`.
  */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { availableParallelism, cpus } from "node:os";
@@ -12,8 +13,6 @@ import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { flopsPerStep } from "../src/model/config.ts";
-import { textTable } from "../src/report/ranking.ts";
-import { plain } from "../src/report/style.ts";
 import { batch, modelOf, widths } from "./work.ts";
 
 const { values: options } = parseArgs({
@@ -31,8 +30,17 @@ const pins = spawnSync("taskset", ["--version"]).status === 0;
 const lossTolerance = 2e-4;
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
+const ours = (width: number, stack: number): readonly string[] => [
+  process.execPath,
+  fileURLToPath(new URL("./contestant.js", import.meta.url)),
+  String(width),
+  String(stack),
+];
 const commands: Readonly<Record<string, (width: number) => readonly string[]>> = {
-  mutransfer: (width) => [process.execPath, fileURLToPath(new URL("./contestant.js", import.meta.url)), String(width)],
+  mutransfer: (width) => ours(width, 1),
+  "stack of 2": (width) => ours(width, 2),
+  "stack of 4": (width) => ours(width, 4),
+  "stack of 8": (width) => ours(width, 8),
   "torch.compile": (width) => [python, `${root}bench/peers/torch_peer.py`, String(width), "compile"],
   "torch eager": (width) => [python, `${root}bench/peers/torch_peer.py`, String(width), "eager"],
   jax: (width) => [python, `${root}bench/peers/jax_peer.py`, String(width)],
@@ -94,19 +102,17 @@ class Contestant {
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-function checkLosses(ours: Contestant, peers: readonly Contestant[]): void {
+function checkLosses(own: Contestant, peers: readonly Contestant[]): void {
   for (const peer of peers) {
-    const worst = Math.max(...peer.losses.map((loss, step) => Math.abs(loss - ours.losses[step])));
+    const worst = Math.max(...peer.losses.map((loss, step) => Math.abs(loss - own.losses[step])));
     if (!(worst < lossTolerance))
       throw new Error(
-        `${peer.name} and mutransfer do not train the same model: losses ${peer.losses.join(" ")} against ${ours.losses.join(" ")}`,
+        `${peer.name} and mutransfer do not train the same model: losses ${peer.losses.join(" ")} against ${own.losses.join(" ")}`,
       );
   }
 }
 
-const peerNames = Object.keys(commands).filter(
-  (name) => name !== "mutransfer" && (options.only === undefined || options.only.split(",").includes(name)),
-);
+const peerNames = options.peers.split(",");
 const chosen = options.widths?.split(",").map(Number) ?? widths;
 console.error(
   `${cpus()[0]?.model.trim()}, ${cores} cores, Node ${process.version}; ${options.rounds} rounds of ${options.seconds} s per contestant, ${cores} processes each`,
@@ -116,31 +122,29 @@ for (const width of chosen) {
   const started = await Promise.all(
     ["mutransfer", ...peerNames].map(async (name) => Contestant.start(name, commands[name]?.(width) ?? [])),
   );
+  for (const unknown of peerNames.filter((name) => !(name in commands))) throw new Error(`no contestant is called ${unknown}`);
   for (const missing of started.filter((each) => typeof each === "string")) console.error(`left out: ${missing}`);
   const contestants = started.filter((each) => typeof each !== "string");
-  const [ours, ...peers] = contestants as [Contestant, ...Contestant[]];
-  checkLosses(ours, peers);
+  const [own, ...peers] = contestants as [Contestant, ...Contestant[]];
+  checkLosses(own, peers);
   const times = new Map(contestants.map(({ name }) => [name, [] as number[]]));
   for (let round = 0; round < Number(options.rounds); round++)
     for (const contestant of contestants) times.get(contestant.name)?.push(await contestant.run(Number(options.seconds)));
   for (const contestant of contestants) contestant.stop();
 
   const flops = flopsPerStep(modelOf(width), batch);
-  const own = times.get("mutransfer") as number[];
-  const ratios = peers.map(({ name }) => ({ name, ratio: median((times.get(name) as number[]).map((time, round) => time / own[round])) }));
-  const worst = ratios.length > 0 ? Math.min(...ratios.map(({ ratio }) => ratio)) : NaN;
+  const ownTimes = times.get("mutransfer") as number[];
+  const ratios = peers.map(({ name }) => ({
+    name,
+    ratio: median((times.get(name) as number[]).map((time, round) => time / ownTimes[round])),
+  }));
+  const nearest = ratios.length > 0 ? Math.min(...ratios.map(({ ratio }) => ratio)) : NaN;
   const cell = (name: string): string => {
-    const own = times.get(name);
-    return own === undefined ? "–" : `${(median(own) * 1000).toFixed(2)} ms, ${((cores * flops) / median(own) / 1e9).toFixed(0)}`;
+    const each = times.get(name);
+    return each === undefined ? "–" : `${(median(each) * 1000).toFixed(2)} (${((cores * flops) / median(each) / 1e9).toFixed(0)})`;
   };
-  rows.push([String(width), ...["mutransfer", ...peerNames].map(cell), worst.toFixed(2)]);
+  rows.push([String(width), ...["mutransfer", ...peerNames].map(cell), nearest.toFixed(2)]);
   console.error(`width ${width}: ${ratios.map(({ name, ratio }) => `${ratio.toFixed(2)}× ${name}`).join(", ")}`);
 }
-console.log(
-  textTable(
-    ["width", ...["mutransfer", ...peerNames].map((name) => `${name} (ms/step, GFLOP/s)`), "× best peer"],
-    rows,
-    [true, ...peerNames.map(() => true), true, true],
-    plain,
-  ),
-);
+const head = ["width", ...["mutransfer", ...peerNames].map((name) => `${name}: ms per step (GFLOP/s)`), "× best peer"];
+for (const row of [head, head.map(() => "---:"), ...rows]) console.log(`| ${row.join(" | ")} |`);

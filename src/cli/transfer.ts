@@ -45,7 +45,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
       { code: "no_winner", message: `${options.best}: no trial of this sweep completed`, hint: "run a sweep with lower learning rates" },
       exitCodes.noSurvivor,
     );
-  const runFolder = dirname(resolve(options.best));
+  const runFolder = dirname(options.best);
   const plan = await reopenPlan(spec, resolve(runFolder, results.environment.data_directory), cacheFolder());
   if (plan.dataset.hash !== results.environment.data_hash) {
     throw new UserError(

@@ -8,8 +8,8 @@ export interface JsonSchema {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
+  readonly enum?: readonly (string | number | boolean)[];
+  readonly const?: string | number | boolean;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
@@ -33,8 +33,8 @@ function rangeOf({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonS
 
 function typeOf(schema: JsonSchema): string {
   if (schema.anyOf) return schema.anyOf.map(typeOf).join(" or ");
-  if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(", ");
-  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
+  if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(", ");
+  if (schema.const !== undefined) return `\`${schema.const}\``;
   if (schema.type === "array") return `list of ${schema.items ? typeOf(schema.items) : "anything"}`;
   if (schema.type === "object") return `{${(schema.required ?? []).join(", ")}}`;
   const range = rangeOf(schema);
@@ -45,7 +45,11 @@ function rowsOf(schema: JsonSchema, path: string, listed: Set<string>): readonly
   return Object.entries(schema.properties ?? {}).flatMap(([key, property]) => {
     const here = path ? `${path}.${key}` : key;
     const section = property.properties !== undefined;
-    const fallback = schema.required?.includes(key) ? "required" : section || property.default === undefined ? "" : `\`${JSON.stringify(property.default)}\``;
+    const fallback = schema.required?.includes(key)
+      ? "required"
+      : section || property.default === undefined
+        ? ""
+        : `\`${JSON.stringify(property.default)}\``;
     const union = JSON.stringify(property.anyOf);
     const branches = property.anyOf && !listed.has(union) ? property.anyOf.filter((branch) => branch.properties) : [];
     listed.add(union);

@@ -60,7 +60,7 @@ export const sections = {
   name: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "expected letters, digits, '.', '_' or '-'")
-    .describe("name of the sweep; runs/<name> is the default output folder"),
+    .describe("name of the sweep; `runs/<name>` is the default output folder"),
   seed: z
     .int()
     .min(0)
