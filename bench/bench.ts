@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "9" },
     seconds: { type: "string", default: "1.5" },
     widths: { type: "string" },
-    only: { type: "string" },
+    peers: { type: "string", default: "torch.compile,torch eager,jax" },
   },
 });
 const python = process.env["MUTRANSFER_BENCH_PYTHON"] ?? "python3";
