@@ -101,12 +101,13 @@ export interface TokenReader {
   close(): void;
 }
 
-/** Runs up to this size are read whole: a training step's windows are many and small. */
+/** A training step's windows are many and small, so runs up to this size are read whole. */
 const wholeBytes = 64 * 2 ** 20;
 
-export function openTokens(file: TokenFile): TokenReader {
+/** Opens a run for reading: runs above `readWholeUpTo` bytes by offset, smaller ones from memory. */
+export function openTokens(file: TokenFile, readWholeUpTo = wholeBytes): TokenReader {
   const descriptor = openSync(file.path, "r");
-  if (file.count * file.bytesPerToken > wholeBytes) {
+  if (file.count * file.bytesPerToken > readWholeUpTo) {
     return {
       read: (start, into) => {
         const stored = storage(file, into.length);

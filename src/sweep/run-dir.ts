@@ -3,6 +3,7 @@
  * fsync, rename, folder fsync), so that a reader never sees half of one.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { platform } from "node:os";
 import { dirname } from "node:path";
 
 /** Creates a folder and its parents. */
@@ -10,7 +11,9 @@ export function makeRunDirectory(path: string): void {
   mkdirSync(path, { recursive: true });
 }
 
+/** Makes a rename durable; Windows cannot open folders and needs no such call. */
 function syncFolder(path: string): void {
+  if (platform() === "win32") return;
   const folder = openSync(path, "r");
   try {
     fsyncSync(folder);

@@ -27,11 +27,14 @@ describe("validation windows", () => {
   });
 });
 
-it("reads windows and the tokens that follow them", () => {
+it.each([
+  ["from memory", undefined],
+  ["by offset", 0],
+])("reads windows and the tokens that follow them, %s", (_, readWholeUpTo) => {
   const path = join(temporaryFolder(), "tokens.bin");
   writeFileSync(path, new Uint8Array(Uint16Array.from({ length: 50 }, (_, i) => i * 3).buffer));
-  const reader = openTokens(describeTokenFile(path));
-  const batches = readBatches(reader, [0, 10, 20, 41], { batch: 2, context: 8 });
+  const reader = openTokens({ ...describeTokenFile(path), byteOffset: 4, count: 48 }, readWholeUpTo);
+  const batches = readBatches(reader, [0, 8, 18, 39], { batch: 2, context: 8 });
   reader.close();
   expect(batches.count).toBe(2);
   expect([...batches.tokens.subarray(8, 16)]).toEqual([30, 33, 36, 39, 42, 45, 48, 51]);
