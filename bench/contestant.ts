@@ -5,14 +5,15 @@
  */
 import { createInterface } from "node:readline";
 import { engines } from "../src/engines/registry.ts";
-import { engineNames } from "../src/engines/engine.ts";
+import { engineNames, type EngineName } from "../src/engines/engine.ts";
+import { engineHost } from "../src/cli/files.ts";
 import { trainingStep } from "../src/model/transformer.ts";
 import { batch, batchesOf, callSteps, checkedSteps, modelOf, optimizer, startingState } from "./work.ts";
 
 const config = modelOf(Number(process.argv[2]));
 const stack = Number(process.argv[3] ?? 1);
 const program = trainingStep(config, { trials: stack, batch, beta1: optimizer.beta1, beta2: optimizer.beta2, weightDecay: false });
-const engine = await engines[engineNames[0]].open();
+const engine = await engines[(process.argv[4] ?? engineNames[0]) as EngineName].open(engineHost());
 const executable = await engine.compile(program, { threads: 1 });
 const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length]);
 const start = startingState(config, program.scalars);

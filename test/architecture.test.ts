@@ -29,8 +29,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   program: [],
   data: [],
   model: ["program", "parametrization"],
-  engines: ["program", "engines/onnxruntime"],
+  engines: ["program", "engines/onnxruntime", "engines/native"],
   "engines/onnxruntime": ["program", "engines"],
+  "engines/native": ["program", "engines"],
   training: ["program", "model", "parametrization", "data", "engines"],
   spec: ["data", "model", "parametrization", "search"],
   sweep: ["training", "search", "spec", "model", "parametrization", "engines", "data"],
@@ -75,8 +76,10 @@ describe("side effects", () => {
     files.filter((name) => !places.test(name) && pattern.test(source.get(name) ?? ""));
 
   it("process and console are used in cli only", () => expect(outside(/\bprocess\.[a-z]|\bconsole\./, /^cli\//)).toEqual([]));
-  it("files are touched in data, the journal, the run folder and cli only", () =>
-    expect(outside(/from "node:fs/, /^(data\/(corpus|dataset|token-file)|sweep\/(journal|run-dir)|cli\/)/)).toEqual([]));
+  it("files are touched in data, the journal, the run folder, the native build and cli only", () =>
+    expect(outside(/from "node:fs/, /^(data\/(corpus|dataset|token-file)|sweep\/(journal|run-dir)|engines\/native\/build|cli\/)/)).toEqual(
+      [],
+    ));
   it("clocks are passed in, and randomness comes from seeds", () => {
     expect(outside(/Date\.now|performance\.now|new Date\(/, /^cli\//)).toEqual([]);
     expect(outside(/Math\.random/, /^$/)).toEqual([]);

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
+import type { Host } from "../engines/engine.ts";
 import type { Plan } from "../spec/plan.ts";
 
 /** Reads a text file that the user named; a missing one is a mistake of usage. */
@@ -32,6 +33,9 @@ export function cacheFolder(): string {
   if (MUTRANSFER_CACHE) return resolve(MUTRANSFER_CACHE);
   return join(XDG_CACHE_HOME ? resolve(XDG_CACHE_HOME) : join(homedir(), ".cache"), "mutransfer");
 }
+
+/** What engines may know of this process. */
+export const engineHost = (): Host => ({ cache: cacheFolder(), environment: process.env });
 
 /** Reads and checks the spec at `path`. */
 export async function openPlan(path: string): Promise<Plan> {

@@ -15,7 +15,7 @@ import type { Plan } from "../spec/plan.ts";
 import { packTrials, planTrials, stackJob } from "../sweep/trials.ts";
 import { measureStep } from "../training/probe.ts";
 import { programOf, type StackJob } from "../training/train.ts";
-import { openPlan } from "./files.ts";
+import { engineHost, openPlan } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A process that has loaded the engine and trains nothing yet; measured on Linux x64. */
@@ -63,7 +63,7 @@ async function summarize(
   const name = options.engine ?? engineNames[0];
   const cores = availableParallelism();
   const jobs = Math.min(options.jobs ?? cores, counts.stacks);
-  const engine = await engines[name].open().catch((error: unknown) => {
+  const engine = await engines[name].open(engineHost()).catch((error: unknown) => {
     throw error instanceof EngineUnavailable
       ? new UserError({ code: "engine_unavailable", message: error.message }, exitCodes.engine)
       : error;

@@ -10,9 +10,10 @@ import { writeAtomically } from "../sweep/run-dir.ts";
 import type { Task, WorkerMessage } from "../sweep/worker-pool.ts";
 import { trainStack, type Compile } from "../training/train.ts";
 import { encodeSafetensors } from "../transfer/safetensors.ts";
+import { engineHost } from "./files.ts";
 
 /** Loaded at once, while the parent is still reading its spec. */
-const loading = engines[process.argv[2] as EngineName].open();
+const loading = engines[process.argv[2] as EngineName].open(engineHost());
 loading.catch(() => undefined); // reported with the first task
 
 /** The last program compiled: the stacks of a sweep share it. */

@@ -26,6 +26,13 @@ export interface Executable {
   dispose(): Promise<void>;
 }
 
+/** What engines need to know of the process they run in. */
+export interface Host {
+  /** Folder for what is made once and kept, such as compiled libraries. */
+  readonly cache: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
 /** K batches of token ids, each [K, B, T]; `targets` are the tokens that follow. */
 export interface Batches {
   readonly count: number;
@@ -53,7 +60,7 @@ export interface ParameterState {
   readonly secondMoment: Float32Array;
 }
 
-export const engineNames = ["onnxruntime"] as const;
+export const engineNames = ["onnxruntime", "native"] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** Thrown by an engine that cannot run here: says which piece is missing. */

@@ -3,7 +3,8 @@
  * one loads nothing of the others.
  */
 import { createRequire } from "node:module";
-import type { Engine, EngineName } from "./engine.ts";
+import { join } from "node:path";
+import type { Engine, EngineName, Host } from "./engine.ts";
 
 interface Entry {
   /** Package and version that does the arithmetic. */
@@ -12,13 +13,20 @@ interface Entry {
   /** Trials per stack that run fastest; measured, see the README's performance section. */
   readonly fastestStack: number;
   /** Throws EngineUnavailable when the engine cannot run here. */
-  readonly open: () => Promise<Engine>;
+  readonly open: (host: Host) => Promise<Engine>;
 }
 
 const require = createRequire(import.meta.url);
 const packageVersion = (name: string) => (): string => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`;
 
 export const engines: { readonly [E in EngineName]: Entry } = {
+  native: {
+    version: packageVersion("mutransfer"),
+    device: "cpu",
+    fastestStack: 1,
+    open: async ({ cache, environment: { CC: compiler, PATH: path = "" } }) =>
+      (await import("./native/engine.ts")).openNative({ cache: join(cache, "native"), compiler, path }),
+  },
   onnxruntime: {
     version: packageVersion("onnxruntime-node"),
     device: "cpu",

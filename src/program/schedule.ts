@@ -34,3 +34,20 @@ export function scheduleFactor(schedule: Schedule, step: number, steps: number):
 export function biasCorrections(beta1: number, beta2: number, step: number): { first: number; second: number } {
   return { first: (1 - beta1) / (1 - beta1 ** step), second: (1 - beta2) / (1 - beta2 ** step) };
 }
+
+/** What an update needs to know of its step. */
+export const stepScalars = ["factor", "stepSize", "epsilonScale"] as const;
+export type StepScalars = Readonly<Record<(typeof stepScalars)[number], Float32Array>>;
+
+/**
+ * Values of the step scalars for K steps after `done` updates, (K,) each.
+ * f·η·(a·m)/(√(b·v) + ε) = η·(f·a/√b) · m/(√v + ε/√b), with a and b the bias corrections.
+ */
+export function stepScalarValues(beta1: number, beta2: number, done: number, factors: Float32Array): StepScalars {
+  const corrections = Array.from(factors, (_, index) => biasCorrections(beta1, beta2, done + index + 1));
+  return {
+    factor: factors,
+    stepSize: Float32Array.from(corrections, ({ first, second }, index) => (factors[index] * first) / Math.sqrt(second)),
+    epsilonScale: Float32Array.from(corrections, ({ second }) => 1 / Math.sqrt(second)),
+  };
+}

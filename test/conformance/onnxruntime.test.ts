@@ -1,4 +1,5 @@
+import { engineHost } from "../../src/cli/files.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { engineConformance } from "./suite.ts";
 
-engineConformance("onnxruntime", engines.onnxruntime.open);
+engineConformance("onnxruntime", () => engines.onnxruntime.open(engineHost()));

@@ -3,6 +3,7 @@
  * with Adam, ε → 0 and no decay they train the same function. Checked on the engine.
  */
 import { expect, it } from "vitest";
+import { engineHost } from "../../src/cli/files.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
@@ -51,7 +52,7 @@ it("tables 3, 8 and 9 give the same Adam losses", async () => {
     attention_multiplier: 1,
     weight_decay: 0,
   };
-  const engine = await engines.onnxruntime.open();
+  const engine = await engines.onnxruntime.open(engineHost());
   const losses = await Promise.all(
     Object.values(forms).map(async (rules) => {
       const executable = await engine.compile(program, { threads: 1 });

@@ -7,7 +7,7 @@ import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import { EngineUnavailable, type Batches, type Engine, type Executable, type State, type TrainChunk } from "../engine.ts";
 import { evaluationModel, fed, inspectionModel, returned, stateParts, trainingModel, type StatePart } from "./step.ts";
-import { stepScalarValues } from "./update.ts";
+import { stepScalarValues } from "../../program/schedule.ts";
 
 type Runtime = typeof import("onnxruntime-node");
 type Session = import("onnxruntime-node").InferenceSession;

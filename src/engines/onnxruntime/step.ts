@@ -9,7 +9,8 @@ import { backwardRules } from "./backward.ts";
 import { forwardRules } from "./forward.ts";
 import { Graph, type Value } from "./graph.ts";
 import { Lowering, type LoweringRule } from "./lowering.ts";
-import { adamw, nextOf, stepScalars } from "./update.ts";
+import { stepScalars } from "../../program/schedule.ts";
+import { adamw, nextOf } from "./update.ts";
 
 const rules: { readonly [K in Kind]: LoweringRule<K> } = { ...forwardRules, ...backwardRules, adamw };
 

@@ -2,34 +2,12 @@
  * AdamW as ONNX nodes. Factors that change with the step arrive as three scalars,
  * so one update costs nine passes over a parameter.
  */
-import { biasCorrections } from "../../program/schedule.ts";
 import type { Ref } from "../../program/ops.ts";
 import type { Value } from "./graph.ts";
 import type { LoweringRule } from "./lowering.ts";
 
-/** Per-step scalars: the schedule's factor, the step size's share, and ε's. */
-export const stepScalars = ["factor", "stepSize", "epsilonScale"] as const;
-
 /** Name of a state array after the update. */
 export const nextOf = (part: "weight" | "first" | "second", parameter: Ref): Value => `next:${part}:${parameter}`;
-
-/**
- * Values of the step scalars for K steps after `done` updates.
- * f·η·(a·m)/(√(b·v) + ε) = η·(f·a/√b) · m/(√v + ε/√b), with a and b the bias corrections.
- */
-export function stepScalarValues(
-  beta1: number,
-  beta2: number,
-  done: number,
-  factors: Float32Array,
-): Record<(typeof stepScalars)[number], Float32Array> {
-  const corrections = Array.from(factors, (_, index) => biasCorrections(beta1, beta2, done + index + 1));
-  return {
-    factor: factors,
-    stepSize: Float32Array.from(corrections, ({ first, second }, index) => (factors[index] * first) / Math.sqrt(second)),
-    epsilonScale: Float32Array.from(corrections, ({ second }) => 1 / Math.sqrt(second)),
-  };
-}
 
 export const adamw: LoweringRule<"adamw"> = ({ parameter, gradient, learningRate, decay, epsilon }, l) => {
   const { step: g, program } = l;

@@ -1,0 +1,185 @@
+/**
+ * The native engine: programs lowered to instructions that the C kernels run, with
+ * all memory allocated here, once. Trials run one after the other on each team of
+ * threads; a call leaves the main thread free.
+ */
+import { invariant } from "../../errors.ts";
+import type { Ref } from "../../program/ops.ts";
+import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
+import { stepScalarValues, type StepScalars } from "../../program/schedule.ts";
+import type { Batches, Engine, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
+import { builtLibrary, type BuildSettings } from "./build.ts";
+import { encodeInstructions } from "./instructions.ts";
+import { Lane } from "./lane.ts";
+import { AlignedFloats, loadLibrary, type Koffi, type Library } from "./library.ts";
+import { lower, type Lowered, type Purpose } from "./lowering.ts";
+import { gatherRows, lineFloats, placeBuffers } from "./memory.ts";
+
+/** Builds or finds the library and loads it; throws EngineUnavailable when that cannot be done here. */
+export async function openNative(settings: BuildSettings): Promise<Engine> {
+  const { library, koffi } = await loadLibrary(await builtLibrary(settings));
+  return {
+    name: "native",
+    compile: (program, { threads }) => Promise.resolve(new NativeExecutable(library, koffi, program, threads)),
+  };
+}
+
+/** A lowered step with its memory. */
+interface Compiled {
+  readonly lowered: Lowered;
+  readonly position: ReturnType<typeof placeBuffers>["position"];
+  readonly code: Int32Array;
+  readonly workspace: AlignedFloats;
+  readonly workspaceFloats: number;
+}
+
+class NativeExecutable implements Executable {
+  private readonly library: Library;
+  private readonly koffi: Koffi;
+  private readonly program: Program;
+  private readonly threads: number;
+  private readonly lane: Lane;
+  private readonly state: AlignedFloats;
+  private readonly scratchFloats: number;
+  private readonly scratch: AlignedFloats;
+  private readonly compiled = new Map<string, Compiled>();
+  private scalars: ReadonlyMap<Ref, Float32Array> = new Map();
+  private step = 0;
+
+  constructor(library: Library, koffi: Koffi, program: Program, threads: number) {
+    this.library = library;
+    this.koffi = koffi;
+    this.program = program;
+    this.threads = threads;
+    this.lane = new Lane(program);
+    this.state = new AlignedFloats(koffi, program.dims.trials * this.lane.floats);
+    this.scratchFloats = Math.max(
+      ...program.forward.map((op) =>
+        op.kind === "attention"
+          ? library.scratchFloats(program.dims.context, (shapeOf(program, op.out).at(-1) as number) / op.heads)
+          : library.scratchFloats(1, 1),
+      ),
+    );
+    this.scratch = new AlignedFloats(koffi, threads * this.scratchFloats);
+  }
+
+  load(state: State): void {
+    for (let index = 0; index < this.program.dims.trials; index++) this.lane.load(state, index, this.memoryOf(index));
+    this.scalars = new Map([...state.scalars].map(([ref, values]) => [ref, values.slice()]));
+    this.step = state.step;
+  }
+
+  read(): State {
+    const parameters = new Map<Ref, ParameterState>(
+      this.program.parameters.map((ref) => {
+        const array = (): Float32Array => new Float32Array(sizeOf(shapeOf(this.program, ref)));
+        return [ref, { weight: array(), firstMoment: array(), secondMoment: array() }];
+      }),
+    );
+    for (let index = 0; index < this.program.dims.trials; index++) this.lane.read(this.memoryOf(index), index, parameters);
+    return { step: this.step, scalars: new Map([...this.scalars].map(([ref, values]) => [ref, values.slice()])), parameters };
+  }
+
+  async train(chunk: TrainChunk): Promise<Float32Array> {
+    const scalars = stepScalarValues(this.program.beta1, this.program.beta2, this.step, chunk.factors);
+    const losses = await this.call(this.compile("train"), chunk, scalars);
+    this.step += chunk.count;
+    return losses;
+  }
+
+  evaluate(batches: Batches): Promise<Float32Array> {
+    return this.call(this.compile("evaluate"), batches);
+  }
+
+  async inspect(batch: Batches, names: readonly Ref[]): Promise<ReadonlyMap<Ref, Float32Array>> {
+    invariant(batch.count === 1, "inspect", `${batch.count} batches, expected 1`);
+    const compiled = this.compile("inspect", names);
+    const { trials } = this.program.dims;
+    const results = new Map(names.map((name) => [name, new Float32Array(sizeOf(shapeOf(this.program, name)))]));
+    // Lane after lane, because the next lane writes over the workspace.
+    for (let index = 0; index < trials; index++) {
+      const [loss] = await this.call(compiled, batch, undefined, index);
+      for (const [name, values] of results) {
+        const size = values.length / trials;
+        const into = values.subarray(index * size, (index + 1) * size);
+        if (name === this.program.loss) into[0] = loss;
+        else this.copyOut(compiled, name, into);
+      }
+    }
+    return results;
+  }
+
+  dispose(): Promise<void> {
+    this.compiled.clear();
+    return Promise.resolve();
+  }
+
+  private memoryOf(lane: number): Float32Array {
+    return this.state.values.subarray(lane * this.lane.floats, (lane + 1) * this.lane.floats);
+  }
+
+  private copyOut({ lowered, position, workspace }: Compiled, name: Ref, into: Float32Array): void {
+    const operand = lowered.buffers.get(name);
+    invariant(operand, "inspect", `the program does not compute ${name}`);
+    const [, ...shape] = shapeOf(this.program, name);
+    const matrix = { rows: sizeOf(shape.slice(0, -1)), columns: shape.at(-1) ?? 1 };
+    const begin = ((position.get(operand.buffer) as number) + operand.line) * lineFloats;
+    gatherRows(workspace.values.subarray(begin), matrix, into);
+  }
+
+  private compile(purpose: Purpose, names: readonly Ref[] = []): Compiled {
+    const key = `${purpose} ${names.join()}`;
+    const known = this.compiled.get(key);
+    if (known) return known;
+    const lowered = lower(this.program, this.lane, purpose, names);
+    const kept = new Set(names.flatMap((name) => lowered.buffers.get(name)?.buffer ?? []));
+    const { position, lines } = placeBuffers(lowered.instructions, kept);
+    const laneLines = this.lane.floats / lineFloats;
+    const code = encodeInstructions(lowered.instructions, ({ buffer, line }) =>
+      buffer.lanePosition === undefined ? laneLines + (position.get(buffer) as number) + line : buffer.lanePosition + line,
+    );
+    const teams = Math.min(this.threads, this.program.dims.trials);
+    const workspaceFloats = lines * lineFloats;
+    const workspace = new AlignedFloats(this.koffi, teams * workspaceFloats);
+    const compiled = { lowered, position, code, workspace, workspaceFloats };
+    this.compiled.set(key, compiled);
+    return compiled;
+  }
+
+  /** Runs the batches' steps on all lanes, or on one. */
+  private async call(
+    { code, workspace, workspaceFloats }: Compiled,
+    { count, tokens, targets }: Batches,
+    scalars: StepScalars = { factor: new Float32Array(count), stepSize: new Float32Array(count), epsilonScale: new Float32Array(count) },
+    only?: number,
+  ): Promise<Float32Array> {
+    const { trials, batch, context } = this.program.dims;
+    invariant(tokens.length === count * batch * context, "call", `${tokens.length} ids, expected ${count}×${batch}×${context}`);
+    const lanes = only === undefined ? trials : 1;
+    const losses = new Float32Array(count * lanes);
+    const alive = [code, tokens, targets, scalars, losses, workspace];
+    const address = (values: ArrayBufferView): bigint => this.koffi.address(values);
+    await this.library.run({
+      code: address(code),
+      words: BigInt(code.length),
+      lanes: BigInt(lanes),
+      laneFloats: BigInt(this.lane.floats),
+      workspaceFloats: BigInt(workspaceFloats),
+      scratchFloats: BigInt(this.scratchFloats),
+      steps: BigInt(count),
+      tokensPerStep: BigInt(batch * context),
+      threads: BigInt(this.threads),
+      state: this.state.address + BigInt(4 * this.lane.floats * (only ?? 0)),
+      workspaces: workspace.address,
+      scratch: this.scratch.address,
+      tokens: address(tokens),
+      targets: address(targets),
+      factors: address(scalars.factor),
+      stepSizes: address(scalars.stepSize),
+      epsilonScales: address(scalars.epsilonScale),
+      losses: address(losses),
+    });
+    void alive; // until the kernels are done
+    return losses;
+  }
+}

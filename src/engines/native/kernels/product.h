@@ -1,0 +1,147 @@
+/*
+ * Matrix products: one register tile serves all of them.
+ *
+ *   C[m,n] = initial + Σ_k A(m,k) · B(k,n)
+ *
+ * A is read in place, by rows or by columns (so AᵀB needs no transpose); B is
+ * packed into panels of two vectors, transposed and scaled on the way.
+ */
+#pragma once
+#include "team.h"
+#include "vector.h"
+
+#define PANEL (2 * LANES)
+#define MAX_DEPTH 512 /* rows of a packed panel */
+
+/* A(m,k) at data[m·row + k·step]; one of row and step is 1. */
+typedef struct {
+  const float *data;
+  long row, step;
+} Left;
+
+/* What C starts from: nothing, one row for all (row = 0), or a matrix. */
+typedef struct {
+  const float *data;
+  long row;
+} Initial;
+
+typedef void Tile(long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row);
+
+/* C[rows, vectors·LANES]: the sums stay in registers over the whole depth. */
+INLINE void tile(int rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
+  Vector sums[TILE_ROWS][2];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) sums[i][j] = initial.data ? load(initial.data + i * initial.row + j * LANES) : all(0);
+  for (long k = 0; k < depth; k++) {
+    Vector right[2];
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) right[j] = load(b + k * b_row + j * LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+      const Vector left = all(a.data[i * a.row + k * a.step]);
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; j++) sums[i][j] += left * right[j];
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) store(c + i * c_row + j * LANES, sums[i][j]);
+}
+
+#define TILE(rows, vectors)                                                                                             \
+  static void by_rows_##rows##_##vectors(long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {    \
+    a.step = 1;                                                                                                         \
+    tile(rows, vectors, depth, a, b, b_row, initial, c, c_row);                                                         \
+  }                                                                                                                     \
+  static void by_columns_##rows##_##vectors(long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) { \
+    a.row = 1;                                                                                                          \
+    tile(rows, vectors, depth, a, b, b_row, initial, c, c_row);                                                         \
+  }
+#define EACH_SIZE(do) do(1) do(2) do(3) do(4) do(5) do(6)
+#define MORE_SIZES(do) do(7) do(8) do(9) do(10) do(11) do(12)
+#define BOTH(rows) TILE(rows, 1) TILE(rows, 2)
+#define ENTRY(rows) {{by_rows_##rows##_1, by_rows_##rows##_2}, {by_columns_##rows##_1, by_columns_##rows##_2}},
+EACH_SIZE(BOTH)
+#if TILE_ROWS == 12
+MORE_SIZES(BOTH)
+#endif
+static Tile *const tiles[TILE_ROWS][2][2] = {EACH_SIZE(ENTRY)
+#if TILE_ROWS == 12
+                                                 MORE_SIZES(ENTRY)
+#endif
+};
+
+/* C[rows, one or two vectors], B in place or packed: rows are cut into tiles of nearly equal height. */
+static inline void panel(long rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
+  const int by_columns = a.row == 1;
+  for (long left = (rows + TILE_ROWS - 1) / TILE_ROWS; left > 0; left--) {
+    const long height = (rows + left - 1) / left;
+    tiles[height - 1][by_columns][vectors - 1](depth, a, b, b_row, initial, c, c_row);
+    a.data += height * a.row;
+    if (initial.data) initial.data += height * initial.row;
+    c += height * c_row;
+    rows -= height;
+  }
+}
+
+/* C[rows, columns] with B in place; columns is a multiple of LANES. */
+static inline void multiply(long rows, long columns, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
+  for (long n = 0; n < columns; n += PANEL) {
+    const Initial from = {initial.data ? initial.data + n : 0, initial.row};
+    panel(rows, columns - n >= PANEL ? 2 : 1, depth, a, b + n, b_row, from, c + n, c_row);
+  }
+}
+
+/* B(k,n) = scale · gain · data[k·row + n], or data[n·row + k] when transposed; the gain belongs to data's row. */
+typedef struct {
+  const float *data;
+  long row;
+  int transposed;
+  float scale;
+  const float *gain; /* one for each row of data, or null for 1 */
+} Right;
+
+/* packed[depth, PANEL] of B from row k and column n on; columns is how many of them exist. */
+static void pack(Right b, long k, long n, long depth, long columns, float *packed) {
+  if (!b.transposed) {
+    for (long i = 0; i < depth; i++) {
+      const float *from = b.data + (k + i) * b.row + n;
+      const Vector scale = all(b.gain ? b.scale * b.gain[k + i] : b.scale);
+      store(packed + i * PANEL, load(from) * scale);
+      if (columns > LANES) store(packed + i * PANEL + LANES, load(from + LANES) * scale);
+    }
+    return;
+  }
+  for (long j = 0; j < columns; j++) {
+    const float *from = b.data + (n + j) * b.row + k;
+    const float scale = b.gain ? b.scale * b.gain[n + j] : b.scale;
+    for (long i = 0; i < depth; i++) packed[i * PANEL + j] = from[i] * scale;
+  }
+  for (long j = columns; j < round_up(columns, LANES); j++)
+    for (long i = 0; i < depth; i++) packed[i * PANEL + j] = 0;
+}
+
+/* C[rows, columns] = initial + A·B by the whole team; each thread does whole panels of some rows. */
+static void product(const Team *team, long rows, long columns, long depth, Left a, Right b, Initial initial, float *c, long c_row) {
+  const long panels = (columns + PANEL - 1) / PANEL;
+  const long wanted = panels < 2 * team->size && team->size > 1 ? (2 * team->size + panels - 1) / panels : 1;
+  const long height = round_up(least(1020, (rows + wanted - 1) / wanted), TILE_ROWS);
+  const long strips = (rows + height - 1) / height;
+  const long max_depth = a.row == 1 ? MAX_DEPTH / 4 : MAX_DEPTH;
+  const Range mine = share(team, panels * strips);
+  for (long unit = mine.begin; unit < mine.end; unit++) {
+    const long m = unit / panels * height, n = unit % panels * PANEL;
+    const long strip = least(height, rows - m), width = least(PANEL, columns - n);
+    float *const out = c + m * c_row + n;
+    for (long k = 0; k < depth; k += max_depth) {
+      const long part = least(max_depth, depth - k);
+      const Initial start = {initial.data ? initial.data + m * initial.row + n : 0, initial.row};
+      const Left left = {a.data + m * a.row + k * a.step, a.row, a.step};
+      pack(b, k, n, part, width, team->scratch);
+      panel(strip, width > LANES ? 2 : 1, part, left, team->scratch, PANEL, k == 0 ? start : (Initial){out, c_row}, out, c_row);
+    }
+  }
+}

@@ -1,0 +1,94 @@
+/*
+ * One vector type for AVX-512, AVX2, NEON and SSE, through the vector extensions
+ * of GCC and Clang, with the few functions the kernels need on it. Every row of
+ * every matrix starts on a LINE of 16 floats, whatever the vector's own length.
+ */
+#pragma once
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define LANES 16
+#define TILE_ROWS 12 /* 12·2 sums, 2 of B and 1 of A in 32 registers */
+#elif defined(__AVX__)
+#define LANES 8
+#define TILE_ROWS 6 /* 6·2 sums, 2 of B and 1 of A in 16 registers */
+#elif defined(__aarch64__)
+#define LANES 4
+#define TILE_ROWS 12
+#else
+#define LANES 4
+#define TILE_ROWS 6
+#endif
+#define LINE 16
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t Integers __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+INLINE long round_up(long n, long to) { return (n + to - 1) / to * to; }
+INLINE long least(long a, long b) { return a < b ? a : b; }
+INLINE Vector load(const float *p) { return *(const Vector *)p; }
+INLINE void store(float *p, Vector x) { *(Vector *)p = x; }
+INLINE Vector all(float x) { return (Vector){0} + x; }
+INLINE Vector choose(Integers condition, Vector yes, Vector no) {
+  return (Vector)(((Bits)condition & (Bits)yes) | (~(Bits)condition & (Bits)no));
+}
+INLINE Vector larger(Vector a, Vector b) { return choose(a > b, a, b); }
+
+/* x in its first `count` elements, `other` in the rest; any count is allowed. */
+INLINE Vector first(long count, Vector x, Vector other) {
+  static const int32_t mask[2 * LANES] = {
+#define EACH(m) m, m, m, m
+      EACH(-1),
+#if LANES >= 8
+      EACH(-1),
+#endif
+#if LANES == 16
+      EACH(-1), EACH(-1),
+#endif
+  };
+  if (count >= LANES) return x;
+  return choose(*(const Integers *)(mask + LANES - (count < 0 ? 0 : count)), x, other);
+}
+
+/* Sum and maximum of the elements, always in the same order. */
+#define REDUCE(name, combine)                                            \
+  INLINE float name(Vector x) {                                          \
+    float e[LANES];                                                      \
+    store(e, x);                                                         \
+    for (int half = LANES / 2; half > 0; half /= 2)                      \
+      for (int i = 0; i < half; i++) e[i] = combine(e[i], e[i + half]);  \
+    return e[0];                                                         \
+  }
+#define ADD(a, b) ((a) + (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+REDUCE(sum, ADD)
+REDUCE(maximum, MAX)
+
+/* eˣ to 1 unit in the last place or so; x is limited to [-87, 88], NaN stays NaN. Cody and Waite's reduction, minimax polynomial. */
+INLINE Vector exponential(Vector x) {
+  const Vector rounding = all(12582912.0f); /* 1.5·2²³: adding it rounds to an integer */
+  x = choose(x < all(-87.0f), all(-87.0f), x);
+  x = choose(x > all(88.0f), all(88.0f), x);
+  const Vector shifted = x * 1.44269504088896341f + rounding;
+  const Vector n = shifted - rounding;
+  const Vector r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  Vector p = all(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  const Bits exponent = ((Bits)shifted + 127u - 0x4B400000u) << 23; /* shifted holds n in its low bits */
+  return p * (Vector)exponent;
+}
+
+INLINE Vector square_root(Vector x) {
+  Vector y;
+  for (int i = 0; i < LANES; i++) y[i] = sqrtf(x[i]);
+  return y;
+}

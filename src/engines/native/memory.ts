@@ -1,0 +1,71 @@
+/**
+ * Where everything lies: matrices on lines of 16 floats, a lane's state one after
+ * the other, and intermediate values in a workspace whose places are used again
+ * as soon as a value is no longer needed.
+ */
+import type { Buffer, Instruction } from "./instructions.ts";
+import { operandsOf } from "./instructions.ts";
+
+/** Floats in a line: one AVX-512 vector, one cache line. */
+export const lineFloats = 16;
+
+export const linesOf = (floats: number): number => Math.ceil(floats / lineFloats);
+/** Length in floats of a stored row of `columns` values. */
+export const rowLength = (columns: number): number => linesOf(columns) * lineFloats;
+
+/** The last axis is the row; all before it count rows. */
+export interface Matrix {
+  readonly rows: number;
+  readonly columns: number;
+}
+export const matrixLines = ({ rows, columns }: Matrix): number => rows * linesOf(columns);
+
+/** Copies a dense matrix to or from stored rows. */
+export function scatterRows(dense: Float32Array, { rows, columns }: Matrix, stored: Float32Array): void {
+  const row = rowLength(columns);
+  if (row === columns) return stored.set(dense);
+  for (let r = 0; r < rows; r++) stored.set(dense.subarray(r * columns, (r + 1) * columns), r * row);
+}
+export function gatherRows(stored: Float32Array, { rows, columns }: Matrix, dense: Float32Array): void {
+  const row = rowLength(columns);
+  if (row === columns) return dense.set(stored.subarray(0, dense.length));
+  for (let r = 0; r < rows; r++) dense.set(stored.subarray(r * row, r * row + columns), r * columns);
+}
+
+export interface Placement {
+  /** First line of each workspace buffer. */
+  readonly position: ReadonlyMap<Buffer, number>;
+  readonly lines: number;
+}
+
+/**
+ * Gives each workspace buffer the lowest place that is free from the first to the last
+ * instruction that names it; buffers in `kept` stay to the end.
+ */
+export function placeBuffers(instructions: readonly Instruction[], kept: ReadonlySet<Buffer>): Placement {
+  const lastUse = new Map<Buffer, number>();
+  instructions.forEach((instruction, index) => {
+    for (const operand of operandsOf(instruction))
+      if (operand && operand.buffer.lanePosition === undefined) lastUse.set(operand.buffer, kept.has(operand.buffer) ? Infinity : index);
+  });
+  const position = new Map<Buffer, number>();
+  let lines = 0;
+  /** Buffers in use, by place. */
+  let live: { readonly buffer: Buffer; readonly begin: number }[] = [];
+  instructions.forEach((instruction, index) => {
+    for (const operand of operandsOf(instruction)) {
+      if (!operand || operand.buffer.lanePosition !== undefined || position.has(operand.buffer)) continue;
+      const { buffer } = operand;
+      let begin = 0;
+      for (const other of live) {
+        if (begin + buffer.lines <= other.begin) break;
+        begin = Math.max(begin, other.begin + other.buffer.lines);
+      }
+      position.set(buffer, begin);
+      lines = Math.max(lines, begin + buffer.lines);
+      live = [...live, { buffer, begin }].sort((a, b) => a.begin - b.begin);
+    }
+    live = live.filter(({ buffer }) => (lastUse.get(buffer) as number) > index);
+  });
+  return { position, lines };
+}
