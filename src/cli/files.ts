@@ -12,7 +12,7 @@ import type { Plan } from "../spec/plan.ts";
 /** Reads a text file that the user named; a missing one is a mistake of usage. */
 export function readNamedFile(path: string, what: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why =
@@ -24,6 +24,15 @@ export function readNamedFile(path: string, what: string): string {
             ? "it may not be read"
             : (error as Error).message;
     throw new UserError({ code: "unreadable_file", message: `${path}: ${why}`, hint: `expected ${what}` });
+  }
+}
+
+/** The fields of a JSON file this program wrote earlier; none when it is anything else. */
+export function fieldsOf(path: string): Readonly<Record<string, unknown>> {
+  try {
+    return { ...(JSON.parse(readFileSync(path, "utf8")) as object | null) };
+  } catch {
+    return {};
   }
 }
 

@@ -127,21 +127,23 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
   return program;
 }
 
-/** Codes of errors that the operating system reports about files. */
-const ioErrors: ReadonlySet<string> = new Set([
-  "EACCES",
-  "EPERM",
-  "ENOSPC",
-  "EDQUOT",
-  "EFBIG",
-  "EIO",
-  "EROFS",
-  "ENOENT",
-  "ENOTDIR",
-  "EISDIR",
-  "EEXIST",
-  "EMFILE",
-  "ENAMETOOLONG",
+const elsewhere = "choose another place: --out for runs, $MUTRANSFER_CACHE for what is kept between runs";
+const makeRoom = "free some space; the same command continues";
+/** Errors that the operating system reports about files, each with its way out. */
+const ioErrors: ReadonlyMap<string, string> = new Map([
+  ["EACCES", elsewhere],
+  ["EPERM", elsewhere],
+  ["EROFS", elsewhere],
+  ["ENOENT", elsewhere],
+  ["ENOTDIR", elsewhere],
+  ["EISDIR", elsewhere],
+  ["EEXIST", elsewhere],
+  ["ENAMETOOLONG", elsewhere],
+  ["ENOSPC", makeRoom],
+  ["EDQUOT", makeRoom],
+  ["EFBIG", makeRoom],
+  ["EIO", "the disk reports an error; the same command continues elsewhere when the run folder is copied"],
+  ["EMFILE", "raise the limit of open files (ulimit -n)"],
 ]);
 
 /** Runs one command line (without node and script) and returns the exit code. */
@@ -165,7 +167,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     const system = error as NodeJS.ErrnoException;
     if (system.code !== undefined && ioErrors.has(system.code)) {
-      terminal.err(`${terminal.errStyle.red(system.message)}\n`);
+      const { renderDiagnostic } = await import("../report/diagnostics.ts");
+      const hint = ioErrors.get(system.code) ?? "";
+      const place = system.path === undefined || system.message.includes(system.path) ? "" : ` (${system.path})`;
+      terminal.err(`${renderDiagnostic({ code: "io_error", message: system.message + place, hint }, terminal.errStyle)}\n`);
       return exitCodes.io;
     }
     terminal.err(`internal error, please report it: ${(error as Error).stack ?? String(error)}\n`);

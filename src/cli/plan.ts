@@ -16,6 +16,7 @@ import { packTrials, planTrials, stackJob } from "../sweep/trials.ts";
 import { measureStep } from "../training/probe.ts";
 import { programOf, type StackJob } from "../training/train.ts";
 import { engineHost, openPlan } from "./files.ts";
+import { checkMemory, memoryProblem } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A process that has loaded the engine and trains nothing yet; measured on Linux x64. */
@@ -81,6 +82,7 @@ async function summarize(
     };
   };
   const now = (): number => terminal.now();
+  checkMemory(proxyJob, "a proxy");
   const proxyStep = await measureStep(engine, proxyJob, now);
   const targetJob = stackJob(
     opened,
@@ -88,6 +90,8 @@ async function summarize(
     width.target,
     cores,
   );
+  const unfit = memoryProblem(targetJob, "the target");
+  if (unfit) terminal.err(`note: ${unfit.message}: its time is scaled from the proxy's\n`);
   const scaledStep =
     (proxyStep * flopsPerStep(targetJob.model, train.batch)) / (flopsPerStep(proxyJob.model, train.batch) * proxyJob.lanes.length);
   return {
@@ -102,7 +106,7 @@ async function summarize(
     target: await forecast(
       targetJob,
       1,
-      () => (scaledStep > probeSeconds ? Promise.resolve(scaledStep) : measureStep(engine, targetJob, now)),
+      () => (unfit || scaledStep > probeSeconds ? Promise.resolve(scaledStep) : measureStep(engine, targetJob, now)),
       1,
     ),
   };

@@ -2,6 +2,7 @@
  * `mutransfer sweep`: trains the proxies, shows how it goes, writes the run folder
  * and prints the ranking.
  */
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { EngineName } from "../engines/engine.ts";
@@ -17,10 +18,11 @@ import { makeResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { rankTrials } from "../sweep/select.ts";
 import { runSweep, type SweepEvent } from "../sweep/sweep.ts";
-import { planTrials } from "../sweep/trials.ts";
+import { planTrials, stackJob } from "../sweep/trials.ts";
 import { WorkerPool, WorkerUnavailable } from "../sweep/worker-pool.ts";
 import { environmentOf, workerEntry } from "./environment.ts";
-import { openPlan } from "./files.ts";
+import { fieldsOf, openPlan } from "./files.ts";
+import { checkMemory } from "./memory.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { printPlan } from "./plan.ts";
 import type { Terminal } from "./terminal.ts";
@@ -98,7 +100,11 @@ async function train(
   version: string,
 ): Promise<Results> {
   const environment = environmentOf(plan, options.engine, resolve(folder), version);
-  const journal = openJournal(join(folder, "journal.jsonl"), {
+  const trials = planTrials(plan);
+  checkMemory(stackJob(plan, trials.slice(0, 1), plan.spec.width.proxy, 1), "a proxy");
+  const journalPath = join(folder, "journal.jsonl");
+  if (!existsSync(journalPath)) refuseOther(join(folder, "results.json"), plan);
+  const journal = openJournal(journalPath, {
     version: journalVersion,
     name: plan.spec.name,
     spec_hash: plan.specHash,
@@ -106,7 +112,6 @@ async function train(
     engine: `${environment.engine}, ${engines[options.engine].device}`,
     mutransfer: version,
   });
-  const trials = planTrials(plan);
   const stackSize = options.stack ?? engines[options.engine].fastestStack;
   const progress = new SweepProgress(terminal.now());
   const emit = (event: SweepEvent): void => {
@@ -122,4 +127,18 @@ async function train(
     terminal.rest();
     journal.close();
   }
+}
+
+/** Results of another sweep are not overwritten although their journal is gone; a journal is checked when it is opened. */
+function refuseOther(path: string, plan: Plan): void {
+  if (!existsSync(path)) return;
+  if (fieldsOf(path)["spec_hash"] === plan.specHash) return;
+  throw new UserError(
+    {
+      code: "other_results",
+      message: `${path} holds the results of another sweep`,
+      hint: "give another folder with --out, or move that file away",
+    },
+    exitCodes.disagreement,
+  );
 }

@@ -2,6 +2,7 @@
  * The terminal as the commands see it: stdout for data, stderr for everything
  * else, colour decided per stream, and a block that repaints itself.
  */
+import { exitCodes } from "../errors.ts";
 import { colored, plain, type Style } from "../report/style.ts";
 
 /** Seconds between two plain progress lines when stderr is no terminal. */
@@ -29,10 +30,11 @@ export class Terminal {
   private timer: NodeJS.Timeout | undefined;
 
   constructor() {
-    // A reader that went away (`| head`) is no error of ours.
     for (const stream of [process.stdout, process.stderr]) {
       stream.on("error", (error: NodeJS.ErrnoException) => {
-        if (error.code !== "EPIPE") throw error;
+        if (error.code === "EPIPE") return; // a reader that went away (`| head`) is no error of ours
+        if (stream === process.stdout) process.stderr.write(`stdout cannot be written: ${error.message}\n`);
+        process.exit(exitCodes.io);
       });
     }
   }

@@ -3,7 +3,7 @@
  * copied unchanged, and writes transfer.json and weights.safetensors.
  */
 import { availableParallelism } from "node:os";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { EngineName } from "../engines/engine.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
@@ -21,8 +21,9 @@ import { WorkerFailed, WorkerPool, WorkerUnavailable } from "../sweep/worker-poo
 import type { Outcome } from "../training/outcome.ts";
 import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
 import { environmentOf, workerEntry } from "./environment.ts";
-import { cacheFolder, readNamedFile } from "./files.ts";
+import { cacheFolder, fieldsOf, readNamedFile } from "./files.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
+import { checkMemory } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
 
@@ -46,7 +47,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
       exitCodes.noSurvivor,
     );
   const runFolder = dirname(options.best);
-  const plan = await reopenPlan(spec, resolve(runFolder, results.environment.data_directory), cacheFolder());
+  const plan = await planOf(results, runFolder);
   if (plan.dataset.hash !== results.environment.data_hash) {
     throw new UserError(
       { code: "data_changed", message: "the data is not the data this sweep was trained on", hint: "restore it, or run the sweep again" },
@@ -61,6 +62,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   const path = join(folder, "transfer.json");
   refuseOther(path, results, width);
   const launch = planLaunch(plan, results, best, width, availableParallelism());
+  checkMemory(launch.job, "the target");
   if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
   try {
     const outcome = await train(plan, launch, join(folder, "weights.safetensors"), options, terminal);
@@ -71,6 +73,8 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
   } catch (error) {
     if (error instanceof WorkerUnavailable) throw new UserError({ code: "engine_unavailable", message: error.message }, exitCodes.engine);
+    if (error instanceof WorkerFailed && error.systemCode !== undefined)
+      throw Object.assign(new Error(error.message), { code: error.systemCode });
     if (error instanceof WorkerFailed)
       throw new UserError(
         { code: "target_failed", message: error.message, hint: "the same command starts it again" },
@@ -85,19 +89,30 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
 /** A finished target of another sweep or width is not overwritten. */
 function refuseOther(path: string, results: Results, width: number): void {
   if (!existsSync(path)) return;
-  const other = (() => {
-    try {
-      return JSON.parse(readFileSync(path, "utf8")) as { results_digest?: string; width?: number };
-    } catch {
-      return {};
-    }
-  })();
-  if (other.results_digest === results.digest && other.width === width) return;
-  throw new UserError({
-    code: "other_transfer",
-    message: `${path} holds the target of ${other.results_digest === results.digest ? `width ${other.width}` : "another sweep"}`,
-    hint: "give another folder with --out",
-  });
+  const { results_digest: digest, width: otherWidth } = fieldsOf(path);
+  if (digest === results.digest && otherWidth === width) return;
+  const holds =
+    digest === results.digest && typeof otherWidth === "number"
+      ? `holds the target of width ${otherWidth}`
+      : typeof digest === "string"
+        ? "holds the target of another sweep"
+        : "is not a transfer.json";
+  throw new UserError(
+    { code: "other_transfer", message: `${path} ${holds}`, hint: "give another folder with --out, or move that file away" },
+    exitCodes.disagreement,
+  );
+}
+
+/** Opens the data where the sweep says it was, and says so when it is not there. */
+async function planOf({ spec, environment }: Results, runFolder: string): Promise<Plan> {
+  const directory = resolve(runFolder, environment.data_directory);
+  try {
+    return await reopenPlan(spec, directory, cacheFolder());
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const hint = `results.json says that the data lies relative to ${directory}; if the run folder was moved, move it back or put the data there`;
+    throw new UserError(error.diagnostics.map((each) => ({ ...each, hint })));
+  }
 }
 
 async function train(plan: Plan, launch: Launch, weightsPath: string, options: TransferCommand, terminal: Terminal): Promise<Outcome> {

@@ -49,8 +49,8 @@ async function run({ job, weights }: Task): Promise<void> {
     }
     send({ kind: "done", outcomes, engineSeconds });
   } catch (error) {
-    const reason = (error as Error).message;
-    send(error instanceof EngineUnavailable ? { kind: "unavailable", reason } : { kind: "failed", reason });
+    const { message: reason, code: systemCode } = error as NodeJS.ErrnoException;
+    send(error instanceof EngineUnavailable ? { kind: "unavailable", reason } : { kind: "failed", reason, systemCode });
   }
 }
 

@@ -5,6 +5,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { z } from "zod";
 import { UserError, type Diagnostic } from "../errors.ts";
 import { openBundled, openFiles, type BundledCorpus } from "./corpus.ts";
 import { describeTokenFile, scanTokens, splitTokens, type TokenFile } from "./token-file.ts";
@@ -24,23 +25,28 @@ export interface Dataset {
   readonly train: TokenFile;
   readonly validation: TokenFile;
   readonly vocabSize: number;
+  /** Characters by id, when the tokenizer found them in the text. */
+  readonly alphabet?: string;
   /** sha256 over both runs' ids: the identity of the data in results. */
   readonly hash: string;
 }
 
 /** What the cache remembers of a token file, keyed by whatever identifies its content. */
-interface Remembered {
-  readonly vocabSize: number;
-  readonly count: number;
-  readonly sha256: string;
-  readonly largestId: number;
-}
+const rememberedSchema = z.object({
+  vocabSize: z.int(),
+  count: z.int(),
+  sha256: z.string(),
+  largestId: z.int(),
+  /** Characters by id, for the tokenizer that finds them in the text. */
+  alphabet: z.string().optional(),
+});
+type Remembered = z.infer<typeof rememberedSchema>;
 
 const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 function recall(path: string): Remembered | undefined {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Remembered;
+    return rememberedSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch {
     return undefined; // absent or damaged: made again
   }
@@ -59,7 +65,7 @@ async function cachedTokens(
   tokenizer: TokenizerName,
   cache: string,
 ): Promise<{ file: TokenFile; known: Remembered }> {
-  const stem = join(cache, digest(`${tokenizer}\n${identity}`));
+  const stem = join(cache, digest(`2\n${tokenizer}\n${identity}`)); // 2: the cache's format
   const path = `${stem}.bin`;
   const known = recall(`${stem}.json`);
   if (known !== undefined) {
@@ -67,7 +73,7 @@ async function cachedTokens(
     const intact = statSync(path, { throwIfNoEntry: false })?.size === known.count * 2 && scanTokens(file).sha256 === known.sha256;
     if (intact) return { file, known };
   }
-  const { ids, vocabSize } = await encodeCorpus(tokenizer, bytes());
+  const { ids, vocabSize, alphabet } = await encodeCorpus(tokenizer, bytes());
   if (vocabSize > 65536)
     throw new UserError({
       code: "vocabulary_too_large",
@@ -78,9 +84,19 @@ async function cachedTokens(
   mkdirSync(cache, { recursive: true });
   remember(path, new Uint8Array(Uint16Array.from(ids).buffer));
   const file: TokenFile = { path, bytesPerToken: 2, byteOffset: 0, count: ids.length };
-  const made = { vocabSize, count: ids.length, ...scanTokens(file) };
+  const made = { vocabSize, count: ids.length, ...scanTokens(file), ...(alphabet !== undefined && { alphabet }) };
   remember(`${stem}.json`, JSON.stringify(made));
   return { file, known: made };
+}
+
+/** Describes a token file; mistakes are reported at the spec's key. */
+function tokenFileAt(path: string, key: string): TokenFile {
+  try {
+    return describeTokenFile(path);
+  } catch (error) {
+    if (error instanceof UserError) throw new UserError(error.diagnostics.map((each) => ({ ...each, path: key })));
+    throw error;
+  }
 }
 
 /** Describes a user's token file and checks every id against the vocabulary; the scan is remembered by size and time. */
@@ -88,7 +104,7 @@ function checkedTokens(path: string, key: string, vocabSize: number, cache: stri
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat?.isFile())
     throw new UserError({ code: "no_files", path: key, message: `${path} is not a file`, hint: "paths are relative to the config file" });
-  const file = describeTokenFile(path);
+  const file = tokenFileAt(path, key);
   const memory = join(cache, `${digest(`${path}\n${stat.size}\n${stat.mtimeMs}`)}.json`);
   let known = recall(memory);
   if (known === undefined) {
@@ -140,7 +156,13 @@ export async function openDataset(config: DataConfig, directory: string, cache: 
   const corpus = typeof source === "string" ? openBundled(source) : await openFiles(source.files, directory);
   const { file, known } = await cachedTokens(corpus.identity, corpus.bytes, config.tokenizer, cache);
   const [train, validation] = split(file);
-  return { train, validation, vocabSize: known.vocabSize, hash: digest([known.sha256, config.validation].join("\n")) };
+  return {
+    train,
+    validation,
+    vocabSize: known.vocabSize,
+    ...(known.alphabet !== undefined && { alphabet: known.alphabet }),
+    hash: digest([known.sha256, config.validation].join("\n")),
+  };
 }
 
 /** What is wrong with a dataset for windows of `context` tokens. */
@@ -153,7 +175,7 @@ export function contextProblems(dataset: Dataset, context: number): readonly Dia
             code: `context_longer_than_${part === "train" ? "training" : part}_text`,
             path: "model.context",
             message: `the context of ${context} tokens needs ${context + 1}, but the ${part === "train" ? "training" : part} text has ${dataset[part].count}`,
-            hint: "lower model.context, or give more text",
+            hint: dataset[part].count > 1 ? "lower model.context, or give more text" : "give more text",
           },
         ],
   );

@@ -40,6 +40,7 @@ export function describeTokenFile(path: string): TokenFile {
     }
     const [version, count] = [header.readInt32LE(4), header.readInt32LE(8)];
     if (version !== format.version) throw malformed(path, `llm.c version ${version} is not known`, `expected version ${format.version}`);
+    if (count < 0) throw malformed(path, `its header says ${count} tokens`, "the file is damaged: make it again");
     const expected = llmcHeaderBytes + count * format.bytesPerToken;
     if (bytes !== expected)
       throw malformed(

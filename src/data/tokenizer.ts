@@ -2,6 +2,7 @@
  * Text → token ids. Bytes and characters keep a proxy's vocabulary small (at
  * width 64 a 50k vocabulary would be almost the whole model); `gpt2` is r50k.
  */
+import { UserError } from "../errors.ts";
 
 export const tokenizers = ["bytes", "characters", "gpt2"] as const;
 export type TokenizerName = (typeof tokenizers)[number];
@@ -9,9 +10,22 @@ export type TokenizerName = (typeof tokenizers)[number];
 export interface Encoded {
   readonly ids: ArrayLike<number>;
   readonly vocabSize: number;
+  /** Characters by id, when they were found in the text. */
+  readonly alphabet?: string;
 }
 
-const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new UserError({
+      code: "not_utf8",
+      path: "data.tokenizer",
+      message: "the text is not UTF-8, which this tokenizer needs",
+      hint: "convert the files, or use tokenizer: bytes",
+    });
+  }
+}
 
 const encoders: { readonly [T in TokenizerName]: (bytes: Uint8Array) => Promise<Encoded> } = {
   bytes: (bytes) => Promise.resolve({ ids: bytes, vocabSize: 256 }),
@@ -19,7 +33,8 @@ const encoders: { readonly [T in TokenizerName]: (bytes: Uint8Array) => Promise<
     const text = decode(bytes);
     const alphabet = [...new Set(text)].sort();
     const idOf = new Map(alphabet.map((character, id) => [character, id]));
-    return Promise.resolve({ ids: Array.from(text, (character) => idOf.get(character) as number), vocabSize: alphabet.length });
+    const ids = Array.from(text, (character) => idOf.get(character) as number);
+    return Promise.resolve({ ids, vocabSize: alphabet.length, alphabet: alphabet.join("") });
   },
   gpt2: async (bytes) => {
     const { encode, vocabularySize } = await import("gpt-tokenizer/encoding/r50k_base");

@@ -105,6 +105,12 @@ export function sizeOf(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
+/** Bytes below which no engine can train: weights, two moments and gradients, and the largest single tensor. */
+export function leastBytes({ shapes, parameters }: Program): number {
+  const weights = parameters.reduce((sum, name) => sum + sizeOf(shapes.get(name) ?? []), 0);
+  return 16 * weights + 4 * Math.max(...[...shapes.values()].map(sizeOf));
+}
+
 /**
  * Bytes a step needs in float32 when nothing is reused: state before and after the update
  * (weight and two moments each), and every activation and gradient.

@@ -34,6 +34,7 @@ function valueAt(data: unknown, path: Path): unknown {
 function show(value: unknown): string {
   if (value === undefined || value === null) return "nothing";
   if (Array.isArray(value)) return "a list";
+  if (typeof value === "number") return String(value);
   return typeof value === "object" ? "a mapping" : JSON.stringify(value);
 }
 
@@ -62,7 +63,8 @@ function expectation(schema: z.core.$ZodType): string {
 /** Of a union's branches, the one the user most likely meant: the one with the fewest mistakes. */
 function likelyBranch(branches: readonly (readonly Issue[])[]): number {
   // A branch of another type altogether is the least likely.
-  const weight = (issue: Issue): number => (issue.code === "unrecognized_keys" ? issue.keys.length : issue.path.length === 0 ? 100 : 1);
+  const weight = (issue: Issue): number =>
+    issue.code === "unrecognized_keys" ? 10 * issue.keys.length : issue.path.length === 0 ? 1000 : issue.path.length === 1 ? 10 : 1;
   const mistakes = (issues: readonly Issue[]): number => issues.reduce((sum, issue) => sum + weight(issue), 0);
   const counts = branches.map(mistakes);
   return counts.indexOf(Math.min(...counts));
@@ -77,7 +79,7 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
       return [{ code: "wrong_type", path, message: `expected ${typeNames[issue.expected] ?? issue.expected}, found ${found}` }];
     }
     case "unrecognized_keys": {
-      const owner = schemaAt(schema, issue.path as Path);
+      const owner = schemaAt(schema, issue.path as Path) ?? schema;
       const known = owner instanceof z.ZodObject ? Object.keys(owner.shape) : [];
       return issue.keys.map((key) => {
         const near = suggestion(key, known);
@@ -86,7 +88,7 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
           path: [...path, key],
           at: "key",
           message: `unknown key ${key}`,
-          hint: near ? `did you mean ${near}?` : `known keys: ${known.join(", ")}`,
+          ...hinted(near ? `did you mean ${near}?` : known.length > 0 ? `known keys: ${known.join(", ")}` : undefined),
         };
       });
     }
@@ -157,7 +159,11 @@ function schemaAt(schema: z.core.$ZodType, path: Path): z.core.$ZodType | undefi
 /** Every schema mistake in `data`. */
 export function schemaFindings(schema: z.ZodType, data: unknown): readonly Finding[] {
   const result = schema.safeParse(data);
-  return result.success ? [] : result.error.issues.flatMap((issue) => findingsOf(issue, schema, data, []));
+  if (result.success) return [];
+  const findings = result.error.issues.flatMap((issue) => findingsOf(issue, schema, data, []));
+  // A number may break two limits of its type at once; one line says enough.
+  const key = ({ code, path }: Finding): string => `${code} ${path.join(".")}`;
+  return findings.filter((finding, index) => findings.findIndex((other) => key(other) === key(finding)) === index);
 }
 
 /** The parts of `data` that fit the schema, with defaults; whatever does not fit is undefined. */

@@ -20,7 +20,7 @@ const offsetOf = (node: unknown): number | undefined => (node as Node | null | u
 
 export function parseSpecDocument(text: string, file: string): SpecDocument {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, logLevel: "error" });
   const lines = text.split(/\r?\n/);
   const place = (offset: number): Place => {
     const { line, col } = lineCounter.linePos(offset);

@@ -4,7 +4,7 @@
  */
 import type { HyperparameterName } from "../parametrization/roles.ts";
 import type { Finding } from "./diagnose.ts";
-import type { ParameterSpec, ParsedSpec } from "./schema.ts";
+import { maxTrials, type ParameterSpec, type ParsedSpec } from "./schema.ts";
 
 type Partially<T> = T extends readonly unknown[] | string | number | boolean | undefined
   ? T
@@ -169,6 +169,15 @@ const trialsRule: Rule = (spec) => {
       }));
     }
     const size = spaceSize(named.map(([, parameter]) => parameter));
+    if (size > maxTrials)
+      return [
+        {
+          code: "grid_too_large",
+          path: ["search", "parameters"],
+          message: `the grid has ${size} combinations, more than ${maxTrials}`,
+          hint: "list fewer values, or use method: random with search.trials",
+        },
+      ];
     return trials !== undefined && trials !== size
       ? [
           {

@@ -13,6 +13,9 @@ const count = z.int().positive();
 const fraction = z.number().min(0).max(1);
 const factor = z.number().min(0);
 
+/** Trials of one sweep, at most. */
+export const maxTrials = 100_000;
+
 export const distributions = ["log_uniform", "uniform", "int_uniform"] as const;
 
 const transfers = z
@@ -105,7 +108,7 @@ export const sections = {
           name: z.enum(["adamw"]).default("adamw").describe("the optimizer"),
           beta1: z.number().min(0).lt(1).default(0.9).describe("decay rate of the first moment"),
           beta2: z.number().min(0).lt(1).default(0.95).describe("decay rate of the second moment"),
-          epsilon: z.number().positive().default(1e-8).describe("Adam's ε at the base width"),
+          epsilon: z.number().min(1e-30).default(1e-8).describe("Adam's ε at the base width"),
           weight_decay: factor.default(0).describe("AdamW's weight decay at the base width"),
         })
         .prefault({})
@@ -131,7 +134,10 @@ export const sections = {
   search: z
     .strictObject({
       method: z.enum(["random", "grid"]).default("random").describe("random draws, or every combination of the listed values"),
-      trials: count.max(100_000).optional().describe("number of proxies to train; 16 unless given, and decided by the values under `grid`"),
+      trials: count
+        .max(maxTrials)
+        .optional()
+        .describe("number of proxies to train; 16 unless given, and decided by the values under `grid`"),
       parameters: parameters.optional().describe("the space; without it, a default space around the regime measured in the README"),
     })
     .prefault({})

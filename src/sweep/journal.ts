@@ -1,8 +1,9 @@
 /**
  * The run folder's append-only journal, one JSON record a line: a header, then
- * each trial as it ends. A record counts once it is on disk; the state of a run
- * is whatever its journal says.
+ * each trial as it ends, each with a check over its content. A record counts once
+ * it is on disk; the state of a run is whatever its journal says.
  */
+import { createHash } from "node:crypto";
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { z } from "zod";
 import { UserError, exitCodes } from "../errors.ts";
@@ -27,15 +28,19 @@ export type JournalHeader = z.infer<typeof headerSchema>;
 
 export interface Replay {
   readonly header: JournalHeader | undefined;
-  /** Ended trials by id; the first record of a trial counts. */
+  /** Ended trials by id; the first record of a trial counts, but a failed one gives way to a later one. */
   readonly trials: ReadonlyMap<number, TrialResult>;
   /** Bytes of complete records: what follows is a line cut short by a crash. */
   readonly goodBytes: number;
 }
 
-/** State of a journal's text; throws a UserError (exit 3) for a damaged line that is not its last. */
-export function replayJournal(text: string, file: string): Replay {
-  const complete = text.slice(0, text.lastIndexOf("\n") + 1);
+/** First 16 hex digits of the sha256 of a record's JSON. */
+const checkOf = (record: object): string => createHash("sha256").update(JSON.stringify(record)).digest("hex").slice(0, 16);
+
+/** State of a journal's bytes; throws a UserError (exit 3) for a damaged line that is not its last. */
+export function replayJournal(bytes: Uint8Array, file: string): Replay {
+  const goodBytes = bytes.lastIndexOf(10) + 1;
+  const complete = Buffer.from(bytes.buffer, bytes.byteOffset, goodBytes).toString();
   let header: JournalHeader | undefined;
   const trials = new Map<number, TrialResult>();
   complete
@@ -44,9 +49,10 @@ export function replayJournal(text: string, file: string): Replay {
     .forEach((line, index) => {
       const record = parseRecord(line, `${file}:${index + 1}`);
       if (record.record === "header") header = record.header;
-      else if (!trials.has(record.trial.id)) trials.set(record.trial.id, record.trial);
+      else if (trials.get(record.trial.id)?.status !== "completed" && trials.get(record.trial.id)?.status !== "diverged")
+        trials.set(record.trial.id, record.trial);
     });
-  return { header, trials, goodBytes: Buffer.byteLength(complete) };
+  return { header, trials, goodBytes };
 }
 
 function parseRecord(line: string, where: string): JournalRecord {
@@ -65,7 +71,9 @@ function parseRecord(line: string, where: string): JournalRecord {
   } catch {
     throw refuse("the line is no JSON");
   }
-  const parsed = recordSchema.safeParse(data);
+  const { check, ...content } = (typeof data === "object" ? data : {}) as { readonly check?: unknown };
+  if (check !== checkOf(content)) throw refuse("the line was changed after it was written");
+  const parsed = recordSchema.safeParse(content);
   if (!parsed.success) throw refuse("the line is no record this version knows");
   return parsed.data;
 }
@@ -84,12 +92,12 @@ export interface Journal {
 export function openJournal(path: string, header: JournalHeader): Journal {
   const file = openSync(path, "a+");
   const write = (record: JournalRecord): void => {
-    const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
+    const bytes = Buffer.from(`${JSON.stringify({ ...record, check: checkOf(record) })}\n`);
     for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
     fdatasyncSync(file);
   };
   try {
-    const replay = replayJournal(readFileSync(path, "utf8"), path);
+    const replay = replayJournal(readFileSync(path), path);
     const changed =
       replay.header === undefined
         ? []

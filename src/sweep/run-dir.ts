@@ -22,22 +22,28 @@ function syncFolder(path: string): void {
   }
 }
 
-/** Replaces the file at `path` by the given pieces, all or nothing. */
-export function writeAtomically(path: string, pieces: Iterable<string | Uint8Array>): void {
-  const temporary = `${path}.tmp`;
-  const file = openSync(temporary, "w");
+function writeDurably(path: string, pieces: Iterable<string | Uint8Array>): void {
+  const file = openSync(path, "w");
   try {
     for (const piece of pieces) {
       const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
       for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
     }
     fsyncSync(file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, path);
+}
+
+/** Replaces the file at `path` by the given pieces, all or nothing. */
+export function writeAtomically(path: string, pieces: Iterable<string | Uint8Array>): void {
+  const temporary = `${path}.tmp`;
+  try {
+    writeDurably(temporary, pieces);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
   syncFolder(dirname(path));
 }

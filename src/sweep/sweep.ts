@@ -49,7 +49,8 @@ export async function runSweep(
   options: SweepOptions,
   { journal, pool, emit }: { readonly journal: Journal; readonly pool: WorkerPool; readonly emit: (event: SweepEvent) => void },
 ): Promise<readonly TrialResult[]> {
-  const results = new Map(journal.replay.trials);
+  // Failed trials are tried again: what killed their workers may be gone.
+  const results = new Map([...journal.replay.trials].filter(([, { status }]) => status !== "failed"));
   const pending = trials.filter(({ id }) => !results.has(id));
   const stacks = packTrials(pending, options.stackSize);
   const { name, train, width } = plan.spec;

@@ -24,19 +24,33 @@ export interface TaskResult {
 export type WorkerMessage =
   | { readonly kind: "progress"; readonly progress: Progress }
   | ({ readonly kind: "done" } & TaskResult)
-  | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "failed"; readonly reason: string; readonly systemCode?: string | undefined }
   | { readonly kind: "unavailable"; readonly reason: string };
 
 /** The engine cannot run on this machine: trying again is of no use. */
 export class WorkerUnavailable extends Error {}
 /** The worker died or its task failed: the task may be tried again. */
-export class WorkerFailed extends Error {}
+export class WorkerFailed extends Error {
+  /** The operating system's name of the error, such as ENOSPC, when it was one. */
+  readonly systemCode: string | undefined;
+
+  constructor(message: string, systemCode?: string) {
+    super(message);
+    this.systemCode = systemCode;
+  }
+}
 
 /** The pool was closed while the task was running or waiting. */
 export class PoolClosed extends Error {}
 
 /** How much of a dead worker's last words is kept. */
 const stderrLimit = 4000;
+
+/** The line that says why: the one that names an error, or the first. */
+function lastWords(stderr: string): string {
+  const lines = stderr.split("\n").map((line) => line.trim());
+  return (lines.find((line) => /\berror\b/i.test(line)) ?? lines.find(Boolean) ?? "").slice(0, 300);
+}
 
 interface Worker {
   readonly child: ChildProcess;
@@ -75,12 +89,13 @@ export class WorkerPool {
       const onMessage = (message: WorkerMessage): void => {
         if (message.kind === "progress") return onProgress(message.progress);
         if (message.kind === "done") return settle(() => resolve(message), true);
-        const failure = message.kind === "failed" ? new WorkerFailed(message.reason) : new WorkerUnavailable(message.reason);
+        const failure =
+          message.kind === "failed" ? new WorkerFailed(message.reason, message.systemCode) : new WorkerUnavailable(message.reason);
         settle(() => reject(failure), true);
       };
       const onExit = (code: number | null, signal: string | null): void => {
         if (this.closed) return settle(() => reject(new PoolClosed()), false);
-        const words = worker.stderr.trim();
+        const words = lastWords(worker.stderr);
         const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
         settle(() => reject(new WorkerFailed(`the worker process ${how}${words ? `: ${words}` : ""}`)), false);
       };

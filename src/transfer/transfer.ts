@@ -81,7 +81,17 @@ export function weightsMetadata(plan: Plan, launch: Launch): Readonly<Record<str
   };
   return {
     format: "mutransfer",
-    layout: "x·W, weights [fan_in, fan_out]",
+    layout: "x·W, weights [fan_in, fan_out]; head h is columns h·head_dim and on",
+    architecture: JSON.stringify({
+      norm: "layer norm before attention, MLP and readout",
+      norm_epsilon: 1e-5,
+      activation: "gelu, tanh form",
+    }),
+    tokenizer: JSON.stringify({
+      name: spec.data.tokenizer ?? null,
+      ...(plan.dataset.alphabet !== undefined && { characters: plan.dataset.alphabet }),
+    }),
+    data_hash: plan.dataset.hash,
     model: JSON.stringify(model),
     forward: JSON.stringify(forward),
     hyperparameters: JSON.stringify(launch.hyperparameters),

@@ -1,11 +1,11 @@
 /** Sweep and transfer through the built command line, as a user runs them. */
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Results } from "../../src/sweep/results.ts";
-import { run, start, until, type Finished } from "../support/cli.ts";
+import { bin, run, start, until, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { tolerances } from "../tolerances.ts";
 
@@ -134,7 +134,7 @@ describe("the smoke config", () => {
 
   it("is not overwritten by another target, and its results are refused once edited", async () => {
     const other = await cli("transfer", "--best", "smoke/results.json", "--width", "32");
-    expect([other.code, other.stderr]).toEqual([2, expect.stringContaining("holds the target of width 48")]);
+    expect([other.code, other.stderr]).toEqual([3, expect.stringContaining("holds the target of width 48")]);
     writeFileSync(
       join(folder, "smoke", "edited.json"),
       bytes("smoke", "results.json").replace(/"learning_rate": 0\./, '"learning_rate": 1.'),
@@ -276,6 +276,30 @@ describe("what goes wrong", () => {
     expect(bytes("mine", "results.json")).toBe(before);
   });
 
+  it("results without their journal are not overwritten by another sweep", async () => {
+    mkdirSync(join(folder, "kept"));
+    writeFileSync(join(folder, "kept", "results.json"), bytes("smoke", "results.json"));
+    const { code, stderr } = await cli("sweep", spec("mine.yaml"), "--out", "kept");
+    expect([code, stderr]).toEqual([3, expect.stringContaining("other_results")]);
+    expect(bytes("kept", "results.json")).toBe(bytes("smoke", "results.json"));
+  });
+
+  it("a model beyond the machine's memory is refused before it is started", async () => {
+    const { code, stderr } = await cli("transfer", "--best", "smoke/results.json", "--width", "800000", "--out", "huge");
+    expect([code, stderr]).toEqual([2, expect.stringContaining("does_not_fit")]);
+  });
+
+  it("a target beside something else of that name is refused, and data that moved away is explained", async () => {
+    writeFileSync(join(folder, "kept", "transfer.json"), "null");
+    const beside = await cli("transfer", "--best", "smoke/results.json", "--out", "kept");
+    expect([beside.code, beside.stderr]).toEqual([3, expect.stringContaining("is not a transfer.json")]);
+  });
+
+  it.runIf(existsSync("/dev/full"))("a full disk behind stdout is exit 6 and one line", () => {
+    const full = spawnSync("sh", ["-c", `'${process.execPath}' '${bin}' schema > /dev/full`], { encoding: "utf8" });
+    expect([full.status, full.stderr.trim().split("\n").length]).toEqual([6, 1]);
+  });
+
   it("a run folder that cannot be made is exit 6", async () => {
     writeFileSync(join(folder, "file"), "");
     const { code, stderr } = await cli("sweep", spec("blocked.yaml"), "--out", "file/run");
@@ -289,5 +313,8 @@ describe("what goes wrong", () => {
     writeFileSync(join(folder, "mine.txt"), "THE quick brown fox jumps over the lazy dog. ".repeat(40));
     const { code, stderr } = await cli("transfer", "--best", "data/results.json");
     expect([code, stderr]).toEqual([3, expect.stringContaining("data_changed")]);
+    renameSync(join(folder, "mine.txt"), join(folder, "moved.txt"));
+    const moved = await cli("transfer", "--best", "data/results.json");
+    expect([moved.code, moved.stderr]).toEqual([2, expect.stringContaining(`relative to ${folder}`)]);
   });
 });

@@ -84,6 +84,8 @@ describe("good specs", () => {
 const withSearch = (search: string): string => smallest.replace("{trials: 4}", search);
 const withParameter = (parameter: string): string => withSearch(`{parameters: {${parameter}}}`);
 writeFileSync(join(folder, "short.txt"), "x".repeat(300));
+writeFileSync(join(folder, "odd.bin"), "abc");
+writeFileSync(join(folder, "latin.txt"), Buffer.from("caf\xe9 ".repeat(100), "latin1"));
 writeFileSync(join(folder, "tokens.bin"), new Uint8Array(Uint16Array.from({ length: 2000 }, (_, i) => i % 300).buffer));
 
 describe("mistakes", () => {
@@ -166,6 +168,30 @@ describe("mistakes", () => {
       "a grid of another size than trials",
       withSearch("{method: grid, trials: 5, parameters: {init_std: {values: [1, 2]}}}"),
       ["grid_size 4:32 search.trials"],
+    ],
+    [
+      "a grid beyond all measure",
+      withSearch(
+        `{method: grid, parameters: {${["learning_rate", "init_std", "output_multiplier"].map((name) => `${name}: {distribution: int_uniform, min: 1, max: 50}`).join(", ")}}}`,
+      ),
+      ["grid_too_large 4:36 search.parameters"],
+    ],
+    ["values that are no numbers", withParameter("init_std: {values: [.nan, 1]}"), ["wrong_type 4:43 search.parameters.init_std.values.0"]],
+    [
+      "an unknown key of a source",
+      smallest.replace("moby-dick", "{files: [a.txt], tokenizer: x}"),
+      ["unknown_key 2:33 data.source.tokenizer"],
+    ],
+    ["a number that breaks two limits", `${smallest}seed: 1e26\n`, ["out_of_range 5:7 seed"]],
+    [
+      "a token file of half a token",
+      smallest.replace("moby-dick", "{tokens: odd.bin, vocab_size: 300}"),
+      ["token_file 2:25 data.source.tokens"],
+    ],
+    [
+      "text that is no UTF-8",
+      smallest.replace("moby-dick", "{files: [latin.txt]}, tokenizer: characters"),
+      ["not_utf8 2:49 data.tokenizer"],
     ],
     [
       "more trials than the space holds",

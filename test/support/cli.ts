@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const bin = fileURLToPath(new URL("../../bin/mutransfer.js", import.meta.url));
+export const bin = fileURLToPath(new URL("../../bin/mutransfer.js", import.meta.url));
 
 export interface Finished {
   readonly code: number | null;

@@ -49,7 +49,7 @@ describe("the journal", () => {
     expect([...journal.replay.trials.values()]).toEqual([trial(0), trial(1)]);
     journal.append(trial(2, null));
     journal.close();
-    expect(replayJournal(readFileSync(path, "utf8"), path).trials.get(2)).toEqual(trial(2, null));
+    expect(replayJournal(readFileSync(path), path).trials.get(2)).toEqual(trial(2, null));
   });
 
   it("cut at any byte loses at most its last record, and grows on", () => {
@@ -64,7 +64,7 @@ describe("the journal", () => {
       expect(journal.replay.trials.size, `cut at ${length}`).toBe(Math.max(0, complete - 1));
       journal.append(trial(9));
       journal.close();
-      expect([...replayJournal(readFileSync(cut, "utf8"), cut).trials.keys()]).toEqual([
+      expect([...replayJournal(readFileSync(cut), cut).trials.keys()]).toEqual([
         ...Array.from({ length: Math.max(0, complete - 1) }, (_, id) => id),
         9,
       ]);
@@ -77,6 +77,18 @@ describe("the journal", () => {
     writeFileSync(path, [lines[0], lines[1]?.slice(5), lines[2], ""].join("\n"));
     expect(code(() => openJournal(path, header))).toEqual(["journal_damaged", 3]);
     expect(() => openJournal(path, header)).toThrow(/damaged\.jsonl:2/);
+  });
+
+  it("refuses a line whose content was changed, and bytes that are no text", () => {
+    const path = written("edited.jsonl", 2);
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, text.replace('"validation_loss":2', '"validation_loss":1'));
+    expect(code(() => openJournal(path, header))).toEqual(["journal_damaged", 3]);
+    const bytes = Buffer.from(text);
+    bytes[text.indexOf('"x"') + 1] = 0xff;
+    writeFileSync(path, bytes);
+    expect(code(() => openJournal(path, header))).toEqual(["journal_damaged", 3]);
+    expect(readFileSync(path)).toEqual(bytes);
   });
 
   it("refuses the run of another spec, other data or another engine", () => {

@@ -137,6 +137,14 @@ describe("a sweep", () => {
     expect(lines).toBe(4);
   });
 
+  it("tries failed trials again when it continues", async () => {
+    await run([trial(0, 1), trial(1, 2)], "healed.jsonl");
+    const { results, events } = await run([trial(0, 2), trial(1, 1)], "healed.jsonl");
+    expect(results.map(({ status }) => status)).toEqual(["completed", "completed"]);
+    expect(events[0]).toMatchObject({ resumed: 1, stacks: 1 });
+    expect((await run([trial(0, 2), trial(1, 2)], "healed.jsonl")).results[1]?.status).toBe("completed");
+  });
+
   it("stops at once when the engine cannot run here", async () => {
     await expect(run([trial(0, 5), trial(1, 5)], "unavailable.jsonl")).rejects.toThrow(WorkerUnavailable);
   });

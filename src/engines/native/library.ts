@@ -45,7 +45,7 @@ export async function loadLibrary(path: string): Promise<{ library: Library; kof
       run: (call) =>
         new Promise((resolve, reject) => {
           const words = BigInt64Array.from(callFields, (field) => call[field]);
-          runCall.async(words, (error: unknown, code: number) => {
+          runCall.async(words, (error: Error | null, code: number) => {
             void words; // alive until here
             if (error) reject(error);
             else if (code === 0) resolve();

@@ -419,7 +419,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
   norm_linear_backward: (op, l) => {
     if (op.of !== l.readout)
       l.branchTargets(op).forEach((targets, index) => {
-        const dOut = l.operand((op.branches[index]).dOut);
+        const dOut = l.operand(op.branches[index].dOut);
         l.branchBackward(op.of, op.of.branches[index], targets, dOut, { first: 0, count: l.rows });
       });
     l.normBackward(op);
