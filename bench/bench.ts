@@ -13,14 +13,15 @@ import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { flopsPerStep } from "../src/model/config.ts";
-import { batch, modelOf, widths } from "./work.ts";
+import type { EngineName } from "../src/engines/engine.ts";
+import { modelOf, productEdge, works, type Work } from "./work.ts";
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "9" },
     seconds: { type: "string", default: "1.5" },
-    widths: { type: "string" },
-    peers: { type: "string", default: "torch.compile,torch eager,jax" },
+    works: { type: "string" },
+    peers: { type: "string", default: "onnxruntime,torch.compile,torch eager,jax" },
   },
 });
 const python = process.env["MUTRANSFER_BENCH_PYTHON"] ?? "python3";
@@ -30,20 +31,34 @@ const pins = spawnSync("taskset", ["--version"]).status === 0;
 const lossTolerance = 2e-4;
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const ours = (width: number, stack: number): readonly string[] => [
-  process.execPath,
-  fileURLToPath(new URL("./contestant.js", import.meta.url)),
-  String(width),
-  String(stack),
-];
-const commands: Readonly<Record<string, (width: number) => readonly string[]>> = {
-  mutransfer: (width) => ours(width, 1),
-  "stack of 2": (width) => ours(width, 2),
-  "stack of 4": (width) => ours(width, 4),
-  "stack of 8": (width) => ours(width, 8),
-  "torch.compile": (width) => [python, `${root}bench/peers/torch_peer.py`, String(width), "compile"],
-  "torch eager": (width) => [python, `${root}bench/peers/torch_peer.py`, String(width), "eager"],
-  jax: (width) => [python, `${root}bench/peers/jax_peer.py`, String(width)],
+const contestant = fileURLToPath(new URL("./contestant.js", import.meta.url));
+const ours =
+  (engine: EngineName, stack = 1) =>
+  (work: Work, threads: number): readonly string[] => [
+    process.execPath,
+    contestant,
+    JSON.stringify(work),
+    engine,
+    String(stack),
+    String(threads),
+  ];
+const peer =
+  (script: string, ...args: readonly string[]) =>
+  (work: Work, threads: number): readonly string[] => [
+    python,
+    `${root}bench/peers/${script}.py`,
+    JSON.stringify(work),
+    String(threads),
+    ...args,
+  ];
+const commands: Readonly<Record<string, (work: Work, threads: number) => readonly string[]>> = {
+  native: ours("native"),
+  onnxruntime: ours("onnxruntime"),
+  "stack of 8": ours("native", 8),
+  "matrix product": () => [process.execPath, contestant, "product"],
+  "torch.compile": peer("torch_peer", "compile"),
+  "torch eager": peer("torch_peer", "eager"),
+  jax: peer("jax_peer"),
 };
 
 class Contestant {
@@ -61,11 +76,13 @@ class Contestant {
     this.processes = processes;
   }
 
-  /** One process per core, each pinned where the system can pin. */
-  static async start(name: string, command: readonly string[]): Promise<Contestant | string> {
-    const processes = Array.from({ length: cores }, (_, core) => {
-      const [file, ...args] = [...(pins ? ["taskset", "-c", String(core)] : []), ...command];
-      const child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, OMP_NUM_THREADS: "1" } });
+  /** One process per core, each pinned where the system can pin; or one process for all cores. */
+  static async start(name: string, work: Work): Promise<Contestant | string> {
+    const threads = work.whole_machine ? cores : 1;
+    const processes = Array.from({ length: cores / threads }, (_, core) => {
+      const pin = pins && !work.whole_machine ? ["taskset", "-c", String(core)] : [];
+      const [file, ...args] = [...pin, ...(commands[name]?.(work, threads) ?? [])];
+      const child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, OMP_NUM_THREADS: String(threads) } });
       const reader = createInterface({ input: child.stdout });
       let words = "";
       child.stderr.setEncoding("utf8").on("data", (text: string) => (words += text));
@@ -102,49 +119,65 @@ class Contestant {
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-function checkLosses(own: Contestant, peers: readonly Contestant[]): void {
-  for (const peer of peers) {
-    const worst = Math.max(...peer.losses.map((loss, step) => Math.abs(loss - own.losses[step])));
+/** Refuses to time what is wrong: every contestant must report the same losses. */
+function checkLosses(own: Contestant, others: readonly Contestant[]): void {
+  for (const other of others) {
+    const worst = Math.max(...other.losses.map((loss, step) => Math.abs(loss - own.losses[step])));
     if (!(worst < lossTolerance))
       throw new Error(
-        `${peer.name} and mutransfer do not train the same model: losses ${peer.losses.join(" ")} against ${own.losses.join(" ")}`,
+        `${other.name} and ${own.name} do not train the same model: losses ${other.losses.join(" ")} against ${own.losses.join(" ")}`,
       );
   }
 }
 
+const own = "native";
+const yardstick = "matrix product";
 const peerNames = options.peers.split(",");
-const chosen = options.widths?.split(",").map(Number) ?? widths;
+for (const unknown of peerNames.filter((name) => !(name in commands))) throw new Error(`no contestant is called ${unknown}`);
+const chosen = options.works?.split(";") ?? Object.keys(works);
 console.error(
-  `${cpus()[0]?.model.trim()}, ${cores} cores, Node ${process.version}; ${options.rounds} rounds of ${options.seconds} s per contestant, ${cores} processes each`,
+  `${cpus()[0]?.model.trim()}, ${cores} cores, Node ${process.version}; ${options.rounds} rounds of ${options.seconds} s per contestant, all cores busy`,
 );
+
 const rows: string[][] = [];
-for (const width of chosen) {
-  const started = await Promise.all(
-    ["mutransfer", ...peerNames].map(async (name) => Contestant.start(name, commands[name]?.(width) ?? [])),
-  );
-  for (const unknown of peerNames.filter((name) => !(name in commands))) throw new Error(`no contestant is called ${unknown}`);
+for (const name of chosen) {
+  const work = works[name];
+  if (work === undefined) throw new Error(`no work is called ${name}`);
+  const names = [own, ...peerNames, ...(work.whole_machine ? [] : [yardstick])];
+  const started = await Promise.all(names.map((each) => Contestant.start(each, work)));
   for (const missing of started.filter((each) => typeof each === "string")) console.error(`left out: ${missing}`);
   const contestants = started.filter((each) => typeof each !== "string");
-  const [own, ...peers] = contestants as [Contestant, ...Contestant[]];
-  checkLosses(own, peers);
-  const times = new Map(contestants.map(({ name }) => [name, [] as number[]]));
+  const find = (wanted: string): Contestant | undefined => contestants.find((each) => each.name === wanted);
+  const ownContestant = find(own);
+  if (ownContestant === undefined) throw new Error("the native engine cannot be timed here");
+  const peers = peerNames.flatMap((each) => find(each) ?? []);
+  checkLosses(ownContestant, peers);
+  const times = new Map(contestants.map((each) => [each.name, [] as number[]]));
   for (let round = 0; round < Number(options.rounds); round++)
-    for (const contestant of contestants) times.get(contestant.name)?.push(await contestant.run(Number(options.seconds)));
-  for (const contestant of contestants) contestant.stop();
+    for (const each of contestants) times.get(each.name)?.push(await each.run(Number(options.seconds)));
+  for (const each of contestants) each.stop();
 
-  const flops = flopsPerStep(modelOf(width), batch);
-  const ownTimes = times.get("mutransfer") as number[];
-  const ratios = peers.map(({ name }) => ({
-    name,
-    ratio: median((times.get(name) as number[]).map((time, round) => time / ownTimes[round])),
-  }));
-  const nearest = ratios.length > 0 ? Math.min(...ratios.map(({ ratio }) => ratio)) : NaN;
-  const cell = (name: string): string => {
-    const each = times.get(name);
-    return each === undefined ? "–" : `${(median(each) * 1000).toFixed(2)} (${((cores * flops) / median(each) / 1e9).toFixed(0)})`;
+  const flops = flopsPerStep(modelOf(work), work.batch);
+  const processes = work.whole_machine ? 1 : cores;
+  const rate = (seconds: number): number => (processes * flops) / seconds / 1e9;
+  const timesOf = (each: string): readonly number[] => times.get(each) ?? [];
+  /** Median over rounds of what `other` takes for each second of ours. */
+  const ratioTo = (other: string): number => median(timesOf(other).map((time, round) => time / timesOf(own)[round]));
+  const ratios = peers.map((each) => ratioTo(each.name));
+  const share = median(
+    timesOf(yardstick).map((time, round) => rate(timesOf(own)[round]) / ((processes * 2 * productEdge ** 3) / time / 1e9)),
+  );
+  const cell = (each: string): string => {
+    const seconds = median(timesOf(each));
+    return timesOf(each).length === 0 ? "–" : `${(seconds * 1000).toPrecision(3)} (${rate(seconds).toFixed(0)})`;
   };
-  rows.push([String(width), ...["mutransfer", ...peerNames].map(cell), nearest.toFixed(2)]);
-  console.error(`width ${width}: ${ratios.map(({ name, ratio }) => `${ratio.toFixed(2)}× ${name}`).join(", ")}`);
+  rows.push([
+    name,
+    ...[own, ...peerNames].map(cell),
+    ratios.length > 0 ? Math.min(...ratios).toFixed(2) : "–",
+    timesOf(yardstick).length > 0 ? `${(100 * share).toFixed(0)} %` : "–",
+  ]);
+  console.error(rows.at(-1)?.join("  "));
 }
-const head = ["width", ...["mutransfer", ...peerNames].map((name) => `${name}: ms per step (GFLOP/s)`), "× best peer"];
+const head = ["model", ...[own, ...peerNames].map((name) => `${name}: ms per step (GFLOP/s)`), "× best peer", "of a matrix product's rate"];
 for (const row of [head, head.map(() => "---:"), ...rows]) console.log(`| ${row.join(" | ")} |`);

@@ -1,47 +1,71 @@
 /**
- * This project's contestant: one process that trains one model. Protocol of all
- * contestants: print {"losses"} once ready, then for each line `SECONDS` on stdin
- * train that long and print {"seconds_per_step"}.
+ * This project's contestants: one process that trains one model, or a stack, with
+ * `contestant.js WORK ENGINE STACK THREADS`. Protocol of all contestants: print
+ * {"losses"} once ready, then for each line `SECONDS` on stdin train that long and
+ * print {"seconds_per_step"}. With WORK = "product" it times matrix products instead.
  */
 import { createInterface } from "node:readline";
-import { engines } from "../src/engines/registry.ts";
-import { engineNames, type EngineName } from "../src/engines/engine.ts";
 import { engineHost } from "../src/cli/files.ts";
+import type { EngineName } from "../src/engines/engine.ts";
+import { openLibrary } from "../src/engines/native/engine.ts";
+import { engines } from "../src/engines/registry.ts";
 import { trainingStep } from "../src/model/transformer.ts";
-import { batch, batchesOf, callSteps, checkedSteps, modelOf, optimizer, startingState } from "./work.ts";
+import { batchesOf, checkedSteps, modelOf, optimizer, productEdge, startingState, type Work } from "./work.ts";
 
-const config = modelOf(Number(process.argv[2]));
-const stack = Number(process.argv[3] ?? 1);
-const program = trainingStep(config, { trials: stack, batch, beta1: optimizer.beta1, beta2: optimizer.beta2, weightDecay: false });
-const engine = await engines[(process.argv[4] ?? engineNames[0]) as EngineName].open(engineHost());
-const executable = await engine.compile(program, { threads: 1 });
-const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length]);
-const start = startingState(config, program.scalars);
-executable.load({
-  step: 0,
-  scalars: new Map([...start.scalars].map(([name, data]) => [name, repeat(data)])),
-  parameters: new Map(
-    [...start.parameters].map(([name, { weight, firstMoment, secondMoment }]) => [
-      name,
-      { weight: repeat(weight), firstMoment: repeat(firstMoment), secondMoment: repeat(secondMoment) },
-    ]),
-  ),
-});
-const chunk = (steps: number): Parameters<typeof executable.train>[0] => ({
-  ...batchesOf(config, steps),
-  factors: new Float32Array(steps).fill(1),
-});
-
-const losses = await executable.train(chunk(checkedSteps));
-const call = chunk(callSteps);
-await executable.train(call);
-console.log(JSON.stringify({ losses: [...losses].filter((_, index) => index % stack === 0) }));
-for await (const line of createInterface({ input: process.stdin })) {
-  const started = performance.now();
-  let steps = 0;
-  while (performance.now() - started < Number(line) * 1000) {
-    await executable.train(call);
-    steps += callSteps;
+/** Runs `call`, which does some steps and says how many, for as long as each line on stdin asks. */
+async function serve(losses: readonly number[], call: () => Promise<number>): Promise<void> {
+  console.log(JSON.stringify({ losses }));
+  for await (const line of createInterface({ input: process.stdin })) {
+    const started = performance.now();
+    let steps = 0;
+    while (performance.now() - started < Number(line) * 1000) steps += await call();
+    console.log(JSON.stringify({ seconds_per_step: (performance.now() - started) / 1000 / steps }));
   }
-  console.log(JSON.stringify({ seconds_per_step: (performance.now() - started) / 1000 / steps / stack }));
 }
+
+async function train(work: Work, engineName: EngineName, stack: number, threads: number): Promise<void> {
+  const config = modelOf(work);
+  const { beta1, beta2 } = optimizer;
+  const program = trainingStep(config, { trials: stack, batch: work.batch, beta1, beta2, weightDecay: false });
+  const engine = await engines[engineName].open(engineHost());
+  const executable = await engine.compile(program, { threads });
+  const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length]);
+  const start = startingState(config, program.scalars);
+  executable.load({
+    step: 0,
+    scalars: new Map([...start.scalars].map(([name, data]) => [name, repeat(data)])),
+    parameters: new Map(
+      [...start.parameters].map(([name, { weight, firstMoment, secondMoment }]) => [
+        name,
+        { weight: repeat(weight), firstMoment: repeat(firstMoment), secondMoment: repeat(secondMoment) },
+      ]),
+    ),
+  });
+  const chunk = (steps: number): Parameters<typeof executable.train>[0] => ({
+    ...batchesOf(work, steps),
+    factors: new Float32Array(steps).fill(1),
+  });
+  const losses = await executable.train(chunk(checkedSteps));
+  const call = chunk(work.call_steps);
+  await executable.train(call);
+  await serve(
+    [...losses].filter((_, index) => index % stack === 0),
+    async () => {
+      await executable.train(call);
+      return work.call_steps * stack;
+    },
+  );
+}
+
+async function multiply(): Promise<void> {
+  const library = await openLibrary(engineHost());
+  const repeats = 50;
+  await serve([], () => {
+    library.timeProduct(productEdge, repeats);
+    return Promise.resolve(repeats);
+  });
+}
+
+const [work, engine, stack, threads] = process.argv.slice(2);
+if (work === "product") await multiply();
+else await train(JSON.parse(work) as Work, engine as EngineName, Number(stack), Number(threads));

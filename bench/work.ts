@@ -1,5 +1,5 @@
 /**
- * The work every contestant does, stated once: a small GPT, its weights and tokens
+ * The work every contestant does, stated once: GPTs whose weights and tokens come
  * from formulas that the peers' scripts repeat, AdamW at a constant rate.
  */
 import { parametersOf, type ModelConfig } from "../src/model/config.ts";
@@ -7,16 +7,40 @@ import { sizeOf } from "../src/program/program.ts";
 import type { Batches, State } from "../src/engines/engine.ts";
 import type { Ref } from "../src/program/ops.ts";
 
-export const widths = [32, 64, 128, 256] as const;
-export const batch = 16;
+/** One model to train; contestants get it as JSON on their command line. */
+export interface Work {
+  readonly width: number;
+  readonly layers: number;
+  readonly head_dim: number;
+  readonly context: number;
+  readonly batch: number;
+  readonly vocabulary: number;
+  /** Steps per call, as in a sweep. */
+  readonly call_steps: number;
+  /** One process that uses every core, instead of one process for each core. */
+  readonly whole_machine: boolean;
+}
+
+const proxy = { layers: 2, head_dim: 16, context: 64, batch: 16, vocabulary: 96, call_steps: 16, whole_machine: false } as const;
+
+export const works: Readonly<Record<string, Work>> = {
+  "width 32": { ...proxy, width: 32 },
+  "width 64": { ...proxy, width: 64 },
+  "width 128": { ...proxy, width: 128, call_steps: 8 },
+  "width 256": { ...proxy, width: 256, call_steps: 4 },
+  "width 128, context 256": { ...proxy, width: 128, context: 256, batch: 4, call_steps: 8 },
+  "width 64, vocabulary 50,257": { ...proxy, width: 64, vocabulary: 50257, call_steps: 1 },
+  "width 512, 4 layers, all cores": { ...proxy, width: 512, layers: 4, head_dim: 64, call_steps: 1, whole_machine: true },
+};
+
 export const optimizer = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8 } as const;
-/** Steps per call, as in a sweep. */
-export const callSteps = 16;
+/** Edge of the matrices whose products are the yardstick: they stay in a core's second-level cache. */
+export const productEdge = 256;
 /** Losses compared before anything is timed. */
 export const checkedSteps = 5;
 
-export function modelOf(width: number): ModelConfig {
-  return { layers: 2, width, headDim: 16, context: 64, mlpRatio: 4, vocabSize: 96, biases: false, zeroInit: [] };
+export function modelOf({ width, layers, head_dim: headDim, context, vocabulary: vocabSize }: Work): ModelConfig {
+  return { layers, width, headDim, context, mlpRatio: 4, vocabSize, biases: false, zeroInit: [] };
 }
 
 /** Weights by formula: sines, with gains around 1. */
@@ -40,8 +64,8 @@ export function startingState(config: ModelConfig, scalars: readonly Ref[]): Sta
 }
 
 /** `count` batches by formula. */
-export function batchesOf({ context, vocabSize }: ModelConfig, count: number): Batches {
-  const id = (i: number): number => (i * i * 3 + i * 5) % vocabSize;
+export function batchesOf({ batch, context, vocabulary }: Work, count: number): Batches {
+  const id = (i: number): number => (i * i * 3 + i * 5) % vocabulary;
   const windows = (shift: number): Int32Array => Int32Array.from({ length: count * batch * context }, (_, i) => id(i + shift));
   return { count, tokens: windows(0), targets: windows(1) };
 }

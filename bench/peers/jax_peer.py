@@ -1,14 +1,15 @@
-"""JAX contestant: one model, one thread, jit of a scan over steps; `python jax_peer.py WIDTH`."""
+"""JAX contestant: one model, jit of a scan over steps; `python jax_peer.py WORK THREADS`."""
 import os
 import sys
 
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+if sys.argv[2] == "1":
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 import jax
 import jax.numpy as jnp
 
 import work
 
-width = int(sys.argv[1])
+width = work.WIDTH
 heads, T = width // work.HEAD_DIM, work.CONTEXT
 mask = jnp.triu(jnp.full((T, T), -1e9), 1)
 
@@ -45,7 +46,7 @@ def step(state, xy):
 
 
 run = jax.jit(lambda state, xs, ys: jax.lax.scan(step, state, (xs, ys)), donate_argnums=0)
-weights = jax.tree.map(jnp.asarray, work.weights(width))
+weights = jax.tree.map(jnp.asarray, work.weights())
 state = (weights, jax.tree.map(jnp.zeros_like, weights), jax.tree.map(jnp.zeros_like, weights), jnp.float32(0))
 state, losses = run(state, *work.batches(work.CHECKED_STEPS))
 xs, ys = (jnp.asarray(part) for part in work.batches(work.CALL_STEPS))

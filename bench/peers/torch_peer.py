@@ -1,4 +1,4 @@
-"""PyTorch contestant: one model, one thread, fused AdamW; `python torch_peer.py WIDTH eager|compile`."""
+"""PyTorch contestant: one model, fused AdamW; `python torch_peer.py WORK THREADS eager|compile`."""
 import sys
 
 import numpy as np
@@ -7,10 +7,10 @@ import torch.nn.functional as F
 
 import work
 
-width, mode = int(sys.argv[1]), sys.argv[2]
-torch.set_num_threads(1)
+width, mode = work.WIDTH, sys.argv[3]
+torch.set_num_threads(work.THREADS)
 heads = width // work.HEAD_DIM
-start = work.weights(width)
+start = work.weights()
 
 
 class Model(torch.nn.Module):

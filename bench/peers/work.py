@@ -5,13 +5,18 @@ import time
 
 import numpy as np
 
-LAYERS, HEAD_DIM, CONTEXT, BATCH, VOCAB = 2, 16, 64, 16, 96
+WORK = json.loads(sys.argv[1])
+WIDTH, LAYERS, HEAD_DIM, CONTEXT, BATCH, VOCAB, CALL_STEPS = (
+    WORK[key] for key in ("width", "layers", "head_dim", "context", "batch", "vocabulary", "call_steps")
+)
+THREADS = int(sys.argv[2])
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.95, 1e-8
-CALL_STEPS, CHECKED_STEPS = 16, 5
+CHECKED_STEPS = 5
 
 
-def weights(width):
+def weights():
     """Name → float32 array, in the order of the formula's index."""
+    width = WIDTH
     shapes = {"token": (VOCAB, width), "position": (CONTEXT, width)}
     for l in range(LAYERS):
         shapes |= {f"norm1.{l}": (width,), f"q.{l}": (width, width), f"k.{l}": (width, width), f"v.{l}": (width, width), f"out.{l}": (width, width)}

@@ -3,7 +3,6 @@
  * one loads nothing of the others.
  */
 import { createRequire } from "node:module";
-import { join } from "node:path";
 import type { Engine, EngineName, Host } from "./engine.ts";
 
 interface Entry {
@@ -24,8 +23,7 @@ export const engines: { readonly [E in EngineName]: Entry } = {
     version: packageVersion("mutransfer"),
     device: "cpu",
     fastestStack: 1,
-    open: async ({ cache, environment: { CC: compiler, PATH: path = "" } }) =>
-      (await import("./native/engine.ts")).openNative({ cache: join(cache, "native"), compiler, path }),
+    open: async (host) => (await import("./native/engine.ts")).openNative(host),
   },
   onnxruntime: {
     version: packageVersion("onnxruntime-node"),

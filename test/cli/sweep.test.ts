@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFile
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Results } from "../../src/sweep/results.ts";
+import { readPlan } from "../../src/spec/read.ts";
+import { makeResults, type Results } from "../../src/sweep/results.ts";
 import { bin, run, start, until, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { tolerances } from "../tolerances.ts";
@@ -216,6 +217,18 @@ describe("what goes wrong", () => {
     expect((await cli("transfer", "--best", "lost/results.json")).code).toBe(5);
   });
 
+  it("a target that diverges exits 5, and transfer.json says so", async () => {
+    const plan = await readPlan({ text: tiny, file: "tiny.yaml", directory: folder }, join(folder, "cache"));
+    const { trials, environment } = resultsIn("wild");
+    const wild = trials.find(({ hyperparameters }) => hyperparameters["learning_rate"] === 1e30) as Results["trials"][number];
+    const results = makeResults(plan, [{ ...wild, status: "completed", validation_loss: 2 }], environment);
+    mkdirSync(join(folder, "doomed"));
+    writeFileSync(join(folder, "doomed", "results.json"), JSON.stringify(results));
+    const { code, stdout } = await cli("transfer", "--best", "doomed/results.json");
+    expect([code, stdout]).toEqual([5, expect.stringContaining("the target of width 16 diverged")]);
+    expect(transferIn("doomed")).toMatchObject({ status: "diverged", validation_loss: null });
+  });
+
   it("a diverged lane leaves its neighbours in the stack as they are", async () => {
     const text = tiny
       .replace("{distribution: log_uniform, min: 0.01, max: 0.1}", "{values: [0.03, 1.0e+30]}")
@@ -226,19 +239,20 @@ describe("what goes wrong", () => {
     expect(Math.abs(loss("lane") - loss("lanes"))).toBeLessThan(tolerances.stackedRun);
   });
 
-  it("Ctrl-C stops at once with exit 130, and the same command ends as if nothing had happened", async () => {
+  it.each([
+    ["Ctrl-C", 130, "SIGINT"],
+    ["termination", 143, "SIGTERM"],
+  ] as const)("%s stops at once with exit %i, and the same command ends as if nothing had happened", async (_, exitCode, signal) => {
     const long = spec("interrupted.yaml", tiny.replace("name: tiny", "name: interrupted"));
-    const running = start(["sweep", long, "--out", "interrupted"], { cwd: folder });
-    await until(
-      () => existsSync(join(folder, "interrupted", "journal.jsonl")) && bytes("interrupted", "journal.jsonl").split("\n").length > 2,
-    );
-    running.child.kill("SIGINT");
+    const running = start(["sweep", long, "--out", signal], { cwd: folder });
+    await until(() => existsSync(join(folder, signal, "journal.jsonl")) && bytes(signal, "journal.jsonl").split("\n").length > 2);
+    running.child.kill(signal);
     const { code, stderr } = await running.finished;
-    expect([code, stderr]).toEqual([130, expect.stringContaining("the same command continues from there")]);
-    const continued = await cli("sweep", long, "--out", "interrupted");
+    expect([code, stderr]).toEqual([exitCode, expect.stringContaining("the same command continues from there")]);
+    const continued = await cli("sweep", long, "--out", signal);
     expect(continued.stderr).toMatch(/continuing: [1-5] of 6/);
     expect((await cli("sweep", long, "--out", "uninterrupted", "-q")).code).toBe(0);
-    expect(bytes("interrupted", "results.json")).toBe(bytes("uninterrupted", "results.json"));
+    expect(bytes(signal, "results.json")).toBe(bytes("uninterrupted", "results.json"));
   });
 
   it("a killed worker costs its stack's work and nothing else", async () => {
@@ -282,6 +296,12 @@ describe("what goes wrong", () => {
     const { code, stderr } = await cli("sweep", spec("mine.yaml"), "--out", "kept");
     expect([code, stderr]).toEqual([3, expect.stringContaining("other_results")]);
     expect(bytes("kept", "results.json")).toBe(bytes("smoke", "results.json"));
+  });
+
+  it("a target narrower than the proxy is refused", async () => {
+    const { code, stderr } = await cli("transfer", "--best", "smoke/results.json", "--width", "8", "--out", "narrow");
+    expect([code, stderr]).toEqual([2, expect.stringContaining("target_smaller_than_proxy")]);
+    expect(existsSync(join(folder, "narrow"))).toBe(false);
   });
 
   it("a model beyond the machine's memory is refused before it is started", async () => {

@@ -310,6 +310,19 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
       expect(state).toEqual(whole.state);
     });
 
+    it("keeps a state of its own: what becomes of the loaded arrays changes nothing", async () => {
+      const { config, scaling, program } = setup({}, 2, 3);
+      const state = initialState(config, scaling, lanesOf(2), program.scalars);
+      const executable = await engine.compile(program, { threads: 1 });
+      executable.load(state);
+      const loaded = executable.read();
+      for (const { weight, firstMoment, secondMoment } of state.parameters.values())
+        for (const values of [weight, firstMoment, secondMoment]) values.fill(NaN);
+      for (const values of state.scalars.values()) values.fill(NaN);
+      expect(executable.read()).toEqual(loaded);
+      await executable.dispose();
+    });
+
     it.each([96, 700])("gives the same bits with one thread as with two, vocabulary %i", async (vocabSize) => {
       const { config, scaling, program } = setup({ width: 64, headDim: 16, context: 64, vocabSize, biases: true }, 1, 16);
       const batches = randomBatches(config, 16, 6);

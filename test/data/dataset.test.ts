@@ -75,6 +75,18 @@ describe("text", () => {
     expect(after.train.path).not.toBe(before.train.path);
   });
 
+  it("has another hash when another fraction is held out", async () => {
+    const hash = async (validation: number): Promise<string> =>
+      (await openDataset(text({ files: ["a.txt"] }, "bytes", validation), folder, cache)).hash;
+    expect(await hash(0.25)).toBe(await hash(0.25));
+    expect(await hash(0.5)).not.toBe(await hash(0.25));
+  });
+
+  it("of more characters than 16 bits can number is refused", async () => {
+    writeFileSync(join(folder, "many.text"), Array.from({ length: 65537 }, (_, i) => String.fromCodePoint(0x10000 + i)).join(""));
+    expect(await codes(text({ files: ["many.text"] }, "characters"))).toEqual(["vocabulary_too_large"]);
+  });
+
   it("bundled is the whole of Moby Dick", async () => {
     const { train, validation, vocabSize } = await openDataset(text("moby-dick", "bytes", 0.1), folder, cache);
     expect([vocabSize, train.count + validation.count, validation.count]).toEqual([256, 1216440, 121644]);
@@ -115,6 +127,27 @@ describe("token files", () => {
     writeFileSync(join(folder, "held.bin"), bytesOf([1, 2, 3]));
     const { train, validation } = await openDataset(source("nano.bin", 30, "held.bin"), folder, cache);
     expect([train.count, ids(validation)]).toEqual([40, [1, 2, 3]]);
+  });
+
+  it("have another hash with another validation file, or another fraction held out", async () => {
+    writeFileSync(join(folder, "held-1.bin"), bytesOf([1, 2]));
+    writeFileSync(join(folder, "held-2.bin"), bytesOf([2, 1]));
+    const configs = [
+      source("nano.bin", 30),
+      { ...source("nano.bin", 30), validation: 0.5 },
+      source("nano.bin", 30, "held-1.bin"),
+      source("nano.bin", 30, "held-2.bin"),
+    ];
+    const datasets = await Promise.all(configs.map((config) => openDataset(config, folder, cache)));
+    expect(new Set(datasets.map(({ hash }) => hash)).size).toBe(4);
+  });
+
+  it("are checked to the last id, however long they are", async () => {
+    const long = new Uint16Array((1 << 20) + 1);
+    long[1 << 20] = 9;
+    writeFileSync(join(folder, "long.bin"), long);
+    expect(await codes(source("long.bin", 9))).toEqual(["id_beyond_vocabulary"]);
+    expect(await codes(source("long.bin", 10))).toEqual([]);
   });
 
   it("are refused when they are absent, odd, cut, of an unknown version, or beyond the vocabulary", async () => {

@@ -13,6 +13,10 @@ describe("scheduleFactor", () => {
     expect(scheduleFactor({ ...cosine, name: "constant" }, 100, 100)).toBe(1);
   });
 
+  it("warms up for the nearest whole number of steps", () => {
+    expect(scheduleFactor({ name: "linear", warmup: 0.28, final: 0 }, 1, 10)).toBeCloseTo(1 / 3, 12);
+  });
+
   it("stays a factor in [0, 1] at every step, whatever the warm-up", () => {
     for (const name of ["constant", "linear", "cosine"] as const)
       for (const warmup of [0, 0.33, 1])

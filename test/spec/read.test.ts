@@ -206,6 +206,11 @@ describe("mistakes", () => {
     expect(summary(await problems(text))).toEqual(expected);
   });
 
+  it("list the known keys when what was written is near to none", async () => {
+    const [{ code, hint } = {}] = await problems(`${smallest}zebra: 1\n`);
+    expect([code, hint]).toEqual(["unknown_key", expect.stringMatching(/^known keys: name, seed, /)]);
+  });
+
   it("are reported all at once, in the order of the file, each with its place and a way out", async () => {
     const text = [
       "name: x",

@@ -71,6 +71,14 @@ describe("the journal", () => {
     }
   });
 
+  it("keeps a trial's first record, unless it failed", () => {
+    const path = join(folder, "twice.jsonl");
+    const journal = openJournal(path, header);
+    for (const each of [trial(0, 2), trial(0, 3), { ...trial(1, null), status: "failed" as const }, trial(1, 4)]) journal.append(each);
+    journal.close();
+    expect([...replayJournal(readFileSync(path), path).trials.values()]).toEqual([trial(0, 2), trial(1, 4)]);
+  });
+
   it("refuses a damaged line in its middle, naming it", () => {
     const path = written("damaged.jsonl", 3);
     const lines = readFileSync(path, "utf8").split("\n");

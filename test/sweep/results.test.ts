@@ -67,12 +67,23 @@ describe("results.json", () => {
     change(copy);
     return JSON.stringify(copy);
   };
+  const reversed = (value: unknown): unknown => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    const entries = Object.entries(value).reverse();
+    return Object.fromEntries(entries.map(([key, each]) => [key, reversed(each)]));
+  };
 
   it("holds the winner without what does not transfer, every trial in order, and the complete spec", () => {
     expect(results.best).toEqual({ trial: 0, hyperparameters: { learning_rate: 0.01, init_std: 1 }, validation_loss: 2.2 });
     expect(results.trials.map(({ id }) => id)).toEqual([0, 1, 2]);
     expect(results.spec.search.parameters.embedding_std).toEqual({ value: 1 });
     expect(parseResults(file, "results.json")).toEqual(JSON.parse(file));
+  });
+
+  it("may have its keys in any order", () => {
+    const turned = JSON.stringify(reversed(results));
+    expect(turned).not.toBe(file);
+    expect(parseResults(turned, "results.json")).toEqual(JSON.parse(file));
   });
 
   it("has no winner when nothing completed", () => {
@@ -93,6 +104,11 @@ describe("results.json", () => {
     ["an edited learning rate", changed((copy) => copy.best && (copy.best.hyperparameters["learning_rate"] = 0.02)), ["results_edited", 3]],
     ["an edited loss", changed((copy) => copy.trials[1] && (copy.trials[1].validation_loss = 1)), ["results_edited", 3]],
     ["an edited spec", changed((copy) => Object.assign(copy.spec, { seed: 2 })), ["results_edited", 3]],
+    [
+      "an edited spec under a digest made for it",
+      JSON.stringify(makeResults({ ...plan, spec: { ...plan.spec, seed: 2 } }, [trial(0, 2.2)], environment)),
+      ["results_edited", 3],
+    ],
   ])("is refused: %s", (_, content, expected) => {
     expect(refusal(content)).toEqual(expected);
   });

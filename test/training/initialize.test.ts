@@ -63,6 +63,10 @@ describe("a stack's starting state", () => {
     second.forEach((value, index) => expect(value).toBe(Math.fround(2 * first[index])));
   });
 
+  it("draws every tensor from a stream of its own", () => {
+    expect(lane("blocks.0.attention.key.weight", 0)).not.toEqual(lane("blocks.0.attention.value.weight", 0));
+  });
+
   it("gives each lane its own scalars, scaled to the width", () => {
     const scalar = (name: string): number[] => [...(state.scalars.get(name) ?? [])].map((value) => Number(value.toPrecision(6)));
     expect(scalar("learning_rate.hidden")).toEqual([0.0025, 0.005]);

@@ -35,6 +35,13 @@ describe("a trial's record", () => {
     });
   });
 
+  it("does not diverge while its loss is large but no more than a wild start", () => {
+    const record = new LaneRecord();
+    record.trained(1, 9000);
+    record.evaluated(1, 9000);
+    expect(record.outcome(1)).toMatchObject({ status: "completed", validationLoss: 9000 });
+  });
+
   it("diverges at an evaluation too", () => {
     const record = new LaneRecord();
     record.trained(1, 4);

@@ -3,11 +3,12 @@
  * all memory allocated here, once. Trials run one after the other on each team of
  * threads; a call leaves the main thread free.
  */
+import { join } from "node:path";
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import { stepScalarValues, type StepScalars } from "../../program/schedule.ts";
-import type { Batches, Engine, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
+import type { Batches, Engine, Executable, Host, ParameterState, State, TrainChunk } from "../engine.ts";
 import { builtLibrary, type BuildSettings } from "./build.ts";
 import { encodeInstructions } from "./instructions.ts";
 import { Lane } from "./lane.ts";
@@ -15,13 +16,22 @@ import { AlignedFloats, loadLibrary, type Koffi, type Library } from "./library.
 import { lower, type Lowered, type Purpose } from "./lowering.ts";
 import { gatherRows, lineFloats, placeBuffers } from "./memory.ts";
 
+function settingsOf({ cache, environment: { CC: compiler, PATH: path = "" } }: Host): BuildSettings {
+  return { cache: join(cache, "native"), compiler, path };
+}
+
 /** Builds or finds the library and loads it; throws EngineUnavailable when that cannot be done here. */
-export async function openNative(settings: BuildSettings): Promise<Engine> {
-  const { library, koffi } = await loadLibrary(await builtLibrary(settings));
+export async function openNative(host: Host): Promise<Engine> {
+  const { library, koffi } = await loadLibrary(await builtLibrary(settingsOf(host)));
   return {
     name: "native",
     compile: (program, { threads }) => Promise.resolve(new NativeExecutable(library, koffi, program, threads)),
   };
+}
+
+/** The kernels without the engine, for the bench. */
+export async function openLibrary(host: Host): Promise<Library> {
+  return (await loadLibrary(await builtLibrary(settingsOf(host)))).library;
 }
 
 /** A lowered step with its memory. */

@@ -28,6 +28,9 @@ typedef struct {
   float *loss;
 } Run;
 
+/* Not inlined, so that profiles name them. */
+#define KERNEL static __attribute__((noinline)) void
+
 /* The buffer behind a reference: lines of the lane first, then of the workspace; negative means none. */
 static float *at(const Run *run, int32_t ref) {
   if (ref < 0) return 0;
@@ -36,7 +39,7 @@ static float *at(const Run *run, int32_t ref) {
 static float scalar(const Run *run, int32_t ref) { return ref < 0 ? 1 : *at(run, ref); }
 
 /* out[R,C] = multiplier · (table[token] + positions[t]) */
-static void embed(const Run *run, const Embed *o) {
+KERNEL embed(const Run *run, const Embed *o) {
   const float *table = at(run, o->table), *positions = at(run, o->positions);
   const float scale = scalar(run, o->multiplier);
   const long row = round_up(o->width, LINE);
@@ -47,7 +50,7 @@ static void embed(const Run *run, const Embed *o) {
 }
 
 /* d_table[V,C] = multiplier · Σ of d_out over a token's rows; d_positions[T,C] likewise. Each thread sums some columns. */
-static void embed_backward(const Run *run, const EmbedBackward *o) {
+KERNEL embed_backward(const Run *run, const EmbedBackward *o) {
   float *table = at(run, o->d_table), *positions = at(run, o->d_positions);
   const float *d_out = at(run, o->d_out);
   const float scale = scalar(run, o->multiplier);
@@ -67,7 +70,7 @@ static void embed_backward(const Run *run, const EmbedBackward *o) {
 }
 
 /* normal[R,C] = (x − mean) · inverse, inverse[R] = 1/√(variance + 1e-5), over each row */
-static void normalize(const Run *run, const Normalize *o) {
+KERNEL normalize(const Run *run, const Normalize *o) {
   const long row = round_up(o->width, LINE);
   const Range mine = share(&run->team, o->rows);
   for (long r = mine.begin; r < mine.end; r++) {
@@ -88,7 +91,7 @@ static void normalize(const Run *run, const Normalize *o) {
 }
 
 /* out[R,C] = residual + inverse · (d − mean(d) − normal · mean(d ⊙ normal)), d the gradient of `normal` */
-static void normalize_backward(const Run *run, const NormalizeBackward *o) {
+KERNEL normalize_backward(const Run *run, const NormalizeBackward *o) {
   const long row = round_up(o->width, LINE);
   const Range mine = share(&run->team, o->rows);
   const float *residuals = at(run, o->residual);
@@ -110,7 +113,7 @@ static void normalize_backward(const Run *run, const NormalizeBackward *o) {
 }
 
 /* out[rows,columns] = initial + a · (multiplier · gain ⊙ b), b transposed when asked; a by rows or by columns */
-static void matrix_product(const Run *run, const MatrixProduct *o) {
+KERNEL matrix_product(const Run *run, const MatrixProduct *o) {
   const Left a = {at(run, o->a), o->a_row, o->a_step};
   const Right b = {at(run, o->b), o->b_row, o->b_transposed, scalar(run, o->multiplier), at(run, o->gain)};
   product(&run->team, o->rows, o->columns, o->depth, a, b, (Initial){at(run, o->initial), o->initial_row}, at(run, o->out),
@@ -118,7 +121,7 @@ static void matrix_product(const Run *run, const MatrixProduct *o) {
 }
 
 /* out[n] = multiplier · (bias[n] + Σ_k shift[k] · weight[k,n]) */
-static void bias_row(const Run *run, const BiasRow *o) {
+KERNEL bias_row(const Run *run, const BiasRow *o) {
   const float *bias = at(run, o->bias), *shift = at(run, o->shift), *weight = at(run, o->weight);
   const long row = round_up(o->fan_out, LINE);
   const Range mine = share(&run->team, row / LANES);
@@ -131,7 +134,7 @@ static void bias_row(const Run *run, const BiasRow *o) {
 }
 
 /* out[n] = multiplier · Σ_r x[r,n], added to what is there when asked */
-static void column_sum(const Run *run, const ColumnSum *o) {
+KERNEL column_sum(const Run *run, const ColumnSum *o) {
   const float *x = at(run, o->x);
   const long row = round_up(o->columns, LINE);
   const Range mine = share(&run->team, row / LANES);
@@ -148,7 +151,7 @@ static void column_sum(const Run *run, const ColumnSum *o) {
  * d_gain[k] = multiplier · Σ_n gradient·weight, d_shift[k] = Σ_n d_bias·weight,
  * gradient ← multiplier·gain[k]·gradient + shift[k]·d_bias.
  */
-static void norm_gradients(const Run *run, const NormGradients *o) {
+KERNEL norm_gradients(const Run *run, const NormGradients *o) {
   const float *d_bias = at(run, o->d_bias), *shift = at(run, o->shift);
   const float scale = scalar(run, o->multiplier);
   const long row = round_up(o->fan_out, LINE);
@@ -177,7 +180,7 @@ static Head head_of(const Run *run, int32_t ref, const int32_t width, int32_t co
 }
 
 /* out[R,C] = softmax(query·keyᵀ)·value for each sequence and head; logsums [B·H, T] */
-static void attention(const Run *run, const Attention *o) {
+KERNEL attention(const Run *run, const Attention *o) {
   const AttentionScratch s = attention_scratch(&run->team, o->context, o->head_dim);
   const Range mine = share(&run->team, (long)o->rows / o->context * (o->width / o->head_dim));
   for (long i = mine.begin; i < mine.end; i++) {
@@ -186,7 +189,7 @@ static void attention(const Run *run, const Attention *o) {
   }
 }
 
-static void attention_backward(const Run *run, const AttentionBackward *o) {
+KERNEL attention_backward(const Run *run, const AttentionBackward *o) {
   const AttentionScratch s = attention_scratch(&run->team, o->context, o->head_dim);
   const Range mine = share(&run->team, (long)o->rows / o->context * (o->width / o->head_dim));
   for (long i = mine.begin; i < mine.end; i++)
@@ -195,7 +198,7 @@ static void attention_backward(const Run *run, const AttentionBackward *o) {
 }
 
 /* out = x·s with s = σ(2√(2/π)·(x + 0.044715·x³)), which is tanh's GELU; derivative = s + x·s·(1 − s)·(inner derivative) */
-static void gelu(const Run *run, const Gelu *o) {
+KERNEL gelu(const Run *run, const Gelu *o) {
   const float *xs = at(run, o->x);
   float *out = at(run, o->out), *derivative = at(run, o->derivative);
   const float linear = 1.5957691216057308f, cubic = linear * 0.044715f;
@@ -208,20 +211,20 @@ static void gelu(const Run *run, const Gelu *o) {
   }
 }
 
-static void add(const Run *run, const Add *o) {
+KERNEL add(const Run *run, const Add *o) {
   const float *a = at(run, o->a), *b = at(run, o->b);
   const Range mine = share(&run->team, o->lines);
   for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) store(at(run, o->out) + i, load(a + i) + load(b + i));
 }
 
-static void multiply_elements(const Run *run, const MultiplyElements *o) {
+KERNEL multiply_elements(const Run *run, const MultiplyElements *o) {
   const float *a = at(run, o->a), *b = at(run, o->b);
   const Range mine = share(&run->team, o->lines);
   for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) store(at(run, o->out) + i, load(a + i) * load(b + i));
 }
 
 /* losses[r] = −log softmax(logits[r])[target], gradient = (softmax − one-hot) / total_rows, for some rows of the batch */
-static void cross_entropy(const Run *run, const CrossEntropy *o) {
+KERNEL cross_entropy(const Run *run, const CrossEntropy *o) {
   const long row = round_up(o->vocabulary, LINE);
   const float *logits = at(run, o->logits);
   float *gradient = at(run, o->gradient);
@@ -245,7 +248,7 @@ static void cross_entropy(const Run *run, const CrossEntropy *o) {
   }
 }
 
-static void mean_loss(const Run *run, const MeanLoss *o) {
+KERNEL mean_loss(const Run *run, const MeanLoss *o) {
   if (run->team.index != 0) return;
   double total = 0;
   for (long r = 0; r < o->rows; r++) total += at(run, o->losses)[r];
@@ -256,7 +259,7 @@ static void mean_loss(const Run *run, const MeanLoss *o) {
  * first ← β₁·first + g, second ← β₂·second + g²,
  * weight ← weight·(1 − factor·decay) − step_size·learning_rate·first / (√second + ε·epsilon_scale)
  */
-static void adamw(const Run *run, const Adamw *o) {
+KERNEL adamw(const Run *run, const Adamw *o) {
   float *weight = at(run, o->weight), *firsts = at(run, o->first), *seconds = at(run, o->second);
   const float *gradient = at(run, o->gradient);
   const float beta1 = *at(run, o->beta1), beta2 = *at(run, o->beta2);

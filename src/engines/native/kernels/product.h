@@ -105,7 +105,7 @@ typedef struct {
 } Right;
 
 /* packed[depth, PANEL] of B from row k and column n on; columns is how many of them exist. */
-static void pack(Right b, long k, long n, long depth, long columns, float *packed) {
+static __attribute__((noinline)) void pack(Right b, long k, long n, long depth, long columns, float *packed) {
   if (!b.transposed) {
     for (long i = 0; i < depth; i++) {
       const float *from = b.data + (k + i) * b.row + n;

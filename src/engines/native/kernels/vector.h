@@ -32,7 +32,14 @@ INLINE long round_up(long n, long to) { return (n + to - 1) / to * to; }
 INLINE long least(long a, long b) { return a < b ? a : b; }
 INLINE Vector load(const float *p) { return *(const Vector *)p; }
 INLINE void store(float *p, Vector x) { *(Vector *)p = x; }
-INLINE Vector all(float x) { return (Vector){0} + x; }
+#define FOUR(x) x, x, x, x
+#if LANES == 16
+INLINE Vector all(float x) { return (Vector){FOUR(x), FOUR(x), FOUR(x), FOUR(x)}; }
+#elif LANES == 8
+INLINE Vector all(float x) { return (Vector){FOUR(x), FOUR(x)}; }
+#else
+INLINE Vector all(float x) { return (Vector){FOUR(x)}; }
+#endif
 INLINE Vector choose(Integers condition, Vector yes, Vector no) {
   return (Vector)(((Bits)condition & (Bits)yes) | (~(Bits)condition & (Bits)no));
 }
@@ -41,32 +48,46 @@ INLINE Vector larger(Vector a, Vector b) { return choose(a > b, a, b); }
 /* x in its first `count` elements, `other` in the rest; any count is allowed. */
 INLINE Vector first(long count, Vector x, Vector other) {
   static const int32_t mask[2 * LANES] = {
-#define EACH(m) m, m, m, m
-      EACH(-1),
+      FOUR(-1),
 #if LANES >= 8
-      EACH(-1),
+      FOUR(-1),
 #endif
 #if LANES == 16
-      EACH(-1), EACH(-1),
+      FOUR(-1), FOUR(-1),
 #endif
   };
   if (count >= LANES) return x;
   return choose(*(const Integers *)(mask + LANES - (count < 0 ? 0 : count)), x, other);
 }
 
-/* Sum and maximum of the elements, always in the same order. */
-#define REDUCE(name, combine)                                            \
-  INLINE float name(Vector x) {                                          \
-    float e[LANES];                                                      \
-    store(e, x);                                                         \
-    for (int half = LANES / 2; half > 0; half /= 2)                      \
-      for (int i = 0; i < half; i++) e[i] = combine(e[i], e[i + half]);  \
-    return e[0];                                                         \
-  }
-#define ADD(a, b) ((a) + (b))
+/* Sum and maximum of the elements, always in the same order: halves upon halves. */
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t Whole __attribute__((vector_size(16), aligned(4), may_alias));
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-REDUCE(sum, ADD)
-REDUCE(maximum, MAX)
+INLINE Four folded(Vector x, int maximum) {
+  union {
+    Vector all;
+    Four quarter[LANES / 4];
+  } parts = {x};
+  Four result = parts.quarter[0];
+  for (int i = 1; i < LANES / 4; i++) {
+    const Four other = parts.quarter[i];
+    if (maximum)
+      result = (Four)(((result > other) & (Whole)result) | (~(result > other) & (Whole)other));
+    else
+      result += other;
+  }
+  return result;
+}
+INLINE float sum(Vector x) {
+  const Four s = folded(x, 0);
+  return (s[0] + s[2]) + (s[1] + s[3]);
+}
+INLINE float maximum(Vector x) {
+  const Four s = folded(x, 1);
+  const float even = MAX(s[0], s[2]), odd = MAX(s[1], s[3]);
+  return MAX(even, odd);
+}
 
 /* eˣ to 1 unit in the last place or so; x is limited to [-87, 88], NaN stays NaN. Cody and Waite's reduction, minimax polynomial. */
 INLINE Vector exponential(Vector x) {
