@@ -20,9 +20,9 @@ export const instructionFields = {
     buffers: ["gradient", "weight", "gain", "shift", "dBias", "multiplier", "dGain", "dShift"],
     numbers: ["fanIn", "fanOut", "accumulate"],
   },
-  attention: { buffers: ["query", "key", "value", "out", "logsums"], numbers: ["width", "headDim", "context", "rows"] },
+  attention: { buffers: ["query", "key", "value", "out", "stats"], numbers: ["width", "headDim", "context", "rows"] },
   attentionBackward: {
-    buffers: ["query", "key", "value", "logsums", "dOut", "dQuery", "dKey", "dValue"],
+    buffers: ["query", "key", "value", "stats", "dOut", "dQuery", "dKey", "dValue"],
     numbers: ["width", "headDim", "context", "rows"],
   },
   gelu: { buffers: ["x", "out", "derivative"], numbers: ["lines"] },

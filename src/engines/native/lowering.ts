@@ -502,12 +502,12 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
   },
 };
 
-function attentionOperands(of: OpOf<"attention">, l: Lowering): Record<"query" | "key" | "value" | "logsums", Operand> {
+function attentionOperands(of: OpOf<"attention">, l: Lowering): Record<"query" | "key" | "value" | "stats", Operand> {
   const { query, key, value, heads } = of;
-  const ref = `logsums:${of.out}`;
-  const logsums = l.operands.get(ref) ?? l.temporary(linesOf(l.rows * heads));
-  l.operands.set(ref, logsums);
-  return { query: l.operand(query), key: l.operand(key), value: l.operand(value), logsums };
+  const ref = `stats:${of.out}`;
+  const stats = l.operands.get(ref) ?? l.temporary(2 * heads * l.program.dims.batch * linesOf(l.program.dims.context));
+  l.operands.set(ref, stats);
+  return { query: l.operand(query), key: l.operand(key), value: l.operand(value), stats };
 }
 function attentionSizes(of: OpOf<"attention">, l: Lowering): Record<"width" | "headDim" | "context" | "rows", number> {
   const width = l.matrix(of.out).columns;

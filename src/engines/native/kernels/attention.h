@@ -1,154 +1,167 @@
 /*
- * Causal attention of one head at a time, everything of that head in cache. Only
- * log Σ exp of each row is kept for the backward pass, which computes the
- * probabilities again, BLOCK queries at a time; keys after a query are skipped
- * in steps of LINE. T context, D head dim, Tp and Dp the same rounded up to lines.
+ * Causal attention of one head at a time, everything of that head in cache. Scores
+ * are kept transposed, keys down and queries across, so that each query has a lane
+ * of a vector and softmax needs no sums within one. The backward pass computes the
+ * probabilities again from each query's maximum and inverse sum; BLOCK queries are
+ * in memory at once, and keys after a query are skipped in steps of LINE.
+ * T context, D head dim, Tp and Dp the same rounded up to lines.
  */
 #pragma once
 #include "product.h"
 
 #define BLOCK 64
 
-/* Part of a matrix [rows of the batch, width] that belongs to one head: T rows of D. */
+/* Rows of floats: those of one head inside a batch [R,C], or a packed copy [Tp,Dp]. */
 typedef struct {
   float *data;
-  long row, context, head_dim;
-} Head;
+  long row;
+} Rows;
 
-/* One thread's buffers; sizes in scratch_floats. */
+typedef struct {
+  long context, head_dim;
+} HeadSize;
+
+/* One thread's buffers. */
 typedef struct {
   long tp, dp;
-  float *keys_t, *values_t;            /* [D, Tp] */
-  float *scores, *d_scores, *mixed;    /* [BLOCK, Tp], [BLOCK, Tp], [BLOCK, Dp] */
-  float *queries, *keys, *values, *d_mixed, *d_keys, *d_values; /* [Tp, Dp] */
+  float *queries_t, *d_out_t;                              /* [D, Tp] */
+  float *scores, *d_scores;                                /* [Tp, BLOCK] */
+  float *queries, *keys, *values, *d_out;                  /* [Tp, Dp] */
+  float *out, *d_queries, *d_keys, *d_values;              /* [Tp, Dp] */
 } AttentionScratch;
 
-static long attention_floats(long context, long head_dim) {
-  const long tp = round_up(context, LINE), dp = round_up(head_dim, LINE);
-  return 2 * head_dim * tp + 2 * BLOCK * tp + BLOCK * dp + 6 * tp * dp;
+static long attention_floats(HeadSize h) {
+  const long tp = round_up(h.context, LINE), dp = round_up(h.head_dim, LINE);
+  return 2 * h.head_dim * tp + 2 * tp * BLOCK + 8 * tp * dp;
 }
 
-static AttentionScratch attention_scratch(const Team *team, long context, long head_dim) {
-  const long tp = round_up(context, LINE), dp = round_up(head_dim, LINE);
-  AttentionScratch s = {.tp = tp, .dp = dp, .keys_t = team->scratch};
-  s.values_t = s.keys_t + head_dim * tp;
-  s.scores = s.values_t + head_dim * tp;
-  s.d_scores = s.scores + BLOCK * tp;
-  s.mixed = s.d_scores + BLOCK * tp;
-  s.queries = s.mixed + BLOCK * dp;
-  s.keys = s.queries + tp * dp;
-  s.values = s.keys + tp * dp;
-  s.d_mixed = s.values + tp * dp;
-  s.d_keys = s.d_mixed + tp * dp;
-  s.d_values = s.d_keys + tp * dp;
+static AttentionScratch attention_scratch(const Team *team, HeadSize h) {
+  const long tp = round_up(h.context, LINE), dp = round_up(h.head_dim, LINE);
+  AttentionScratch s = {.tp = tp, .dp = dp};
+  float *next = team->scratch;
+#define TAKE(name, floats) s.name = next, next += (floats)
+  TAKE(queries_t, h.head_dim * tp);
+  TAKE(d_out_t, h.head_dim * tp);
+  TAKE(scores, tp * BLOCK);
+  TAKE(d_scores, tp * BLOCK);
+  TAKE(queries, tp * dp);
+  TAKE(keys, tp * dp);
+  TAKE(values, tp * dp);
+  TAKE(d_out, tp * dp);
+  TAKE(out, tp * dp);
+  TAKE(d_queries, tp * dp);
+  TAKE(d_keys, tp * dp);
+  TAKE(d_values, tp * dp);
+#undef TAKE
   return s;
 }
 
-static inline Left rows_of(Head h, long t) { return (Left){h.data + t * h.row, h.row, 1}; }
-
-/* packed[Tp, Dp], zero outside [T, D]. */
-static void pack_head(Head h, long tp, long dp, float *packed) {
-  for (long t = 0; t < tp; t++)
-    for (long d = 0; d < dp; d += LANES) {
-      const long there = t < h.context ? h.head_dim - d : 0;
-      float tail[LANES] = {0};
-      if (there >= LANES) {
-        store(packed + t * dp + d, load(h.data + t * h.row + d));
-      } else {
-        for (long i = 0; i < there; i++) tail[i] = h.data[t * h.row + d + i];
-        store(packed + t * dp + d, load(tail));
-      }
-    }
+/* A head's rows when they are whole lines, else a packed copy of them. */
+static Rows readable(Rows head, HeadSize h, long dp, float *packed) {
+  if (h.head_dim == dp) return head;
+  for (long t = 0; t < h.context; t++) memcpy(packed + t * dp, head.data + t * head.row, sizeof(float) * h.head_dim);
+  return (Rows){packed, dp};
 }
 
-/* packed[D, Tp], zero outside [D, T]. */
-static void pack_head_transposed(Head h, long tp, float *packed) {
+/* Where a head's rows can be written as whole lines; `unpack` brings a packed copy home. */
+static Rows writable(Rows head, HeadSize h, long dp, float *packed) { return h.head_dim == dp ? head : (Rows){packed, dp}; }
+static void unpack(Rows written, Rows head, HeadSize h) {
+  if (written.data == head.data) return;
+  for (long t = 0; t < h.context; t++) memcpy(head.data + t * head.row, written.data + t * written.row, sizeof(float) * h.head_dim);
+}
+
+/* transposed[D, Tp], zero from T on. */
+static void transpose(Rows head, HeadSize h, long tp, float *transposed) {
   for (long d = 0; d < h.head_dim; d++) {
-    for (long t = 0; t < h.context; t++) packed[d * tp + t] = h.data[t * h.row + d];
-    for (long t = h.context; t < tp; t++) packed[d * tp + t] = 0;
+    for (long t = 0; t < h.context; t++) transposed[d * tp + t] = head.data[t * head.row + d];
+    for (long t = h.context; t < tp; t++) transposed[d * tp + t] = 0;
   }
 }
 
-/* rows [t, t + count) of a head from packed[count, Dp]. */
-static void unpack_head(Head h, long t, long count, long dp, const float *packed) {
-  for (long i = 0; i < count; i++)
-    if (h.head_dim == dp)
-      for (long d = 0; d < dp; d += LANES) store(h.data + (t + i) * h.row + d, load(packed + i * dp + d));
-    else
-      memcpy(h.data + (t + i) * h.row, packed + i * dp, sizeof(float) * h.head_dim);
+/* Scores of keys 0..end−1 with the LINE queries from t on: columns of [Tp, BLOCK]. */
+static void score(AttentionScratch s, HeadSize h, Rows key, const float *queries_t, long t, long end, float *scores) {
+  multiply(end, LINE, h.head_dim, (Left){key.data, key.row, 1}, queries_t + t, s.tp, (Initial){0}, scores + t % BLOCK, BLOCK);
 }
 
-/* Row t of scores becomes probabilities over keys 0..t, zero up to `end`; returns log Σ exp. */
-static float softmax_row(float *row, long t, long end) {
-  Vector most = all(-INFINITY), total = all(0);
-  for (long j = 0; j <= t; j += LANES) most = larger(first(t + 1 - j, load(row + j), all(-INFINITY)), most);
-  const float top = maximum(most);
-  for (long j = 0; j < end; j += LANES) {
-    const Vector e = first(t + 1 - j, exponential(load(row + j) - top), all(0));
-    total += e;
-    store(row + j, e);
-  }
-  const float all_of_it = sum(total), share = 1 / all_of_it;
-  for (long j = 0; j < end; j += LANES) store(row + j, load(row + j) * share);
-  return top + logf(all_of_it);
+/* e^(score − most) of LANES queries from q on and key k; 0 where the key comes after the query. */
+INLINE Vector weight_of(const float *scores, long k, long q, Vector most) {
+  const Vector e = exponential(load(scores) - most);
+  return k <= q ? e : first(k - q, all(0), e);
 }
 
-/* out = softmax(q·kᵀ)·v; logsums [T]. */
-static void attend(AttentionScratch s, Head query, Head key, Head value, Head out, float *logsums) {
-  const long T = query.context, D = query.head_dim;
-  pack_head_transposed(key, s.tp, s.keys_t);
-  pack_head(value, s.tp, s.dp, s.values);
+/* out = softmax(q·kᵀ)·v; stats [2, Tp] receives each query's largest score and 1/Σ exp. */
+static void attend(AttentionScratch s, HeadSize h, Rows query, Rows key, Rows value, Rows out, float *stats) {
+  const long T = h.context;
+  transpose(query, h, s.tp, s.queries_t);
+  const Rows values = readable(value, h, s.dp, s.values), mixed = writable(out, h, s.dp, s.out);
   for (long t = 0; t < T; t += LINE) {
-    const long rows = least(LINE, T - t), end = t + LINE;
-    multiply(rows, end, D, rows_of(query, t), s.keys_t, s.tp, (Initial){0}, s.scores, s.tp);
-    for (long i = 0; i < rows; i++) logsums[t + i] = softmax_row(s.scores + i * s.tp, t + i, end);
-    multiply(rows, s.dp, least(end, T), (Left){s.scores, s.tp, 1}, s.values, s.dp, (Initial){0}, s.mixed, s.dp);
-    unpack_head(out, t, rows, s.dp, s.mixed);
+    const long end = least(t + LINE, T);
+    score(s, h, key, s.queries_t, t, end, s.scores);
+    for (long q = t; q < t + LINE; q += LANES) {
+      float *const column = s.scores + q % BLOCK;
+      Vector most = load(column), total = all(0);
+      for (long k = 1; k < end; k++) {
+        const Vector each = load(column + k * BLOCK);
+        most = larger(k <= q ? each : first(k - q, all(-INFINITY), each), most);
+      }
+      for (long k = 0; k < end; k++) {
+        const Vector e = weight_of(column + k * BLOCK, k, q, most);
+        total += e;
+        store(column + k * BLOCK, e);
+      }
+      const Vector share = 1 / total;
+      for (long k = 0; k < end; k++) store(column + k * BLOCK, load(column + k * BLOCK) * share);
+      store(stats + q, most);
+      store(stats + s.tp + q, share);
+    }
+    const Left probabilities = {s.scores + t % BLOCK, 1, BLOCK};
+    multiply(least(LINE, T - t), s.dp, end, probabilities, values.data, values.row, (Initial){0}, mixed.data + t * mixed.row, mixed.row);
   }
+  unpack(mixed, out, h);
 }
 
-/*
- * With P = softmax(q·kᵀ): dv = Pᵀ·do, dP = do·vᵀ, dS = P ⊙ (dP − rowsum(P ⊙ dP)), dq = dS·k, dk = dSᵀ·q.
- */
-static void attend_backward(AttentionScratch s, Head query, Head key, Head value, const float *logsums, Head d_out, Head d_query,
-                            Head d_key, Head d_value) {
-  const long T = query.context, D = query.head_dim, tp = s.tp, dp = s.dp;
-  pack_head_transposed(key, tp, s.keys_t);
-  pack_head_transposed(value, tp, s.values_t);
-  pack_head(key, tp, dp, s.keys);
-  pack_head(query, tp, dp, s.queries);
-  pack_head(d_out, tp, dp, s.d_mixed);
-  memset(s.d_keys, 0, sizeof(float) * tp * dp);
-  memset(s.d_values, 0, sizeof(float) * tp * dp);
+/* With P = softmax(q·kᵀ): dv = Pᵀ·do, dP = do·vᵀ, dS = P ⊙ (dP − rowsum(P ⊙ dP)), dq = dS·k, dk = dSᵀ·q. */
+static void attend_backward(AttentionScratch s, HeadSize h, Rows query, Rows key, Rows value, const float *stats, Rows d_out,
+                            Rows d_query, Rows d_key, Rows d_value) {
+  const long T = h.context;
+  transpose(query, h, s.tp, s.queries_t);
+  transpose(d_out, h, s.tp, s.d_out_t);
+  const Rows queries = readable(query, h, s.dp, s.queries), keys = readable(key, h, s.dp, s.keys);
+  const Rows gradients = readable(d_out, h, s.dp, s.d_out), d_queries = writable(d_query, h, s.dp, s.d_queries);
+  const Rows d_keys = writable(d_key, h, s.dp, s.d_keys), d_values = writable(d_value, h, s.dp, s.d_values);
   for (long block = 0; block < T; block += BLOCK) {
     const long last = least(block + BLOCK, T);
     for (long t = block; t < last; t += LINE) {
-      const long rows = least(LINE, T - t), end = t + LINE;
-      float *const scores = s.scores + (t - block) * tp, *const d_scores = s.d_scores + (t - block) * tp;
-      multiply(rows, end, D, rows_of(query, t), s.keys_t, tp, (Initial){0}, scores, tp);
-      multiply(rows, end, D, rows_of(d_out, t), s.values_t, tp, (Initial){0}, d_scores, tp);
-      for (long i = 0; i < rows; i++) {
-        float *const p = scores + i * tp, *const dp_row = d_scores + i * tp;
-        Vector total = all(0);
-        for (long j = 0; j < end; j += LANES) {
-          const Vector e = first(t + i + 1 - j, exponential(load(p + j) - logsums[t + i]), all(0));
-          total += e * load(dp_row + j);
-          store(p + j, e);
+      const long end = least(t + LINE, T);
+      score(s, h, key, s.queries_t, t, end, s.scores);
+      score(s, h, value, s.d_out_t, t, end, s.d_scores);
+      for (long q = t; q < t + LINE; q += LANES) {
+        float *const column = s.scores + q % BLOCK, *const d_column = s.d_scores + q % BLOCK;
+        const Vector most = load(stats + q), share = load(stats + s.tp + q);
+        Vector mean = all(0);
+        for (long k = 0; k < end; k++) {
+          const Vector p = weight_of(column + k * BLOCK, k, q, most) * share;
+          mean += p * load(d_column + k * BLOCK);
+          store(column + k * BLOCK, p);
         }
-        const float mean = sum(total);
-        for (long j = 0; j < end; j += LANES) store(dp_row + j, load(p + j) * (load(dp_row + j) - mean));
+        for (long k = 0; k < end; k++)
+          store(d_column + k * BLOCK, load(column + k * BLOCK) * (load(d_column + k * BLOCK) - mean));
       }
-      multiply(rows, dp, least(end, T), (Left){d_scores, tp, 1}, s.keys, dp, (Initial){0}, s.mixed, dp);
-      unpack_head(d_query, t, rows, dp, s.mixed);
+      const Left d_scores = {s.d_scores + t % BLOCK, 1, BLOCK};
+      multiply(least(LINE, T - t), s.dp, end, d_scores, keys.data, keys.row, (Initial){0}, d_queries.data + t * d_queries.row,
+               d_queries.row);
     }
-    for (long j = 0; j < last; j += LINE) {
-      const long from = j > block ? j : block;
-      float *const d_keys = s.d_keys + j * dp, *const d_values = s.d_values + j * dp;
-      const long at = (from - block) * tp + j;
-      multiply(LINE, dp, last - from, (Left){s.d_scores + at, 1, tp}, s.queries + from * dp, dp, (Initial){d_keys, dp}, d_keys, dp);
-      multiply(LINE, dp, last - from, (Left){s.scores + at, 1, tp}, s.d_mixed + from * dp, dp, (Initial){d_values, dp}, d_values, dp);
+    /* Queries before a line of keys never saw them; the first block that did starts their sums. */
+    for (long k = 0; k < last; k += LINE) {
+      const long from = k > block ? k : block, rows = least(LINE, last - k), depth = last - from, at = k * BLOCK + from - block;
+      float *const dk = d_keys.data + k * d_keys.row, *const dv = d_values.data + k * d_values.row;
+      multiply(rows, s.dp, depth, (Left){s.d_scores + at, BLOCK, 1}, queries.data + from * queries.row, queries.row,
+               (Initial){k < block ? dk : 0, d_keys.row}, dk, d_keys.row);
+      multiply(rows, s.dp, depth, (Left){s.scores + at, BLOCK, 1}, gradients.data + from * gradients.row, gradients.row,
+               (Initial){k < block ? dv : 0, d_values.row}, dv, d_values.row);
     }
   }
-  unpack_head(d_key, 0, T, dp, s.d_keys);
-  unpack_head(d_value, 0, T, dp, s.d_values);
+  unpack(d_queries, d_query, h);
+  unpack(d_keys, d_key, h);
+  unpack(d_values, d_value, h);
 }

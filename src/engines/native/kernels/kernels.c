@@ -174,26 +174,28 @@ KERNEL norm_gradients(const Run *run, const NormGradients *o) {
   }
 }
 
-static Head head_of(const Run *run, int32_t ref, const int32_t width, int32_t context, int32_t head_dim, long index) {
-  const long row = round_up(width, LINE), heads = width / head_dim;
-  return (Head){at(run, ref) + index / heads * context * row + index % heads * head_dim, row, context, head_dim};
+/* The rows of head `index` of the batch inside [R,C]. */
+static Rows head_of(const Run *run, int32_t ref, long width, HeadSize h, long index) {
+  const long row = round_up(width, LINE), heads = width / h.head_dim;
+  return (Rows){at(run, ref) + index / heads * h.context * row + index % heads * h.head_dim, row};
 }
+#define HEAD(ref) head_of(run, o->ref, o->width, size, i)
 
-/* out[R,C] = softmax(query·keyᵀ)·value for each sequence and head; logsums [B·H, T] */
+/* out[R,C] = softmax(query·keyᵀ)·value for each sequence and head; stats [B·H, 2, Tp] */
 KERNEL attention(const Run *run, const Attention *o) {
-  const AttentionScratch s = attention_scratch(&run->team, o->context, o->head_dim);
+  const HeadSize size = {o->context, o->head_dim};
+  const AttentionScratch s = attention_scratch(&run->team, size);
   const Range mine = share(&run->team, (long)o->rows / o->context * (o->width / o->head_dim));
-  for (long i = mine.begin; i < mine.end; i++) {
-#define HEAD(ref) head_of(run, o->ref, o->width, o->context, o->head_dim, i)
-    attend(s, HEAD(query), HEAD(key), HEAD(value), HEAD(out), at(run, o->logsums) + i * o->context);
-  }
+  for (long i = mine.begin; i < mine.end; i++)
+    attend(s, size, HEAD(query), HEAD(key), HEAD(value), HEAD(out), at(run, o->stats) + i * 2 * s.tp);
 }
 
 KERNEL attention_backward(const Run *run, const AttentionBackward *o) {
-  const AttentionScratch s = attention_scratch(&run->team, o->context, o->head_dim);
+  const HeadSize size = {o->context, o->head_dim};
+  const AttentionScratch s = attention_scratch(&run->team, size);
   const Range mine = share(&run->team, (long)o->rows / o->context * (o->width / o->head_dim));
   for (long i = mine.begin; i < mine.end; i++)
-    attend_backward(s, HEAD(query), HEAD(key), HEAD(value), at(run, o->logsums) + i * o->context, HEAD(d_out), HEAD(d_query),
+    attend_backward(s, size, HEAD(query), HEAD(key), HEAD(value), at(run, o->stats) + i * 2 * s.tp, HEAD(d_out), HEAD(d_query),
                     HEAD(d_key), HEAD(d_value));
 }
 
@@ -355,7 +357,7 @@ static void *take_seat(void *argument) {
 
 /* Floats of scratch that each thread needs. */
 EXPORT int64_t scratch_floats(int64_t context, int64_t head_dim) {
-  const long panel_floats = MAX_DEPTH * PANEL, attention = attention_floats(context, head_dim);
+  const long panel_floats = MAX_DEPTH * PANEL, attention = attention_floats((HeadSize){context, head_dim});
   return round_up(panel_floats > attention ? panel_floats : attention, LINE);
 }
 

@@ -12,6 +12,7 @@
 
 #define PANEL (2 * LANES)
 #define MAX_DEPTH 512 /* rows of a packed panel */
+#define MAX_STRIP 1536 /* rows of C for which a panel is packed once */
 
 /* A(m,k) at data[m·row + k·step]; one of row and step is 1. */
 typedef struct {
@@ -77,13 +78,13 @@ static Tile *const tiles[TILE_ROWS][2][2] = {EACH_SIZE(ENTRY)
 /* C[rows, one or two vectors], B in place or packed: rows are cut into tiles of nearly equal height. */
 static inline void panel(long rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
   const int by_columns = a.row == 1;
-  for (long left = (rows + TILE_ROWS - 1) / TILE_ROWS; left > 0; left--) {
-    const long height = (rows + left - 1) / left;
+  const long count = (rows + TILE_ROWS - 1) / TILE_ROWS, low = rows / count, higher = rows % count;
+  for (long i = 0; i < count; i++) {
+    const long height = low + (i < higher);
     tiles[height - 1][by_columns][vectors - 1](depth, a, b, b_row, initial, c, c_row);
     a.data += height * a.row;
     if (initial.data) initial.data += height * initial.row;
     c += height * c_row;
-    rows -= height;
   }
 }
 
@@ -127,8 +128,9 @@ static __attribute__((noinline)) void pack(Right b, long k, long n, long depth, 
 /* C[rows, columns] = initial + A·B by the whole team; each thread does whole panels of some rows. */
 static void product(const Team *team, long rows, long columns, long depth, Left a, Right b, Initial initial, float *c, long c_row) {
   const long panels = (columns + PANEL - 1) / PANEL;
-  const long wanted = panels < 2 * team->size && team->size > 1 ? (2 * team->size + panels - 1) / panels : 1;
-  const long height = round_up(least(1020, (rows + wanted - 1) / wanted), TILE_ROWS);
+  /* A strip's rows of A stay in the second-level cache; a team gets some units for each of its threads. */
+  const long fewest = (rows + MAX_STRIP - 1) / MAX_STRIP, enough = team->size == 1 ? 1 : (2 * team->size + panels - 1) / panels;
+  const long height = round_up((rows + (fewest > enough ? fewest : enough) - 1) / (fewest > enough ? fewest : enough), TILE_ROWS);
   const long strips = (rows + height - 1) / height;
   const long max_depth = a.row == 1 ? MAX_DEPTH / 4 : MAX_DEPTH;
   const Range mine = share(team, panels * strips);
