@@ -148,6 +148,12 @@ const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; re
   "context of one token": { model: { context: 1 }, trials: 2, batch: 4 },
   "a feed-forward narrower than the width": { model: { width: 8, headDim: 2, mlpRatio: 0.5 }, trials: 1, batch: 2 },
   "three layers, biases": { model: { layers: 3, width: 6, headDim: 3, biases: true }, trials: 1, batch: 2 },
+  "rows of whole kibibytes": {
+    model: { layers: 1, width: 64, headDim: 16, mlpRatio: 4, context: 20, vocabSize: 256 },
+    trials: 1,
+    batch: 2,
+  },
+  "a context beyond a block of queries": { model: { layers: 1, context: 150, width: 24, headDim: 12 }, trials: 1, batch: 2 },
   "a vocabulary above the one-hot limit": { model: { layers: 1, vocabSize: 700 }, trials: 2, batch: 2 },
 };
 

@@ -10,11 +10,11 @@ import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import { stepScalarValues, type StepScalars } from "../../program/schedule.ts";
 import type { Batches, Engine, Executable, Host, ParameterState, State, TrainChunk } from "../engine.ts";
 import { builtLibrary, type BuildSettings } from "./build.ts";
-import { encodeInstructions } from "./instructions.ts";
+import { encodeInstructions, lineFloats } from "./instructions.ts";
 import { Lane } from "./lane.ts";
-import { AlignedFloats, loadLibrary, type Koffi, type Library } from "./library.ts";
+import { loadLibrary, type AlignedFloats, type Library } from "./library.ts";
 import { lower, type Lowered, type Purpose } from "./lowering.ts";
-import { gatherRows, lineFloats, placeBuffers } from "./memory.ts";
+import { gatherRows, placeBuffers } from "./memory.ts";
 
 function settingsOf({ cache, environment: { CC: compiler, PATH: path = "" } }: Host): BuildSettings {
   return { cache: join(cache, "native"), compiler, path };
@@ -22,16 +22,16 @@ function settingsOf({ cache, environment: { CC: compiler, PATH: path = "" } }: H
 
 /** Builds or finds the library and loads it; throws EngineUnavailable when that cannot be done here. */
 export async function openNative(host: Host): Promise<Engine> {
-  const { library, koffi } = await loadLibrary(await builtLibrary(settingsOf(host)));
+  const library = await loadLibrary(await builtLibrary(settingsOf(host)));
   return {
     name: "native",
-    compile: (program, { threads }) => Promise.resolve(new NativeExecutable(library, koffi, program, threads)),
+    compile: (program, { threads }) => Promise.resolve(new NativeExecutable(library, program, threads)),
   };
 }
 
 /** The kernels without the engine, for the bench. */
 export async function openLibrary(host: Host): Promise<Library> {
-  return (await loadLibrary(await builtLibrary(settingsOf(host)))).library;
+  return loadLibrary(await builtLibrary(settingsOf(host)));
 }
 
 /** A lowered step with its memory. */
@@ -45,7 +45,6 @@ interface Compiled {
 
 class NativeExecutable implements Executable {
   private readonly library: Library;
-  private readonly koffi: Koffi;
   private readonly program: Program;
   private readonly threads: number;
   private readonly lane: Lane;
@@ -56,13 +55,12 @@ class NativeExecutable implements Executable {
   private scalars: ReadonlyMap<Ref, Float32Array> = new Map();
   private step = 0;
 
-  constructor(library: Library, koffi: Koffi, program: Program, threads: number) {
+  constructor(library: Library, program: Program, threads: number) {
     this.library = library;
-    this.koffi = koffi;
     this.program = program;
     this.threads = threads;
     this.lane = new Lane(program);
-    this.state = new AlignedFloats(koffi, program.dims.trials * this.lane.floats);
+    this.state = library.allocate(program.dims.trials * this.lane.floats);
     this.scratchFloats = Math.max(
       ...program.forward.map((op) =>
         op.kind === "attention"
@@ -70,7 +68,7 @@ class NativeExecutable implements Executable {
           : library.scratchFloats(1, 1),
       ),
     );
-    this.scratch = new AlignedFloats(koffi, threads * this.scratchFloats);
+    this.scratch = library.allocate(threads * this.scratchFloats);
   }
 
   load(state: State): void {
@@ -150,7 +148,7 @@ class NativeExecutable implements Executable {
     );
     const teams = Math.min(this.threads, this.program.dims.trials);
     const workspaceFloats = lines * lineFloats;
-    const workspace = new AlignedFloats(this.koffi, teams * workspaceFloats);
+    const workspace = this.library.allocate(teams * workspaceFloats);
     const compiled = { lowered, position, code, workspace, workspaceFloats };
     this.compiled.set(key, compiled);
     return compiled;
@@ -168,7 +166,7 @@ class NativeExecutable implements Executable {
     const lanes = only === undefined ? trials : 1;
     const losses = new Float32Array(count * lanes);
     const alive = [code, tokens, targets, scalars, losses, workspace];
-    const address = (values: ArrayBufferView): bigint => this.koffi.address(values);
+    const address = (values: ArrayBufferView): bigint => this.library.addressOf(values);
     await this.library.run({
       code: address(code),
       words: BigInt(code.length),

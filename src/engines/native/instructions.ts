@@ -4,6 +4,11 @@
  * read. What each instruction computes stands at its kernel in kernels/kernels.c.
  */
 
+/** Floats in a line: one AVX-512 vector, one cache line. Every row of a matrix starts on one. */
+export const lineFloats = 16;
+/** Rows of a multiple of this many lines get one more, see `rowLength`. */
+export const crowdedLines = 16;
+
 /** Operands: `buffers` hold references, `numbers` sizes and flags. */
 export const instructionFields = {
   embed: { buffers: ["table", "positions", "multiplier", "out"], numbers: ["width", "context", "rows"] },
@@ -94,6 +99,8 @@ export function instructionHeader(): string {
     "/* Made from instructions.ts. */",
     "#pragma once",
     "#include <stdint.h>",
+    `#define LINE ${lineFloats}`,
+    `#define CROWDED_LINES ${crowdedLines}`,
     `enum { ${kinds.map((kind) => snake(kind).toUpperCase()).join(", ")} };`,
     ...kinds.map((kind) => struct(typeName(kind), "int32_t", [...instructionFields[kind].buffers, ...instructionFields[kind].numbers])),
     struct("Call", "int64_t", callFields),

@@ -6,8 +6,8 @@ import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import type { ParameterState, State } from "../engine.ts";
-import type { Operand } from "./instructions.ts";
-import { gatherRows, lineFloats, matrixLines, scatterRows, type Matrix } from "./memory.ts";
+import { lineFloats, type Operand } from "./instructions.ts";
+import { gatherRows, matrixLines, scatterRows, type Matrix } from "./memory.ts";
 
 const parts = ["weight", "firstMoment", "secondMoment"] as const satisfies readonly (keyof ParameterState)[];
 

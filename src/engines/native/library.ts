@@ -3,45 +3,48 @@ import type { KoffiFunc } from "koffi";
 import { EngineUnavailable } from "../engine.ts";
 import { callFields } from "./instructions.ts";
 
-/** What is used of koffi. */
-export type Koffi = Pick<typeof import("koffi"), "load" | "address">;
-
 export type CallField = (typeof callFields)[number];
+
+/** Floats that start on a cache line, with their address. */
+export interface AlignedFloats {
+  readonly values: Float32Array;
+  readonly address: bigint;
+}
 
 export interface Library {
   /** Floats of scratch that one thread needs. */
   scratchFloats(context: number, headDim: number): number;
+  /** Zeros, in large pages where the system has them. */
+  allocate(length: number): AlignedFloats;
+  addressOf(values: ArrayBufferView): bigint;
   /** Runs a call on a thread of its own; the caller keeps everything it points to alive until then. */
   run(call: Readonly<Record<CallField, bigint>>): Promise<void>;
   /** Seconds that `repeats` products of n×n matrices take one thread. */
   timeProduct(n: number, repeats: number): number;
 }
 
-/** Floats that start on a cache line, with their address. */
-export class AlignedFloats {
-  readonly values: Float32Array;
-  readonly address: bigint;
-
-  constructor(koffi: Koffi, length: number) {
-    const storage = new ArrayBuffer(4 * length + 64);
-    const offset = Number(-koffi.address(storage) & 63n);
-    this.values = new Float32Array(storage, offset, length);
-    this.address = koffi.address(storage) + BigInt(offset);
-  }
-}
-
 /** Loads the library at `path`; throws EngineUnavailable when koffi or the library cannot be loaded. */
-export async function loadLibrary(path: string): Promise<{ library: Library; koffi: Koffi }> {
+export async function loadLibrary(path: string): Promise<Library> {
   try {
     const { default: koffi } = await import("koffi");
     const loaded = koffi.load(path);
-    const scratchFloats = loaded.func("int64_t scratch_floats(int64_t, int64_t)") as (context: number, headDim: number) => number;
+    const scratchFloats = loaded.func("int64_t scratch_floats(int64_t, int64_t)") as Library["scratchFloats"];
+    const useLargePages = loaded.func("void use_large_pages(void *, int64_t)") as (memory: bigint, bytes: number) => void;
     const runCall = loaded.func("int32_t run_call(void *)") as KoffiFunc<(call: BigInt64Array) => number>;
     const timeProduct = loaded.func("double time_product(int64_t, int64_t, void *, void *, void *, void *)") as (
       ...values: readonly (number | bigint)[]
     ) => number;
-    const library: Library = {
-      scratchFloats: (context, headDim) => scratchFloats(context, headDim),
+    const allocate = (length: number): AlignedFloats => {
+      const storage = new ArrayBuffer(4 * length + 64);
+      const start = koffi.address(storage);
+      const offset = Number(-start & 63n);
+      useLargePages(start, storage.byteLength);
+      return { values: new Float32Array(storage, offset, length), address: start + BigInt(offset) };
+    };
+    return {
+      scratchFloats,
+      allocate,
+      addressOf: (values) => koffi.address(values),
       run: (call) =>
         new Promise((resolve, reject) => {
           const words = BigInt64Array.from(callFields, (field) => call[field]);
@@ -53,14 +56,12 @@ export async function loadLibrary(path: string): Promise<{ library: Library; kof
           });
         }),
       timeProduct: (n, repeats) => {
-        const [a, b, c] = Array.from({ length: 3 }, () => new AlignedFloats(koffi, n * n)) as [AlignedFloats, AlignedFloats, AlignedFloats];
-        const scratch = new AlignedFloats(koffi, scratchFloats(1, 1));
+        const [a, b, c, scratch] = [allocate(n * n), allocate(n * n), allocate(n * n), allocate(scratchFloats(1, 1))] as const;
         a.values.fill(0.5);
         b.values.fill(0.25);
         return timeProduct(n, repeats, a.address, b.address, c.address, scratch.address);
       },
     };
-    return { library, koffi };
   } catch (error) {
     throw new EngineUnavailable(`the native engine cannot be loaded: ${(error as Error).message}`);
   }

@@ -227,7 +227,7 @@ class Lowering {
   biasRow(of: Norm, { weight, bias, multiplier }: Branch): Operand | undefined {
     if (!of.shift && !bias) return undefined;
     const { rows: fanIn, columns: fanOut } = this.matrix(weight);
-    const out = this.temporary(linesOf(fanOut));
+    const out = this.temporary(matrixLines({ rows: 1, columns: fanOut }));
     this.emit({
       kind: "biasRow",
       shift: this.optional(of.shift),
@@ -293,7 +293,7 @@ class Lowering {
     return op.branches.map((gradient: BranchGradient, index) => {
       const sums = `dBias:${gradient.dWeight}`;
       if (gradient.dBias === undefined && of.shift && !this.operands.has(sums))
-        this.operands.set(sums, this.temporary(linesOf(this.matrix(gradient.dWeight).columns)));
+        this.operands.set(sums, this.temporary(matrixLines({ rows: 1, columns: this.matrix(gradient.dWeight).columns })));
       return {
         dWeight: this.operand(gradient.dWeight),
         dBias: gradient.dBias === undefined ? this.operands.get(sums) : this.operand(gradient.dBias),
@@ -357,7 +357,7 @@ class Lowering {
     const vocabulary = this.matrix(branch.weight).columns;
     const height = Math.max(blockRows, 16 * Math.floor(blockFloats / rowLength(vocabulary) / 16));
     const biasRow = this.biasRow(of, branch);
-    const logits = this.temporary(Math.min(height, this.rows) * linesOf(vocabulary));
+    const logits = this.temporary(matrixLines({ rows: Math.min(height, this.rows), columns: vocabulary }));
     const backward = this.purpose === "evaluate" ? undefined : this.backwardOf(of);
     const [targets] = backward ? this.branchTargets(backward) : [];
     for (let first = 0; first < this.rows; first += height) {
@@ -382,7 +382,7 @@ interface BranchTargets {
 
 /** A matrix from a row on. */
 function from({ buffer, line }: Operand, row: number, columns: number): Operand {
-  return { buffer, line: line + row * linesOf(columns) };
+  return { buffer, line: line + matrixLines({ rows: row, columns }) };
 }
 
 type Rule<K extends Kind> = (op: OpOf<K>, l: Lowering) => void;

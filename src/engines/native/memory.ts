@@ -4,21 +4,24 @@
  * as soon as a value is no longer needed.
  */
 import type { Buffer, Instruction } from "./instructions.ts";
-import { operandsOf } from "./instructions.ts";
-
-/** Floats in a line: one AVX-512 vector, one cache line. */
-export const lineFloats = 16;
+import { crowdedLines, lineFloats, operandsOf } from "./instructions.ts";
 
 export const linesOf = (floats: number): number => Math.ceil(floats / lineFloats);
-/** Length in floats of a stored row of `columns` values. */
-export const rowLength = (columns: number): number => linesOf(columns) * lineFloats;
+/**
+ * Length in floats of a stored row of `columns` values. Rows of a multiple of 1 KiB get a line more:
+ * walking down a column would otherwise meet the same few sets of the cache again and again.
+ */
+export function rowLength(columns: number): number {
+  const lines = linesOf(columns);
+  return (lines % crowdedLines === 0 ? lines + 1 : lines) * lineFloats;
+}
 
 /** The last axis is the row; all before it count rows. */
 export interface Matrix {
   readonly rows: number;
   readonly columns: number;
 }
-export const matrixLines = ({ rows, columns }: Matrix): number => rows * linesOf(columns);
+export const matrixLines = ({ rows, columns }: Matrix): number => (rows * rowLength(columns)) / lineFloats;
 
 /** Copies a dense matrix to or from stored rows. */
 export function scatterRows(dense: Float32Array, { rows, columns }: Matrix, stored: Float32Array): void {

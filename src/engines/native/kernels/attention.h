@@ -71,11 +71,10 @@ static void unpack(Rows written, Rows head, HeadSize h) {
 }
 
 /* transposed[D, Tp], zero from T on. */
-static void transpose(Rows head, HeadSize h, long tp, float *transposed) {
-  for (long d = 0; d < h.head_dim; d++) {
-    for (long t = 0; t < h.context; t++) transposed[d * tp + t] = head.data[t * head.row + d];
+static void transpose_head(Rows head, HeadSize h, long tp, float *transposed) {
+  transpose(head.data, head.row, h.context, h.head_dim, 1, 0, transposed, tp);
+  for (long d = 0; d < h.head_dim; d++)
     for (long t = h.context; t < tp; t++) transposed[d * tp + t] = 0;
-  }
 }
 
 /* Scores of keys 0..end−1 with the LINE queries from t on: columns of [Tp, BLOCK]. */
@@ -92,7 +91,7 @@ INLINE Vector weight_of(const float *scores, long k, long q, Vector most) {
 /* out = softmax(q·kᵀ)·v; stats [2, Tp] receives each query's largest score and 1/Σ exp. */
 static void attend(AttentionScratch s, HeadSize h, Rows query, Rows key, Rows value, Rows out, float *stats) {
   const long T = h.context;
-  transpose(query, h, s.tp, s.queries_t);
+  transpose_head(query, h, s.tp, s.queries_t);
   const Rows values = readable(value, h, s.dp, s.values), mixed = writable(out, h, s.dp, s.out);
   for (long t = 0; t < T; t += LINE) {
     const long end = least(t + LINE, T);
@@ -124,8 +123,8 @@ static void attend(AttentionScratch s, HeadSize h, Rows query, Rows key, Rows va
 static void attend_backward(AttentionScratch s, HeadSize h, Rows query, Rows key, Rows value, const float *stats, Rows d_out,
                             Rows d_query, Rows d_key, Rows d_value) {
   const long T = h.context;
-  transpose(query, h, s.tp, s.queries_t);
-  transpose(d_out, h, s.tp, s.d_out_t);
+  transpose_head(query, h, s.tp, s.queries_t);
+  transpose_head(d_out, h, s.tp, s.d_out_t);
   const Rows queries = readable(query, h, s.dp, s.queries), keys = readable(key, h, s.dp, s.keys);
   const Rows gradients = readable(d_out, h, s.dp, s.d_out), d_queries = writable(d_query, h, s.dp, s.d_queries);
   const Rows d_keys = writable(d_key, h, s.dp, s.d_keys), d_values = writable(d_value, h, s.dp, s.d_values);

@@ -13,6 +13,7 @@
 #include "team.h"
 #include "vector.h"
 #include <pthread.h>
+#include <sys/mman.h>
 #include <time.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -42,7 +43,7 @@ static float scalar(const Run *run, int32_t ref) { return ref < 0 ? 1 : *at(run,
 KERNEL embed(const Run *run, const Embed *o) {
   const float *table = at(run, o->table), *positions = at(run, o->positions);
   const float scale = scalar(run, o->multiplier);
-  const long row = round_up(o->width, LINE);
+  const long row = row_length(o->width);
   const Range mine = share(&run->team, o->rows);
   for (long r = mine.begin; r < mine.end; r++)
     for (long c = 0; c < row; c += LANES)
@@ -54,7 +55,7 @@ KERNEL embed_backward(const Run *run, const EmbedBackward *o) {
   float *table = at(run, o->d_table), *positions = at(run, o->d_positions);
   const float *d_out = at(run, o->d_out);
   const float scale = scalar(run, o->multiplier);
-  const long row = round_up(o->width, LINE);
+  const long row = row_length(o->width);
   const Range mine = share(&run->team, row / LINE);
   const long begin = mine.begin * LINE, end = mine.end * LINE;
   for (long v = 0; v < o->vocabulary; v++) memset(table + v * row + begin, 0, sizeof(float) * (end - begin));
@@ -71,7 +72,7 @@ KERNEL embed_backward(const Run *run, const EmbedBackward *o) {
 
 /* normal[R,C] = (x − mean) · inverse, inverse[R] = 1/√(variance + 1e-5), over each row */
 KERNEL normalize(const Run *run, const Normalize *o) {
-  const long row = round_up(o->width, LINE);
+  const long row = row_length(o->width);
   const Range mine = share(&run->team, o->rows);
   for (long r = mine.begin; r < mine.end; r++) {
     const float *x = at(run, o->x) + r * row;
@@ -92,7 +93,7 @@ KERNEL normalize(const Run *run, const Normalize *o) {
 
 /* out[R,C] = residual + inverse · (d − mean(d) − normal · mean(d ⊙ normal)), d the gradient of `normal` */
 KERNEL normalize_backward(const Run *run, const NormalizeBackward *o) {
-  const long row = round_up(o->width, LINE);
+  const long row = row_length(o->width);
   const Range mine = share(&run->team, o->rows);
   const float *residuals = at(run, o->residual);
   for (long r = mine.begin; r < mine.end; r++) {
@@ -117,13 +118,13 @@ KERNEL matrix_product(const Run *run, const MatrixProduct *o) {
   const Left a = {at(run, o->a), o->a_row, o->a_step};
   const Right b = {at(run, o->b), o->b_row, o->b_transposed, scalar(run, o->multiplier), at(run, o->gain)};
   product(&run->team, o->rows, o->columns, o->depth, a, b, (Initial){at(run, o->initial), o->initial_row}, at(run, o->out),
-          round_up(o->columns, LINE));
+          row_length(o->columns));
 }
 
 /* out[n] = multiplier · (bias[n] + Σ_k shift[k] · weight[k,n]) */
 KERNEL bias_row(const Run *run, const BiasRow *o) {
   const float *bias = at(run, o->bias), *shift = at(run, o->shift), *weight = at(run, o->weight);
-  const long row = round_up(o->fan_out, LINE);
+  const long row = row_length(o->fan_out);
   const Range mine = share(&run->team, row / LANES);
   for (long n = mine.begin * LANES; n < mine.end * LANES; n += LANES) {
     Vector total = bias ? load(bias + n) : all(0);
@@ -136,7 +137,7 @@ KERNEL bias_row(const Run *run, const BiasRow *o) {
 /* out[n] = multiplier · Σ_r x[r,n], added to what is there when asked */
 KERNEL column_sum(const Run *run, const ColumnSum *o) {
   const float *x = at(run, o->x);
-  const long row = round_up(o->columns, LINE);
+  const long row = row_length(o->columns);
   const Range mine = share(&run->team, row / LANES);
   for (long n = mine.begin * LANES; n < mine.end * LANES; n += LANES) {
     Vector total = all(0);
@@ -154,7 +155,7 @@ KERNEL column_sum(const Run *run, const ColumnSum *o) {
 KERNEL norm_gradients(const Run *run, const NormGradients *o) {
   const float *d_bias = at(run, o->d_bias), *shift = at(run, o->shift);
   const float scale = scalar(run, o->multiplier);
-  const long row = round_up(o->fan_out, LINE);
+  const long row = row_length(o->fan_out);
   const Range mine = share(&run->team, o->fan_in);
   for (long k = mine.begin; k < mine.end; k++) {
     float *gradient = at(run, o->gradient) + k * row;
@@ -176,7 +177,7 @@ KERNEL norm_gradients(const Run *run, const NormGradients *o) {
 
 /* The rows of head `index` of the batch inside [R,C]. */
 static Rows head_of(const Run *run, int32_t ref, long width, HeadSize h, long index) {
-  const long row = round_up(width, LINE), heads = width / h.head_dim;
+  const long row = row_length(width), heads = width / h.head_dim;
   return (Rows){at(run, ref) + index / heads * h.context * row + index % heads * h.head_dim, row};
 }
 #define HEAD(ref) head_of(run, o->ref, o->width, size, i)
@@ -227,7 +228,7 @@ KERNEL multiply_elements(const Run *run, const MultiplyElements *o) {
 
 /* losses[r] = −log softmax(logits[r])[target], gradient = (softmax − one-hot) / total_rows, for some rows of the batch */
 KERNEL cross_entropy(const Run *run, const CrossEntropy *o) {
-  const long row = round_up(o->vocabulary, LINE);
+  const long row = row_length(o->vocabulary);
   const float *logits = at(run, o->logits);
   float *gradient = at(run, o->gradient);
   const Range mine = share(&run->team, o->rows);
@@ -359,6 +360,16 @@ static void *take_seat(void *argument) {
 EXPORT int64_t scratch_floats(int64_t context, int64_t head_dim) {
   const long panel_floats = MAX_DEPTH * PANEL, attention = attention_floats((HeadSize){context, head_dim});
   return round_up(panel_floats > attention ? panel_floats : attention, LINE);
+}
+
+/* Asks for large pages, so that walking down the columns of a matrix costs no page walks; declining is no harm. */
+EXPORT void use_large_pages(char *memory, int64_t bytes) {
+#if defined(MADV_HUGEPAGE)
+  const uintptr_t page = 4096, begin = ((uintptr_t)memory + page - 1) / page * page, end = ((uintptr_t)memory + bytes) / page * page;
+  if (end > begin) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+  (void)memory, (void)bytes;
+#endif
 }
 
 /* Runs the call's steps; teams take lanes, the threads of a team share each of them. 0, or an errno when a thread could not start. */

@@ -26,8 +26,6 @@ typedef struct {
   long row;
 } Initial;
 
-typedef void Tile(long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row);
-
 /* C[rows, vectors·LANES]: the sums stay in registers over the whole depth. */
 INLINE void tile(int rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
   Vector sums[TILE_ROWS][2];
@@ -52,40 +50,50 @@ INLINE void tile(int rows, int vectors, long depth, Left a, const float *b, long
     for (int j = 0; j < vectors; j++) store(c + i * c_row + j * LANES, sums[i][j]);
 }
 
-#define TILE(rows, vectors)                                                                                             \
-  static void by_rows_##rows##_##vectors(long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {    \
-    a.step = 1;                                                                                                         \
-    tile(rows, vectors, depth, a, b, b_row, initial, c, c_row);                                                         \
-  }                                                                                                                     \
-  static void by_columns_##rows##_##vectors(long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) { \
-    a.row = 1;                                                                                                          \
-    tile(rows, vectors, depth, a, b, b_row, initial, c, c_row);                                                         \
+/* `count` tiles of equal height, one below the other. */
+typedef void Tiles(long count, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row);
+
+INLINE void tiles_of(int rows, int vectors, long count, long depth, Left a, const float *b, long b_row, Initial initial, float *c,
+                     long c_row) {
+  for (; count > 0; count--) {
+    tile(rows, vectors, depth, a, b, b_row, initial, c, c_row);
+    a.data += rows * a.row;
+    if (initial.data) initial.data += rows * initial.row;
+    c += rows * c_row;
+  }
+}
+
+/* Every height, one or two vectors, A by rows (step 1) or by columns (row 1), as functions of their own. */
+#define TILES(name, rows, vectors, unit)                                                                                   \
+  static void name##rows##_##vectors(long count, long depth, Left a, const float *b, long b_row, Initial initial, float *c, \
+                                     long c_row) {                                                                         \
+    a.unit = 1;                                                                                                            \
+    tiles_of(rows, vectors, count, depth, a, b, b_row, initial, c, c_row);                                                 \
   }
 #define EACH_SIZE(do) do(1) do(2) do(3) do(4) do(5) do(6)
+#if TILE_ROWS == 12
 #define MORE_SIZES(do) do(7) do(8) do(9) do(10) do(11) do(12)
-#define BOTH(rows) TILE(rows, 1) TILE(rows, 2)
+#else
+#define MORE_SIZES(do)
+#endif
+#define DEFINE(rows) \
+  TILES(by_rows_, rows, 1, step) TILES(by_rows_, rows, 2, step) TILES(by_columns_, rows, 1, row) TILES(by_columns_, rows, 2, row)
 #define ENTRY(rows) {{by_rows_##rows##_1, by_rows_##rows##_2}, {by_columns_##rows##_1, by_columns_##rows##_2}},
-EACH_SIZE(BOTH)
-#if TILE_ROWS == 12
-MORE_SIZES(BOTH)
-#endif
-static Tile *const tiles[TILE_ROWS][2][2] = {EACH_SIZE(ENTRY)
-#if TILE_ROWS == 12
-                                                 MORE_SIZES(ENTRY)
-#endif
-};
+EACH_SIZE(DEFINE) MORE_SIZES(DEFINE)
+static Tiles *const tiles[TILE_ROWS][2][2] = {EACH_SIZE(ENTRY) MORE_SIZES(ENTRY)};
 
 /* C[rows, one or two vectors], B in place or packed: rows are cut into tiles of nearly equal height. */
 static inline void panel(long rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
   const int by_columns = a.row == 1;
   const long count = (rows + TILE_ROWS - 1) / TILE_ROWS, low = rows / count, higher = rows % count;
-  for (long i = 0; i < count; i++) {
-    const long height = low + (i < higher);
-    tiles[height - 1][by_columns][vectors - 1](depth, a, b, b_row, initial, c, c_row);
-    a.data += height * a.row;
-    if (initial.data) initial.data += height * initial.row;
-    c += height * c_row;
+  if (higher > 0) {
+    tiles[low][by_columns][vectors - 1](higher, depth, a, b, b_row, initial, c, c_row);
+    const long done = higher * (low + 1);
+    a.data += done * a.row;
+    if (initial.data) initial.data += done * initial.row;
+    c += done * c_row;
   }
+  tiles[low - 1][by_columns][vectors - 1](count - higher, depth, a, b, b_row, initial, c, c_row);
 }
 
 /* C[rows, columns] with B in place; columns is a multiple of LANES. */
@@ -94,6 +102,35 @@ static inline void multiply(long rows, long columns, long depth, Left a, const f
     const Initial from = {initial.data ? initial.data + n : 0, initial.row};
     panel(rows, columns - n >= PANEL ? 2 : 1, depth, a, b + n, b_row, from, c + n, c_row);
   }
+}
+
+/* to[column, row] = scale · gain[row] · from[row, column], four by four. */
+static void transpose(const float *from, long from_row, long rows, long columns, float scale, const float *gain, float *to, long to_row) {
+#if defined(__clang__)
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (Whole){i, j, k, l})
+#endif
+  const long whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+  for (long r = 0; r < whole_rows; r += 4) {
+    float factor[4];
+    for (long i = 0; i < 4; i++) factor[i] = gain ? scale * gain[r + i] : scale;
+    for (long c = 0; c < whole_columns; c += 4) {
+      const float *p = from + r * from_row + c;
+      const Four x0 = *(const Four *)p * factor[0], x1 = *(const Four *)(p + from_row) * factor[1];
+      const Four x2 = *(const Four *)(p + 2 * from_row) * factor[2], x3 = *(const Four *)(p + 3 * from_row) * factor[3];
+      const Four low01 = SHUFFLE(x0, x1, 0, 4, 1, 5), high01 = SHUFFLE(x0, x1, 2, 6, 3, 7);
+      const Four low23 = SHUFFLE(x2, x3, 0, 4, 1, 5), high23 = SHUFFLE(x2, x3, 2, 6, 3, 7);
+      float *const q = to + c * to_row + r;
+      *(Four *)q = SHUFFLE(low01, low23, 0, 1, 4, 5);
+      *(Four *)(q + to_row) = SHUFFLE(low01, low23, 2, 3, 6, 7);
+      *(Four *)(q + 2 * to_row) = SHUFFLE(high01, high23, 0, 1, 4, 5);
+      *(Four *)(q + 3 * to_row) = SHUFFLE(high01, high23, 2, 3, 6, 7);
+    }
+  }
+  for (long r = 0; r < rows; r++)
+    for (long c = r < whole_rows ? whole_columns : 0; c < columns; c++)
+      to[c * to_row + r] = (gain ? scale * gain[r] : scale) * from[r * from_row + c];
 }
 
 /* B(k,n) = scale · gain · data[k·row + n], or data[n·row + k] when transposed; the gain belongs to data's row. */
@@ -116,13 +153,9 @@ static __attribute__((noinline)) void pack(Right b, long k, long n, long depth, 
     }
     return;
   }
-  for (long j = 0; j < columns; j++) {
-    const float *from = b.data + (n + j) * b.row + k;
-    const float scale = b.gain ? b.scale * b.gain[n + j] : b.scale;
-    for (long i = 0; i < depth; i++) packed[i * PANEL + j] = from[i] * scale;
-  }
-  for (long j = columns; j < round_up(columns, LANES); j++)
-    for (long i = 0; i < depth; i++) packed[i * PANEL + j] = 0;
+  transpose(b.data + n * b.row + k, b.row, columns, depth, b.scale, b.gain ? b.gain + n : 0, packed, PANEL);
+  for (long i = 0; i < depth; i++)
+    for (long j = columns; j < round_up(columns, LANES); j++) packed[i * PANEL + j] = 0;
 }
 
 /* C[rows, columns] = initial + A·B by the whole team; each thread does whole panels of some rows. */

@@ -4,6 +4,7 @@
  * every matrix starts on a LINE of 16 floats, whatever the vector's own length.
  */
 #pragma once
+#include "instructions.h"
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -21,7 +22,6 @@
 #define LANES 4
 #define TILE_ROWS 6
 #endif
-#define LINE 16
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -29,6 +29,11 @@ typedef int32_t Integers __attribute__((vector_size(4 * LANES), aligned(4), may_
 typedef uint32_t Bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 INLINE long round_up(long n, long to) { return (n + to - 1) / to * to; }
+/* Floats from one row of a matrix to the next; memory.ts has the same rule and its reason. */
+INLINE long row_length(long columns) {
+  const long floats = round_up(columns, LINE);
+  return floats % (CROWDED_LINES * LINE) == 0 ? floats + LINE : floats;
+}
 INLINE long least(long a, long b) { return a < b ? a : b; }
 INLINE Vector load(const float *p) { return *(const Vector *)p; }
 INLINE void store(float *p, Vector x) { *(Vector *)p = x; }
