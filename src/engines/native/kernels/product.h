@@ -3,8 +3,8 @@
  *
  *   C[m,n] = initial + Σ_k A(m,k) · B(k,n)
  *
- * A is read in place, by rows or by columns (so AᵀB needs no transpose); B is
- * packed into panels of two vectors, transposed and scaled on the way.
+ * A is read in place, by rows or by columns (so AᵀB needs no transpose). B is cut
+ * into panels of two vectors, packed when that pays and always when transposed or scaled.
  */
 #pragma once
 #include "team.h"
@@ -166,6 +166,7 @@ static void product(const Team *team, long rows, long columns, long depth, Left 
   const long height = round_up((rows + (fewest > enough ? fewest : enough) - 1) / (fewest > enough ? fewest : enough), TILE_ROWS);
   const long strips = (rows + height - 1) / height;
   const long max_depth = a.row == 1 ? MAX_DEPTH / 4 : MAX_DEPTH;
+  const int in_place = !b.transposed && !b.gain && b.scale == 1 && rows < 128; /* too few rows to earn the packing back */
   const Range mine = share(team, panels * strips);
   for (long unit = mine.begin; unit < mine.end; unit++) {
     const long m = unit / panels * height, n = unit % panels * PANEL;
@@ -175,8 +176,9 @@ static void product(const Team *team, long rows, long columns, long depth, Left 
       const long part = least(max_depth, depth - k);
       const Initial start = {initial.data ? initial.data + m * initial.row + n : 0, initial.row};
       const Left left = {a.data + m * a.row + k * a.step, a.row, a.step};
-      pack(b, k, n, part, width, team->scratch);
-      panel(strip, width > LANES ? 2 : 1, part, left, team->scratch, PANEL, k == 0 ? start : (Initial){out, c_row}, out, c_row);
+      if (!in_place) pack(b, k, n, part, width, team->scratch);
+      panel(strip, width > LANES ? 2 : 1, part, left, in_place ? b.data + k * b.row + n : team->scratch, in_place ? b.row : PANEL,
+            k == 0 ? start : (Initial){out, c_row}, out, c_row);
     }
   }
 }
