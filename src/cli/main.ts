@@ -24,6 +24,7 @@ function positiveInteger(text: string): number {
 
 const config = new Argument("<config>", "sweep spec (YAML)");
 const out = new Option("--out <dir>", "run folder");
+const engine = new Option("--engine <name>", "compute engine (default: the fastest that runs here)").choices(engineNames);
 const json = new Option("--json", "print the result as one JSON object");
 const width = new Option("--width <n>", "width instead of the spec's target").argParser(positiveInteger);
 
@@ -70,7 +71,7 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .addOption(out)
     .addOption(new Option("--jobs <n>", "stacks trained at the same time (default: one per core)").argParser(positiveInteger))
     .addOption(new Option("--stack <n>", "trials per stack (default: what the engine runs fastest)").argParser(positiveInteger))
-    .addOption(new Option("--engine <name>", "compute engine").choices(engineNames).default(engineNames[0]))
+    .addOption(engine)
     .option("--dry-run", "print the plan and train nothing")
     .addOption(json)
     .addOption(new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json"))
@@ -91,7 +92,7 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .requiredOption("--best <results.json>", "results of a sweep")
     .addOption(width)
     .addOption(out)
-    .addOption(new Option("--engine <name>", "compute engine").choices(engineNames).default(engineNames[0]))
+    .addOption(engine)
     .addOption(json)
     .option("-q, --quiet", "no progress on stderr")
     .action(async (options: TransferCommand) => exit(await (await import("./transfer.ts")).transfer(options, terminal, version)));

@@ -3,7 +3,7 @@
  * A few steps are timed; nothing is trained or written.
  */
 import { availableParallelism } from "node:os";
-import { EngineUnavailable, engineNames, type EngineName } from "../engines/engine.ts";
+import { EngineUnavailable, type EngineName } from "../engines/engine.ts";
 import { engines } from "../engines/registry.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { flopsPerStep, parameterCount } from "../model/config.ts";
@@ -15,6 +15,7 @@ import type { Plan } from "../spec/plan.ts";
 import { packTrials, planTrials, stackJob } from "../sweep/trials.ts";
 import { measureStep } from "../training/probe.ts";
 import { programOf, type StackJob } from "../training/train.ts";
+import { chooseEngine } from "./engine.ts";
 import { engineHost, openPlan } from "./files.ts";
 import { checkMemory, memoryProblem } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
@@ -40,14 +41,21 @@ export async function plan(file: string, options: PlanCommand, terminal: Termina
 
 export async function printPlan(opened: Plan, options: PlanCommand, terminal: Terminal): Promise<ExitCode> {
   const trials = planTrials(opened);
-  const stackSize = options.stack ?? engines[options.engine ?? engineNames[0]].fastestStack;
+  const name = await chooseEngine(options.engine, (text) => terminal.err(`${text}\n`));
+  const stackSize = options.stack ?? engines[name].fastestStack;
   const stacks = packTrials(trials, stackSize);
   const proxyJob = stackJob(opened, stacks[0] ?? [], opened.spec.width.proxy, 1);
   if (options.program) {
     terminal.out(`${dumpProgram(programOf(proxyJob))}\n`);
     return exitCodes.ok;
   }
-  const summary = await summarize(opened, proxyJob, { trials: trials.length, stacks: stacks.length, stackSize }, options, terminal);
+  const summary = await summarize(
+    opened,
+    proxyJob,
+    { trials: trials.length, stacks: stacks.length, stackSize },
+    { ...options, engine: name },
+    terminal,
+  );
   terminal.out(options.json ? jsonText(summary) : `${renderPlan(summary, terminal.outStyle)}\n`);
   return exitCodes.ok;
 }
@@ -56,12 +64,12 @@ async function summarize(
   opened: Plan,
   proxyJob: StackJob,
   counts: Pick<PlanSummary, "trials" | "stacks" | "stackSize">,
-  options: PlanCommand,
+  options: PlanCommand & { readonly engine: EngineName },
   terminal: Terminal,
 ): Promise<PlanSummary> {
   const { spec } = opened;
   const { width, train } = spec;
-  const name = options.engine ?? engineNames[0];
+  const { engine: name } = options;
   const cores = availableParallelism();
   const jobs = Math.min(options.jobs ?? cores, counts.stacks);
   const engine = await engines[name].open(engineHost()).catch((error: unknown) => {

@@ -21,6 +21,7 @@ import { runSweep, type SweepEvent } from "../sweep/sweep.ts";
 import { planTrials, stackJob } from "../sweep/trials.ts";
 import { WorkerPool, WorkerUnavailable } from "../sweep/worker-pool.ts";
 import { environmentOf, workerEntry } from "./environment.ts";
+import { chooseEngine } from "./engine.ts";
 import { fieldsOf, openPlan } from "./files.ts";
 import { checkMemory } from "./memory.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
@@ -31,12 +32,14 @@ export interface SweepCommand {
   readonly out?: string;
   readonly jobs?: number;
   readonly stack?: number;
-  readonly engine: EngineName;
+  readonly engine?: EngineName;
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly events?: "ndjson";
   readonly quiet?: boolean;
 }
+
+type ResolvedSweep = SweepCommand & { readonly jobs: number; readonly jobsGiven: boolean; readonly engine: EngineName };
 
 /** Messages for people, on stderr, unless they asked for quiet. */
 function sayOf({ quiet }: SweepCommand, terminal: Terminal): (text: string) => void {
@@ -47,23 +50,24 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
   const say = sayOf(options, terminal);
   if (options.dryRun) return printPlan(await openPlan(file), options, terminal);
   say(terminal.errStyle.dim(`reading ${file}`));
+  const engine = await chooseEngine(options.engine, say);
   const jobs = options.jobs ?? availableParallelism();
-  const pool = new WorkerPool(workerEntry, options.engine);
+  const pool = new WorkerPool(workerEntry, engine);
   pool.warm(jobs);
   try {
-    return await sweepWith(pool, await openPlan(file), { ...options, jobs }, terminal, version);
+    return await sweepWith(
+      pool,
+      await openPlan(file),
+      { ...options, engine, jobs, jobsGiven: options.jobs !== undefined },
+      terminal,
+      version,
+    );
   } finally {
     pool.close();
   }
 }
 
-async function sweepWith(
-  pool: WorkerPool,
-  plan: Plan,
-  options: SweepCommand & { readonly jobs: number },
-  terminal: Terminal,
-  version: string,
-): Promise<ExitCode> {
+async function sweepWith(pool: WorkerPool, plan: Plan, options: ResolvedSweep, terminal: Terminal, version: string): Promise<ExitCode> {
   const say = sayOf(options, terminal);
   const folder = options.out ?? join("runs", plan.spec.name);
   say(renderNotes(specNotes(plan.spec), terminal.errStyle));
@@ -81,10 +85,7 @@ async function sweepWith(
     return results.best === null ? exitCodes.noSurvivor : exitCodes.ok;
   } catch (error) {
     if (error instanceof WorkerUnavailable)
-      throw new UserError(
-        { code: "engine_unavailable", message: error.message, hint: "reinstall with `npm ci`, on Linux, macOS or Windows, x64 or arm64" },
-        exitCodes.engine,
-      );
+      throw new UserError({ code: "engine_unavailable", message: error.message, hint: "--engine names another one" }, exitCodes.engine);
     if (!(error instanceof Interrupted)) throw error;
     say(`interrupted: finished trials are in ${join(folder, "journal.jsonl")}; the same command continues from there`);
     return error.exitCode;
@@ -95,7 +96,7 @@ async function train(
   pool: WorkerPool,
   plan: Plan,
   folder: string,
-  options: SweepCommand & { readonly jobs: number },
+  options: ResolvedSweep,
   terminal: Terminal,
   version: string,
 ): Promise<Results> {
@@ -113,6 +114,9 @@ async function train(
     mutransfer: version,
   });
   const stackSize = options.stack ?? engines[options.engine].fastestStack;
+  // Fewer stacks than cores share the cores, unless the user has said how many may be busy.
+  const stacks = Math.ceil(trials.length / stackSize);
+  const threads = options.jobsGiven ? 1 : Math.max(1, Math.floor(options.jobs / stacks));
   const progress = new SweepProgress(terminal.now());
   const emit = (event: SweepEvent): void => {
     if (options.events) terminal.out(jsonLine(event));
@@ -121,7 +125,7 @@ async function train(
   };
   if (!options.quiet) terminal.live(progress);
   try {
-    const results = await untilSignal(() => runSweep(plan, trials, { jobs: options.jobs, stackSize }, { journal, pool, emit }));
+    const results = await untilSignal(() => runSweep(plan, trials, { jobs: options.jobs, threads, stackSize }, { journal, pool, emit }));
     return makeResults(plan, results, environment);
   } finally {
     terminal.rest();

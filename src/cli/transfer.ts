@@ -21,6 +21,7 @@ import { WorkerFailed, WorkerPool, WorkerUnavailable } from "../sweep/worker-poo
 import type { Outcome } from "../training/outcome.ts";
 import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
 import { environmentOf, workerEntry } from "./environment.ts";
+import { chooseEngine } from "./engine.ts";
 import { cacheFolder, fieldsOf, readNamedFile } from "./files.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
@@ -31,7 +32,7 @@ export interface TransferCommand {
   readonly best: string;
   readonly width?: number;
   readonly out?: string;
-  readonly engine: EngineName;
+  readonly engine?: EngineName;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -61,12 +62,13 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   makeRunDirectory(folder);
   const path = join(folder, "transfer.json");
   refuseOther(path, results, width);
+  const engine = await chooseEngine(options.engine, say);
   const launch = planLaunch(plan, results, best, width, availableParallelism());
   checkMemory(launch.job, "the target");
   if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
   try {
-    const outcome = await train(plan, launch, join(folder, "weights.safetensors"), options, terminal);
-    const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, options.engine, resolve(folder), version));
+    const outcome = await train(plan, launch, join(folder, "weights.safetensors"), { ...options, engine }, terminal);
+    const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, engine, resolve(folder), version));
     writeAtomically(path, [jsonText(record)]);
     if (options.json) terminal.out(jsonText(record));
     else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, path, terminal)}\n`);
@@ -115,7 +117,13 @@ async function planOf({ spec, environment }: Results, runFolder: string): Promis
   }
 }
 
-async function train(plan: Plan, launch: Launch, weightsPath: string, options: TransferCommand, terminal: Terminal): Promise<Outcome> {
+async function train(
+  plan: Plan,
+  launch: Launch,
+  weightsPath: string,
+  options: TransferCommand & { readonly engine: EngineName },
+  terminal: Terminal,
+): Promise<Outcome> {
   const pool = new WorkerPool(workerEntry, options.engine);
   const progress = new SweepProgress(terminal.now());
   const { steps } = plan.spec.train;

@@ -3,6 +3,7 @@
  * one loads nothing of the others.
  */
 import { createRequire } from "node:module";
+import { kernelVersion } from "./native/build.ts";
 import type { Engine, EngineName, Host } from "./engine.ts";
 
 interface Entry {
@@ -20,7 +21,7 @@ const packageVersion = (name: string) => (): string => `${name} ${(require(`${na
 
 export const engines: { readonly [E in EngineName]: Entry } = {
   native: {
-    version: packageVersion("mutransfer"),
+    version: kernelVersion,
     device: "cpu",
     fastestStack: 1,
     open: async (host) => (await import("./native/engine.ts")).openNative(host),

@@ -16,6 +16,8 @@ const maxAttempts = 3;
 export interface SweepOptions {
   /** Stacks trained at the same time. */
   readonly jobs: number;
+  /** Cores each of them may use. */
+  readonly threads: number;
   /** Trials per stack. */
   readonly stackSize: number;
 }
@@ -66,7 +68,7 @@ export async function runSweep(
 
   const runStack = async (members: readonly Trial[], stack: number): Promise<void> => {
     const ids = members.map(({ id }) => id);
-    const job = stackJob(plan, members, width.proxy, 1);
+    const job = stackJob(plan, members, width.proxy, options.threads);
     const attempt = async (number: number): Promise<TaskResult | { readonly reason: string }> => {
       try {
         return await pool.run({ job }, ({ step, validationLosses }) =>

@@ -92,7 +92,7 @@ describe("a sweep", () => {
       const results = await runSweep(
         options.of ?? marked(),
         trials,
-        { jobs: 2, stackSize: options.stackSize ?? 1 },
+        { jobs: 2, threads: 1, stackSize: options.stackSize ?? 1 },
         { journal, pool: pool(), emit: (event) => events.push(event) },
       );
       return { results, events, lines: readFileSync(path, "utf8").trim().split("\n").length };

@@ -32,8 +32,8 @@ export interface BuildSettings {
   readonly compiler?: string | undefined;
   /** The search path. */
   readonly path: string;
-  /** Flags after the usual ones, for instrumented builds. */
-  readonly extraFlags?: readonly string[];
+  /** Flags after the usual ones: other CPUs, instrumented builds. */
+  readonly extraFlags: readonly string[];
 }
 
 export const flags: readonly string[] = [
@@ -54,13 +54,16 @@ export async function builtLibrary(settings: BuildSettings): Promise<string> {
       "the native engine needs a C compiler; install one (Debian: apt install gcc, macOS: xcode-select --install)",
     );
   const sources = kernelSources();
-  const options = [...flags, nativeFlag, ...(settings.extraFlags ?? [])];
+  const options = [...flags, nativeFlag, ...settings.extraFlags];
   const { size, mtimeMs } = statSync(compiler);
   const key = digest(JSON.stringify([sources, options, compiler, size, mtimeMs, arch(), cpuIdentity()])).slice(0, 32);
   const library = join(settings.cache, `kernels-${key}.${platform() === "darwin" ? "dylib" : "so"}`);
   if (!isIntact(library)) await compile(compiler, options, sources, library, settings.cache);
   return library;
 }
+
+/** Names the arithmetic: changes whenever a kernel does. */
+export const kernelVersion = (): string => `native ${digest(JSON.stringify(kernelSources())).slice(0, 8)}`;
 
 function findCompiler({ compiler, path }: BuildSettings): string | undefined {
   const names = compiler ? [compiler] : ["cc", "gcc", "clang"];
@@ -118,6 +121,10 @@ async function compile(
   const folder = join(cache, `building-${randomBytes(8).toString("hex")}`);
   try {
     mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new EngineUnavailable(`the native engine cannot be kept in ${cache} (${(error as Error).message}); set $MUTRANSFER_CACHE`);
+  }
+  try {
     for (const [name, text] of Object.entries(sources)) writeFileSync(join(folder, name), text);
     await promisify(execFile)(compiler, [...options, "kernels.c", "-o", "library", "-lm"], { cwd: folder });
     writeFileSync(join(folder, "digest"), digest(readFileSync(join(folder, "library"))));

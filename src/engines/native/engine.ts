@@ -13,11 +13,12 @@ import { builtLibrary, type BuildSettings } from "./build.ts";
 import { encodeInstructions, lineFloats } from "./instructions.ts";
 import { Lane } from "./lane.ts";
 import { loadLibrary, type AlignedFloats, type Library } from "./library.ts";
-import { lower, type Lowered, type Purpose } from "./lowering.ts";
+import { lower, type Lowered } from "./lower.ts";
+import type { Purpose } from "./lowering.ts";
 import { gatherRows, placeBuffers } from "./memory.ts";
 
-function settingsOf({ cache, environment: { CC: compiler, PATH: path = "" } }: Host): BuildSettings {
-  return { cache: join(cache, "native"), compiler, path };
+function settingsOf({ cache, environment: { CC: compiler, PATH: path = "", MUTRANSFER_CFLAGS: added = "" } }: Host): BuildSettings {
+  return { cache: join(cache, "native"), compiler, path, extraFlags: added.split(" ").filter(Boolean) };
 }
 
 /** Builds or finds the library and loads it; throws EngineUnavailable when that cannot be done here. */

@@ -1,0 +1,23 @@
+/** Which engine a command uses: the one that was named, or the fastest that runs here. */
+import { EngineUnavailable, engineNames, type EngineName } from "../engines/engine.ts";
+import { engines } from "../engines/registry.ts";
+import { engineHost } from "./files.ts";
+
+/**
+ * The engine to use when none was named: the first, from the fastest on, that can be opened.
+ * `say` is told why a faster one was passed over. The slowest is not tried: whoever opens it reports what is wrong.
+ */
+export async function chooseEngine(wanted: EngineName | undefined, say: (text: string) => void): Promise<EngineName> {
+  if (wanted !== undefined) return wanted;
+  const last = engineNames[engineNames.length - 1];
+  for (const name of engineNames.slice(0, -1)) {
+    try {
+      await engines[name].open(engineHost());
+      return name;
+    } catch (error) {
+      if (!(error instanceof EngineUnavailable)) throw error;
+      say(`using ${last}: ${error.message}`);
+    }
+  }
+  return last;
+}

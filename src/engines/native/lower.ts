@@ -1,0 +1,160 @@
+/**
+ * From the program's coarse ops to instructions for one lane: a rule for each op.
+ * Residual sums ride on the product or norm before them, and the readout runs with
+ * its loss; a tensor that is to be inspected is materialised instead.
+ */
+import { dispatch, type Kind, type Op, type OpOf, type Ref } from "../../program/ops.ts";
+import type { Program } from "../../program/program.ts";
+import type { Instruction, Operand } from "./instructions.ts";
+import type { Lane } from "./lane.ts";
+import { Lowering, type Purpose } from "./lowering.ts";
+import { linesOf, matrixLines, rowLength } from "./memory.ts";
+import { biasRowOf, branchForward, branchGradients, branchTargets, normBackward, normalize } from "./norm.ts";
+import { forwardProduct, inputGradient, weightGradient } from "./products.ts";
+import { crossEntropy, readoutAndLoss } from "./readout.ts";
+
+export interface Lowered {
+  readonly instructions: readonly Instruction[];
+  readonly buffers: ReadonlyMap<Ref, Operand>;
+}
+
+export function lower(program: Program, lane: Lane, purpose: Purpose, inspected: readonly Ref[] = []): Lowered {
+  const lowering = new Lowering(program, lane, purpose, new Set(inspected));
+  const ops: readonly Op[] = [
+    ...program.forward,
+    ...(purpose === "evaluate" ? [] : program.backward),
+    ...(purpose === "train" ? program.updates : []),
+  ];
+  for (const op of lowering.survey(ops)) dispatch(rules, op, lowering);
+  return { instructions: lowering.instructions, buffers: lowering.operands };
+}
+
+type Rule<K extends Kind> = (op: OpOf<K>, l: Lowering) => void;
+
+const rules: { readonly [K in Kind]: Rule<K> } = {
+  embedding: ({ table, positions, multiplier, out }, l) =>
+    l.emit({
+      kind: "embed",
+      table: l.operand(table),
+      positions: l.operand(positions),
+      multiplier: l.operand(multiplier),
+      out: l.operand(out),
+      width: l.matrix(out).columns,
+      context: l.program.dims.context,
+      rows: l.rows,
+    }),
+  embedding_backward: ({ of, dOut, dTable, dPositions }, l) =>
+    l.emit({
+      kind: "embedBackward",
+      dOut: l.operand(dOut),
+      multiplier: l.operand(of.multiplier),
+      dTable: l.operand(dTable),
+      dPositions: l.operand(dPositions),
+      width: l.matrix(dOut).columns,
+      vocabulary: l.matrix(dTable).rows,
+      context: l.program.dims.context,
+      rows: l.rows,
+    }),
+  norm_linear: (op, l) => {
+    normalize(l, op);
+    if (op === l.readout) return; // its products come with the loss
+    for (const branch of op.branches)
+      branchForward(l, op, branch, biasRowOf(l, op, branch), l.operand(branch.out), { first: 0, count: l.rows });
+  },
+  norm_linear_backward: (op, l) => {
+    if (op.of !== l.readout)
+      branchTargets(l, op).forEach((targets, index) => {
+        const dOut = l.operand(op.branches[index].dOut);
+        branchGradients(l, op.of, op.of.branches[index], targets, dOut, { first: 0, count: l.rows });
+      });
+    normBackward(l, op);
+  },
+  linear: ({ x, weight, bias, out: made }, l) => {
+    const { out, residual } = l.destination(made);
+    const initialRow = residual ? rowLength(l.matrix(weight).columns) : 0;
+    forwardProduct(l, { x: l.operand(x), weight, out, initial: residual ?? l.optional(bias), initialRow, rows: l.rows });
+  },
+  linear_backward: ({ of, dOut, dX, dWeight, dBias }, l) => {
+    const gradient = l.operand(dOut);
+    weightGradient(l, {
+      x: l.operand(of.x),
+      dOut: gradient,
+      dWeight: l.operand(dWeight),
+      weight: of.weight,
+      accumulate: false,
+      rows: l.rows,
+    });
+    if (dBias !== undefined)
+      l.emit({
+        kind: "columnSum",
+        x: gradient,
+        multiplier: undefined,
+        out: l.operand(dBias),
+        rows: l.rows,
+        columns: l.matrix(dBias).columns,
+        accumulate: 0,
+      });
+    inputGradient(l, { dOut: gradient, weight: of.weight, dX: l.operand(dX), accumulate: false, rows: l.rows });
+  },
+  attention: (op, l) => l.emit({ kind: "attention", ...attentionOperands(op, l), out: l.operand(op.out), ...attentionSizes(op, l) }),
+  attention_backward: ({ of, dOut, dQuery, dKey, dValue }, l) =>
+    l.emit({
+      kind: "attentionBackward",
+      ...attentionOperands(of, l),
+      dOut: l.operand(dOut),
+      dQuery: l.operand(dQuery),
+      dKey: l.operand(dKey),
+      dValue: l.operand(dValue),
+      ...attentionSizes(of, l),
+    }),
+  gelu: ({ x, out }, l) => {
+    const from = l.operand(x);
+    const derivative = l.purpose === "evaluate" ? undefined : l.inPlace(`derivative:${x}`, x);
+    l.emit({ kind: "gelu", x: from, out: l.operand(out), derivative, lines: matrixLines(l.matrix(x)) });
+  },
+  gelu_backward: ({ of, dOut, dX }, l) => {
+    const gradient = l.operand(dOut);
+    const derivative = l.operands.get(`derivative:${of.x}`);
+    l.emit({ kind: "multiplyElements", a: gradient, b: derivative, out: l.inPlace(dX, dOut), lines: matrixLines(l.matrix(dX)) });
+  },
+  add: ({ a, b, out }, l) =>
+    l.emit({ kind: "add", a: l.operand(a), b: l.operand(b), out: l.operand(out), lines: matrixLines(l.matrix(out)) }),
+  cross_entropy: ({ logits }, l) => {
+    const losses = l.temporary(linesOf(l.rows));
+    l.operands.set("losses", losses);
+    if (l.readout) readoutAndLoss(l, l.readout, losses);
+    else {
+      const gradient = l.purpose === "evaluate" ? undefined : l.operand(l.lossGradient);
+      crossEntropy(l, l.operand(logits), gradient, losses, { first: 0, count: l.rows }, l.matrix(logits).columns);
+    }
+    l.emit({ kind: "meanLoss", losses, rows: l.rows });
+  },
+  cross_entropy_backward: () => undefined, // done with the loss
+  adamw: ({ parameter, gradient, learningRate, decay, epsilon }, l) => {
+    const { weight, first, second } = l.lane.parameter(parameter);
+    l.emit({
+      kind: "adamw",
+      weight,
+      first,
+      second,
+      gradient: l.operand(gradient),
+      learningRate: l.operand(learningRate),
+      decay: l.optional(decay),
+      epsilon: l.operand(epsilon),
+      ...l.lane.betas,
+      lines: weight.buffer.lines,
+    });
+  },
+};
+
+function attentionOperands(of: OpOf<"attention">, l: Lowering): Record<"query" | "key" | "value" | "stats", Operand> {
+  const { query, key, value, heads } = of;
+  const ref = `stats:${of.out}`;
+  const stats = l.operands.get(ref) ?? l.temporary(2 * heads * l.program.dims.batch * linesOf(l.program.dims.context));
+  l.operands.set(ref, stats);
+  return { query: l.operand(query), key: l.operand(key), value: l.operand(value), stats };
+}
+function attentionSizes(of: OpOf<"attention">, l: Lowering): Record<"width" | "headDim" | "context" | "rows", number> {
+  const width = l.matrix(of.out).columns;
+  return { width, headDim: width / of.heads, context: l.program.dims.context, rows: l.rows };
+}

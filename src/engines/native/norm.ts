@@ -1,0 +1,151 @@
+/**
+ * `norm_linear` in its parts, so that a branch can run in blocks of rows: normalise
+ * once, a product for each branch, and their gradients. The norm's gain and shift
+ * are folded into weights and a bias row, so normalised rows are all that is kept.
+ */
+import type { Branch, BranchGradient, OpOf } from "../../program/ops.ts";
+import type { Operand } from "./instructions.ts";
+import type { Lowering, Norm } from "./lowering.ts";
+import { linesOf, matrixLines } from "./memory.ts";
+import { forwardProduct, inputGradient, weightGradient } from "./products.ts";
+
+export interface Rows {
+  readonly first: number;
+  readonly count: number;
+}
+export interface BranchTargets {
+  readonly dWeight: Operand;
+  readonly dBias: Operand | undefined;
+  readonly dNormal: Operand;
+  readonly addsToNormal: boolean;
+}
+
+/** A matrix from a row on. */
+function from({ buffer, line }: Operand, row: number, columns: number): Operand {
+  return { buffer, line: line + matrixLines({ rows: row, columns }) };
+}
+
+/** Normalised x and inverse deviations, kept for the backward pass. */
+export function normalized(l: Lowering, of: Norm): { readonly normal: Operand; readonly inverse: Operand; readonly width: number } {
+  const matrix = l.matrix(of.x);
+  const named = (name: string, lines: number): Operand => {
+    const ref = `${name}:${of.branches[0]?.out ?? ""}`;
+    const operand = l.operands.get(ref) ?? l.temporary(lines);
+    l.operands.set(ref, operand);
+    return operand;
+  };
+  return { normal: named("normal", matrixLines(matrix)), inverse: named("inverse", linesOf(l.rows)), width: matrix.columns };
+}
+
+export function normalize(l: Lowering, of: Norm): void {
+  const { normal, inverse, width } = normalized(l, of);
+  l.emit({ kind: "normalize", x: l.operand(of.x), normal, inverse, width, rows: l.rows });
+}
+
+/** The row that a branch's biases add up to, or none. */
+export function biasRowOf(l: Lowering, of: Norm, { weight, bias, multiplier }: Branch): Operand | undefined {
+  if (!of.shift && !bias) return undefined;
+  const { rows: fanIn, columns: fanOut } = l.matrix(weight);
+  const out = l.temporary(matrixLines({ rows: 1, columns: fanOut }));
+  l.emit({
+    kind: "biasRow",
+    shift: l.optional(of.shift),
+    weight: l.operand(weight),
+    bias: l.optional(bias),
+    multiplier: l.optional(multiplier),
+    out,
+    fanIn,
+    fanOut,
+  });
+  return out;
+}
+
+/** One branch's forward product for the rows of `block`. */
+export function branchForward(l: Lowering, of: Norm, branch: Branch, biasRow: Operand | undefined, out: Operand, block: Rows): void {
+  const { normal, width } = normalized(l, of);
+  forwardProduct(l, {
+    x: from(normal, block.first, width),
+    weight: branch.weight,
+    out,
+    gain: of.gain,
+    multiplier: branch.multiplier,
+    initial: biasRow,
+    initialRow: 0,
+    rows: block.count,
+  });
+}
+
+/** One branch's share of the gradients, for the rows of `block`; norm gradients follow when all blocks are done. */
+export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient: BranchTargets, dOut: Operand, block: Rows): void {
+  const { normal, width } = normalized(l, of);
+  const fanOut = l.matrix(branch.weight).columns;
+  const rows = block.count;
+  const x = from(normal, block.first, width);
+  weightGradient(l, { x, dOut, dWeight: gradient.dWeight, weight: branch.weight, accumulate: block.first > 0, rows });
+  if (gradient.dBias)
+    l.emit({
+      kind: "columnSum",
+      x: dOut,
+      multiplier: l.optional(branch.multiplier),
+      out: gradient.dBias,
+      rows,
+      columns: fanOut,
+      accumulate: Number(block.first > 0),
+    });
+  inputGradient(l, {
+    dOut,
+    weight: branch.weight,
+    dX: from(gradient.dNormal, block.first, width),
+    gain: of.gain,
+    multiplier: branch.multiplier,
+    accumulate: gradient.addsToNormal,
+    rows,
+  });
+}
+
+/** Where the gradients of each branch go. */
+export function branchTargets(l: Lowering, op: OpOf<"norm_linear_backward">): readonly BranchTargets[] {
+  const { of } = op;
+  const ref = `dNormal:${op.dX}`;
+  const dNormal = l.operands.get(ref) ?? l.temporary(matrixLines(l.matrix(of.x)));
+  l.operands.set(ref, dNormal);
+  return op.branches.map((gradient: BranchGradient, index) => {
+    const sums = `dBias:${gradient.dWeight}`;
+    if (gradient.dBias === undefined && of.shift && !l.operands.has(sums))
+      l.operands.set(sums, l.temporary(matrixLines({ rows: 1, columns: l.matrix(gradient.dWeight).columns })));
+    return {
+      dWeight: l.operand(gradient.dWeight),
+      dBias: gradient.dBias === undefined ? l.operands.get(sums) : l.operand(gradient.dBias),
+      dNormal,
+      addsToNormal: index > 0,
+    };
+  });
+}
+
+/** Gains, shifts and the gradient that leaves the norm. */
+export function normBackward(l: Lowering, op: OpOf<"norm_linear_backward">): void {
+  const { of } = op;
+  const targets = branchTargets(l, op);
+  targets.forEach((target, index) => {
+    const { weight, multiplier } = of.branches[index];
+    const { rows: fanIn, columns: fanOut } = l.matrix(weight);
+    l.emit({
+      kind: "normGradients",
+      gradient: target.dWeight,
+      weight: l.operand(weight),
+      gain: l.operand(of.gain),
+      shift: l.optional(of.shift),
+      dBias: target.dBias,
+      multiplier: l.optional(multiplier),
+      dGain: l.operand(op.dGain),
+      dShift: l.optional(op.dShift),
+      fanIn,
+      fanOut,
+      accumulate: Number(index > 0),
+    });
+  });
+  const { normal, inverse, width } = normalized(l, of);
+  const { out, residual } = l.destination(op.dX);
+  const dNormal = targets[0]?.dNormal;
+  l.emit({ kind: "normalizeBackward", dNormal, normal, inverse, residual, out, width, rows: l.rows });
+}

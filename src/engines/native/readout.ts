@@ -1,0 +1,57 @@
+/**
+ * The readout together with the loss and both their gradients, in blocks of rows:
+ * logits are never stored whole, however large the vocabulary.
+ */
+import { invariant } from "../../errors.ts";
+import type { Branch, OpOf } from "../../program/ops.ts";
+import type { Operand } from "./instructions.ts";
+import type { Lowering, Norm } from "./lowering.ts";
+import { matrixLines, rowLength } from "./memory.ts";
+import { biasRowOf, branchForward, branchGradients, branchTargets, type Rows } from "./norm.ts";
+
+/** Floats of logits that are worked on at once: they stay in a core's cache. */
+const blockFloats = 2 ** 17;
+/** Blocks are never lower than this: the readout's weights are read once per block. */
+const blockRows = 128;
+
+function backwardOf(l: Lowering, of: Norm): OpOf<"norm_linear_backward"> {
+  const op = l.program.backward.find((each) => each.kind === "norm_linear_backward" && each.of === of);
+  invariant(op?.kind === "norm_linear_backward", "backwardOf", "a norm_linear has no backward op");
+  return op;
+}
+
+export function crossEntropy(
+  l: Lowering,
+  logits: Operand,
+  gradient: Operand | undefined,
+  losses: Operand,
+  block: Rows,
+  vocabulary: number,
+): void {
+  l.emit({
+    kind: "crossEntropy",
+    logits,
+    gradient,
+    losses,
+    firstRow: block.first,
+    rows: block.count,
+    totalRows: l.rows,
+    vocabulary,
+  });
+}
+
+export function readoutAndLoss(l: Lowering, of: Norm, losses: Operand): void {
+  const [branch] = of.branches as [Branch];
+  const vocabulary = l.matrix(branch.weight).columns;
+  const height = Math.max(blockRows, 16 * Math.floor(blockFloats / rowLength(vocabulary) / 16));
+  const biasRow = biasRowOf(l, of, branch);
+  const logits = l.temporary(matrixLines({ rows: Math.min(height, l.rows), columns: vocabulary }));
+  const backward = l.purpose === "evaluate" ? undefined : backwardOf(l, of);
+  const [targets] = backward ? branchTargets(l, backward) : [];
+  for (let first = 0; first < l.rows; first += height) {
+    const block = { first, count: Math.min(height, l.rows - first) };
+    branchForward(l, of, branch, biasRow, logits, block);
+    crossEntropy(l, logits, targets && logits, losses, block, vocabulary);
+    if (targets) branchGradients(l, of, branch, targets, logits, block);
+  }
+}
