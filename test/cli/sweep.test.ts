@@ -76,7 +76,7 @@ describe("the smoke config", () => {
       expect(curve[0]?.validation_loss).toBeCloseTo(Math.log(256), 5);
     }
     expect(cost.ratio).toBeCloseTo(cost.proxy_flops / cost.target_flops, 12);
-    expect(environment.engine).toMatch(/^onnxruntime-node \d/);
+    expect(environment.engine).toMatch(/^native [0-9a-f]{8}$/);
     expect(bytes("smoke", "trials.csv").trim().split("\n").length).toBe(7);
     expect(bytes("smoke", "journal.jsonl").trim().split("\n").length).toBe(7);
     expect(readdirSync(join(folder, "smoke")).sort()).toEqual([
@@ -165,6 +165,22 @@ describe("output for programs", () => {
     expect(events[0]).toMatchObject({ event: "sweep_started", trials: 6, resumed: 0 });
     expect(events.filter(({ event }) => event === "trial_finished").length).toBe(6);
     expect(events.at(-1)).toMatchObject({ event: "sweep_finished", best: resultsIn("events").best });
+  });
+
+  it("without a C compiler uses onnxruntime, says so in one line, and ranks alike", async () => {
+    const env = { PATH: "/nowhere", MUTRANSFER_CACHE: join(folder, "cache without a library") };
+    const { code, stderr } = await run(["sweep", smoke, "--out", "plain"], folder, env);
+    expect(code).toBe(0);
+    expect(stderr.split("\n").filter((line) => /C compiler/.test(line))).toEqual([
+      expect.stringMatching(/^using onnxruntime: the native engine needs a C compiler; install one/),
+    ]);
+    const [plain, native] = [resultsIn("plain"), resultsIn("smoke")];
+    expect([plain.environment.engine.split(" ")[0], plain.best?.trial]).toEqual(["onnxruntime-node", native.best?.trial]);
+    plain.trials.forEach(({ validation_loss: loss }, id) =>
+      expect(Math.abs((loss ?? NaN) - (native.trials[id]?.validation_loss ?? NaN))).toBeLessThan(tolerances.stackedRun),
+    );
+    const named = await run(["sweep", smoke, "--out", "named", "--engine", "native"], folder, env);
+    expect([named.code, named.stderr]).toEqual([7, expect.stringContaining("needs a C compiler")]);
   });
 
   it("has colour only when asked for", async () => {
