@@ -22,7 +22,11 @@ const small: ModelConfig = {
 const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; readonly batch: number; readonly threads: number }>> = {
   "a context of 4,096": { model: { context: 4096 }, batch: 1, threads: 1 },
   "heads of 128, a context that is no multiple of anything": { model: { width: 256, headDim: 128, context: 611 }, batch: 1, threads: 2 },
-  "heads of 8": { model: { width: 40, headDim: 8, context: 100 }, batch: 3, threads: 2 },
+  "heads of 8, biases, a batch in uneven groups of sequences": {
+    model: { width: 40, headDim: 8, context: 100, biases: true },
+    batch: 12,
+    threads: 2,
+  },
   "48 layers": { model: { layers: 48 }, batch: 2, threads: 1 },
   "a vocabulary of 50,257": { model: { vocabSize: 50257, biases: true }, batch: 3, threads: 2 },
   "a width of 520 on every core": { model: { width: 520, headDim: 40, layers: 2 }, batch: 4, threads: 2 },

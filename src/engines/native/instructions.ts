@@ -11,8 +11,11 @@ export const crowdedLines = 16;
 
 /** Operands: `buffers` hold references, `numbers` sizes and flags. */
 export const instructionFields = {
-  embed: { buffers: ["table", "positions", "multiplier", "out"], numbers: ["width", "context", "rows"] },
-  embedBackward: { buffers: ["dOut", "multiplier", "dTable", "dPositions"], numbers: ["width", "vocabulary", "context", "rows"] },
+  embed: { buffers: ["table", "positions", "multiplier", "out"], numbers: ["width", "context", "firstRow", "rows"] },
+  embedBackward: {
+    buffers: ["dOut", "multiplier", "dTable", "dPositions"],
+    numbers: ["width", "vocabulary", "context", "firstRow", "rows", "accumulate"],
+  },
   normalize: { buffers: ["x", "normal", "inverse"], numbers: ["width", "rows"] },
   normalizeBackward: { buffers: ["dNormal", "normal", "inverse", "residual", "out"], numbers: ["width", "rows"] },
   matrixProduct: {

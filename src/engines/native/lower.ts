@@ -3,11 +3,11 @@
  * Residual sums ride on the product or norm before them, and the readout runs with
  * its loss; a tensor that is to be inspected is materialised instead.
  */
-import { dispatch, type Kind, type Op, type OpOf, type Ref } from "../../program/ops.ts";
-import type { Program } from "../../program/program.ts";
+import { dispatch, type Kind, type OpOf, type Ref } from "../../program/ops.ts";
+import { shapeOf, type Program } from "../../program/program.ts";
 import type { Instruction, Operand } from "./instructions.ts";
 import type { Lane } from "./lane.ts";
-import { Lowering, type Purpose } from "./lowering.ts";
+import { Lowering, type Group, type Purpose } from "./lowering.ts";
 import { linesOf, matrixLines, rowLength } from "./memory.ts";
 import { biasRowOf, branchForward, branchGradients, branchTargets, normBackward, normalize } from "./norm.ts";
 import { forwardProduct, inputGradient, weightGradient } from "./products.ts";
@@ -20,13 +20,36 @@ export interface Lowered {
 
 export function lower(program: Program, lane: Lane, purpose: Purpose, inspected: readonly Ref[] = []): Lowered {
   const lowering = new Lowering(program, lane, purpose, new Set(inspected));
-  const ops: readonly Op[] = [
-    ...program.forward,
-    ...(purpose === "evaluate" ? [] : program.backward),
-    ...(purpose === "train" ? program.updates : []),
-  ];
-  for (const op of lowering.survey(ops)) dispatch(rules, op, lowering);
+  const perGroup = lowering.survey([...program.forward, ...(purpose === "evaluate" ? [] : program.backward)]);
+  for (const group of groupsOf(program, purpose)) {
+    lowering.begin(group);
+    for (const op of perGroup) dispatch(rules, op, lowering);
+  }
+  if (purpose === "train") for (const op of program.updates) dispatch(rules, op, lowering);
   return { instructions: lowering.instructions, buffers: lowering.operands };
+}
+
+/** Rows of a group when a row's activations are few and when they are many: a core's cache holds the former's. */
+const groupRows = { narrow: 512, wide: 2048 } as const;
+/** Columns of the widest activation, the logits aside, from which on rows are wide. */
+const wideColumns = 2048;
+
+/**
+ * The batch in groups of whole sequences that go through forward and backward pass one after the other,
+ * adding to the same gradients: memory, and with it the traffic between caches, is that of one group.
+ */
+function groupsOf(program: Program, purpose: Purpose): readonly Group[] {
+  const { batch, context } = program.dims;
+  const activations = program.forward.flatMap((op) => (op.kind === "linear" || op.kind === "gelu" ? [op.x] : []));
+  const widest = Math.max(0, ...activations.map((ref) => shapeOf(program, ref).at(-1) as number));
+  const wanted = purpose === "inspect" ? Infinity : widest < wideColumns ? groupRows.narrow : groupRows.wide;
+  const sequences = Math.min(batch, Math.max(1, Math.floor(wanted / context)));
+  return Array.from({ length: Math.ceil(batch / sequences) }, (_, index) => ({
+    firstRow: index * sequences * context,
+    rows: Math.min(sequences, batch - index * sequences) * context,
+    isFirst: index === 0,
+    isLast: (index + 1) * sequences >= batch,
+  }));
 }
 
 type Rule<K extends Kind> = (op: OpOf<K>, l: Lowering) => void;
@@ -41,6 +64,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       out: l.operand(out),
       width: l.matrix(out).columns,
       context: l.program.dims.context,
+      firstRow: l.group.firstRow,
       rows: l.rows,
     }),
   embedding_backward: ({ of, dOut, dTable, dPositions }, l) =>
@@ -53,7 +77,9 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       width: l.matrix(dOut).columns,
       vocabulary: l.matrix(dTable).rows,
       context: l.program.dims.context,
+      firstRow: l.group.firstRow,
       rows: l.rows,
+      accumulate: Number(!l.group.isFirst),
     }),
   norm_linear: (op, l) => {
     normalize(l, op);
@@ -81,7 +107,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       dOut: gradient,
       dWeight: l.operand(dWeight),
       weight: of.weight,
-      accumulate: false,
+      accumulate: !l.group.isFirst,
       rows: l.rows,
     });
     if (dBias !== undefined)
@@ -92,7 +118,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
         out: l.operand(dBias),
         rows: l.rows,
         columns: l.matrix(dBias).columns,
-        accumulate: 0,
+        accumulate: Number(!l.group.isFirst),
       });
     inputGradient(l, { dOut: gradient, weight: of.weight, dX: l.operand(dX), accumulate: false, rows: l.rows });
   },
@@ -120,14 +146,13 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
   add: ({ a, b, out }, l) =>
     l.emit({ kind: "add", a: l.operand(a), b: l.operand(b), out: l.operand(out), lines: matrixLines(l.matrix(out)) }),
   cross_entropy: ({ logits }, l) => {
-    const losses = l.temporary(linesOf(l.rows));
-    l.operands.set("losses", losses);
+    const losses = l.operands.get("losses") ?? l.lasts("losses", l.temporary(linesOf(l.totalRows)));
     if (l.readout) readoutAndLoss(l, l.readout, losses);
     else {
       const gradient = l.purpose === "evaluate" ? undefined : l.operand(l.lossGradient);
       crossEntropy(l, l.operand(logits), gradient, losses, { first: 0, count: l.rows }, l.matrix(logits).columns);
     }
-    l.emit({ kind: "meanLoss", losses, rows: l.rows });
+    if (l.group.isLast) l.emit({ kind: "meanLoss", losses, rows: l.totalRows });
   },
   cross_entropy_backward: () => undefined, // done with the loss
   adamw: ({ parameter, gradient, learningRate, decay, epsilon }, l) => {
@@ -150,8 +175,8 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
 function attentionOperands(of: OpOf<"attention">, l: Lowering): Record<"query" | "key" | "value" | "stats", Operand> {
   const { query, key, value, heads } = of;
   const ref = `stats:${of.out}`;
-  const stats = l.operands.get(ref) ?? l.temporary(2 * heads * l.program.dims.batch * linesOf(l.program.dims.context));
-  l.operands.set(ref, stats);
+  const stats = l.operands.get(ref) ?? l.temporary(2 * heads * (l.rows / l.program.dims.context) * linesOf(l.program.dims.context));
+  l.keep(ref, stats);
   return { query: l.operand(query), key: l.operand(key), value: l.operand(value), stats };
 }
 function attentionSizes(of: OpOf<"attention">, l: Lowering): Record<"width" | "headDim" | "context" | "rows", number> {

@@ -30,19 +30,31 @@ const reads: { readonly [K in Kind]: (op: OpOf<K>) => readonly Ref[] } = {
   adamw: ({ gradient }) => [gradient],
 };
 
+/** Some whole sequences of the batch. */
+export interface Group {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+}
+
 export type Norm = OpOf<"norm_linear">;
 
 export class Lowering {
   readonly instructions: Instruction[] = [];
-  readonly operands = new Map<Ref, Operand>();
-  readonly rows: number;
+  operands = new Map<Ref, Operand>();
   readonly program: Program;
   readonly lane: Lane;
   readonly purpose: Purpose;
   /** The readout whose logits go into the loss and nowhere else: it is lowered together with the loss. */
   readonly readout: Norm | undefined;
   readonly lossGradient: Ref;
+  /** The sequences whose rows are being lowered. */
+  group: Group;
+  /** Tensors that outlive a group: gradients of parameters and what they are made from. */
+  private readonly lasting = new Map<Ref, Operand>();
   private readonly inspected: ReadonlySet<Ref>;
+  private readonly gradientsOfParameters = new Set<Ref>();
   private readonly uses = new Map<Ref, number>();
   /** Sums that ride on the op that makes one of their terms, by that term. */
   private readonly riders = new Map<Ref, OpOf<"add">>();
@@ -52,7 +64,8 @@ export class Lowering {
     this.lane = lane;
     this.purpose = purpose;
     this.inspected = inspected;
-    this.rows = program.dims.batch * program.dims.context;
+    this.group = { firstRow: 0, rows: 0, isFirst: true, isLast: true };
+    for (const parameter of program.parameters) this.gradientsOfParameters.add(program.gradients.get(parameter) as Ref);
     this.lossGradient = program.backward.find((op) => op.kind === "cross_entropy_backward")?.dLogits as Ref;
     const logits = program.forward.find((op) => op.kind === "cross_entropy")?.logits as Ref;
     const readout = program.forward.find((op) => op.kind === "norm_linear" && op.branches.length === 1 && op.branches[0]?.out === logits);
@@ -71,6 +84,20 @@ export class Lowering {
     });
     const riding = new Set<Op>(this.riders.values());
     return ops.filter((op) => !riding.has(op));
+  }
+
+  /** Rows of the whole batch. */
+  get totalRows(): number {
+    return this.program.dims.batch * this.program.dims.context;
+  }
+  /** Rows of the present group. */
+  get rows(): number {
+    return this.group.rows;
+  }
+  /** Starts a group: activations of the one before are forgotten, so that their memory is used again. */
+  begin(group: Group): void {
+    this.group = group;
+    this.operands = new Map(this.lasting);
   }
 
   emit(instruction: Instruction): void {
@@ -93,8 +120,15 @@ export class Lowering {
     const known = this.operands.get(ref) ?? this.lane.operand(ref);
     if (known) return known;
     const operand = this.temporary(matrixLines(this.matrix(ref)));
+    return this.gradientsOfParameters.has(ref) ? this.lasts(ref, operand) : this.keep(ref, operand);
+  }
+  keep(ref: Ref, operand: Operand): Operand {
     this.operands.set(ref, operand);
     return operand;
+  }
+  lasts(ref: Ref, operand: Operand): Operand {
+    this.lasting.set(ref, operand);
+    return this.keep(ref, operand);
   }
   optional(ref: Ref | undefined): Operand | undefined {
     return ref === undefined ? undefined : this.operand(ref);
@@ -106,14 +140,14 @@ export class Lowering {
   /** Writes `ref`, of the same shape, over what nobody needs any longer if it can. */
   inPlace(ref: Ref, over: Ref): Operand {
     const operand = this.passing(over) && !this.inspected.has(ref) ? this.operand(over) : this.temporary(matrixLines(this.matrix(over)));
-    this.operands.set(ref, operand);
-    return operand;
+    return this.keep(ref, operand);
   }
 
   /** A tensor of one lane as rows of its last axis. */
   matrix(ref: Ref): Matrix {
     const [, ...shape] = shapeOf(this.program, ref);
     const columns = shape.at(-1) ?? 1;
-    return { rows: shape.slice(0, -1).reduce((a, b) => a * b, 1), columns };
+    // An activation is [B, T, ·], and of those only the group's rows are in memory.
+    return { rows: shape.length === 3 ? this.rows : shape.slice(0, -1).reduce((a, b) => a * b, 1), columns };
   }
 }

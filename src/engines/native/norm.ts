@@ -31,8 +31,7 @@ export function normalized(l: Lowering, of: Norm): { readonly normal: Operand; r
   const named = (name: string, lines: number): Operand => {
     const ref = `${name}:${of.branches[0]?.out ?? ""}`;
     const operand = l.operands.get(ref) ?? l.temporary(lines);
-    l.operands.set(ref, operand);
-    return operand;
+    return l.keep(ref, operand);
   };
   return { normal: named("normal", matrixLines(matrix)), inverse: named("inverse", linesOf(l.rows)), width: matrix.columns };
 }
@@ -80,8 +79,9 @@ export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient:
   const { normal, width } = normalized(l, of);
   const fanOut = l.matrix(branch.weight).columns;
   const rows = block.count;
+  const first = l.group.isFirst && block.first === 0;
   const x = from(normal, block.first, width);
-  weightGradient(l, { x, dOut, dWeight: gradient.dWeight, weight: branch.weight, accumulate: block.first > 0, rows });
+  weightGradient(l, { x, dOut, dWeight: gradient.dWeight, weight: branch.weight, accumulate: !first, rows });
   if (gradient.dBias)
     l.emit({
       kind: "columnSum",
@@ -90,7 +90,7 @@ export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient:
       out: gradient.dBias,
       rows,
       columns: fanOut,
-      accumulate: Number(block.first > 0),
+      accumulate: Number(!first),
     });
   inputGradient(l, {
     dOut,
@@ -108,11 +108,11 @@ export function branchTargets(l: Lowering, op: OpOf<"norm_linear_backward">): re
   const { of } = op;
   const ref = `dNormal:${op.dX}`;
   const dNormal = l.operands.get(ref) ?? l.temporary(matrixLines(l.matrix(of.x)));
-  l.operands.set(ref, dNormal);
+  l.keep(ref, dNormal);
   return op.branches.map((gradient: BranchGradient, index) => {
     const sums = `dBias:${gradient.dWeight}`;
     if (gradient.dBias === undefined && of.shift && !l.operands.has(sums))
-      l.operands.set(sums, l.temporary(matrixLines({ rows: 1, columns: l.matrix(gradient.dWeight).columns })));
+      l.lasts(sums, l.temporary(matrixLines({ rows: 1, columns: l.matrix(gradient.dWeight).columns })));
     return {
       dWeight: l.operand(gradient.dWeight),
       dBias: gradient.dBias === undefined ? l.operands.get(sums) : l.operand(gradient.dBias),
@@ -126,7 +126,8 @@ export function branchTargets(l: Lowering, op: OpOf<"norm_linear_backward">): re
 export function normBackward(l: Lowering, op: OpOf<"norm_linear_backward">): void {
   const { of } = op;
   const targets = branchTargets(l, op);
-  targets.forEach((target, index) => {
+  const whole = l.group.isLast ? targets : []; // sums over all rows are complete with the last group
+  whole.forEach((target, index) => {
     const { weight, multiplier } = of.branches[index];
     const { rows: fanIn, columns: fanOut } = l.matrix(weight);
     l.emit({

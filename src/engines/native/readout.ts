@@ -33,9 +33,9 @@ export function crossEntropy(
     logits,
     gradient,
     losses,
-    firstRow: block.first,
+    firstRow: l.group.firstRow + block.first,
     rows: block.count,
-    totalRows: l.rows,
+    totalRows: l.totalRows,
     vocabulary,
   });
 }

@@ -47,10 +47,10 @@ KERNEL embed(const Run *run, const Embed *o) {
   const Range mine = share(&run->team, o->rows);
   for (long r = mine.begin; r < mine.end; r++)
     for (long c = 0; c < row; c += LANES)
-      store(at(run, o->out) + r * row + c, (load(table + run->tokens[r] * row + c) + load(positions + r % o->context * row + c)) * scale);
+      store(at(run, o->out) + r * row + c, (load(table + run->tokens[o->first_row + r] * row + c) + load(positions + r % o->context * row + c)) * scale);
 }
 
-/* d_table[V,C] = multiplier · Σ of d_out over a token's rows; d_positions[T,C] likewise. Each thread sums some columns. */
+/* d_table[V,C] = multiplier · Σ of d_out over a token's rows; d_positions[T,C] likewise; added to what is there when asked. Each thread sums some columns. */
 KERNEL embed_backward(const Run *run, const EmbedBackward *o) {
   float *table = at(run, o->d_table), *positions = at(run, o->d_positions);
   const float *d_out = at(run, o->d_out);
@@ -58,10 +58,10 @@ KERNEL embed_backward(const Run *run, const EmbedBackward *o) {
   const long row = row_length(o->width);
   const Range mine = share(&run->team, row / LINE);
   const long begin = mine.begin * LINE, end = mine.end * LINE;
-  for (long v = 0; v < o->vocabulary; v++) memset(table + v * row + begin, 0, sizeof(float) * (end - begin));
-  for (long t = 0; t < o->context; t++) memset(positions + t * row + begin, 0, sizeof(float) * (end - begin));
+  for (long v = 0; v < (o->accumulate ? 0 : o->vocabulary); v++) memset(table + v * row + begin, 0, sizeof(float) * (end - begin));
+  for (long t = 0; t < (o->accumulate ? 0 : o->context); t++) memset(positions + t * row + begin, 0, sizeof(float) * (end - begin));
   for (long r = 0; r < o->rows; r++) {
-    float *const of_token = table + run->tokens[r] * row, *const of_position = positions + r % o->context * row;
+    float *const of_token = table + run->tokens[o->first_row + r] * row, *const of_position = positions + r % o->context * row;
     for (long c = begin; c < end; c += LANES) {
       const Vector d = load(d_out + r * row + c) * scale;
       store(of_token + c, load(of_token + c) + d);
