@@ -84,7 +84,7 @@ static void score(AttentionScratch s, HeadSize h, Rows key, const float *queries
 
 /* e^(score − most) of LANES queries from q on and key k; 0 where the key comes after the query. */
 INLINE Vector weight_of(const float *scores, long k, long q, Vector most) {
-  const Vector e = exponential(load(scores) - most);
+  const Vector e = exponential_below_0(load(scores) - most);
   return k <= q ? e : first(k - q, all(0), e);
 }
 
@@ -108,13 +108,16 @@ static void attend(AttentionScratch s, HeadSize h, Rows query, Rows key, Rows va
         total += e;
         store(column + k * BLOCK, e);
       }
-      const Vector share = 1 / total;
-      for (long k = 0; k < end; k++) store(column + k * BLOCK, load(column + k * BLOCK) * share);
       store(stats + q, most);
-      store(stats + s.tp + q, share);
+      store(stats + s.tp + q, 1 / total);
     }
-    const Left probabilities = {s.scores + t % BLOCK, 1, BLOCK};
-    multiply(least(LINE, T - t), s.dp, end, probabilities, values.data, values.row, (Initial){0}, mixed.data + t * mixed.row, mixed.row);
+    const Left weights = {s.scores + t % BLOCK, 1, BLOCK};
+    const long rows = least(LINE, T - t);
+    float *const sums = mixed.data + t * mixed.row;
+    multiply(rows, s.dp, end, weights, values.data, values.row, (Initial){0}, sums, mixed.row);
+    for (long i = 0; i < rows; i++)
+      for (long d = 0; d < s.dp; d += LANES)
+        store(sums + i * mixed.row + d, load(sums + i * mixed.row + d) * stats[s.tp + t + i]);
   }
   unpack(mixed, out, h);
 }

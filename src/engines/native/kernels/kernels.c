@@ -239,7 +239,7 @@ KERNEL cross_entropy(const Run *run, const CrossEntropy *o) {
     for (long n = 0; n < row; n += LANES) most = larger(first(o->vocabulary - n, load(z + n), all(-INFINITY)), most);
     const float top = maximum(most), of_target = z[target];
     for (long n = 0; n < row; n += LANES) {
-      const Vector e = first(o->vocabulary - n, exponential(load(z + n) - top), all(0));
+      const Vector e = first(o->vocabulary - n, exponential_below_0(load(z + n) - top), all(0));
       total += e;
       if (gradient) store(gradient + r * row + n, e);
     }

@@ -94,11 +94,10 @@ INLINE float maximum(Vector x) {
   return MAX(even, odd);
 }
 
-/* eˣ to 1 unit in the last place or so; x is limited to [-87, 88], NaN stays NaN. Cody and Waite's reduction, minimax polynomial. */
-INLINE Vector exponential(Vector x) {
+/* eˣ for x ≤ 0 to 1 unit in the last place or so; below -87 it is e⁻⁸⁷, NaN stays NaN. Cody and Waite's reduction, minimax polynomial. */
+INLINE Vector exponential_below_0(Vector x) {
   const Vector rounding = all(12582912.0f); /* 1.5·2²³: adding it rounds to an integer */
   x = choose(x < all(-87.0f), all(-87.0f), x);
-  x = choose(x > all(88.0f), all(88.0f), x);
   const Vector shifted = x * 1.44269504088896341f + rounding;
   const Vector n = shifted - rounding;
   const Vector r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -112,6 +111,9 @@ INLINE Vector exponential(Vector x) {
   const Bits exponent = ((Bits)shifted + 127u - 0x4B400000u) << 23; /* shifted holds n in its low bits */
   return p * (Vector)exponent;
 }
+
+/* The same for any x; above 88 it is e⁸⁸. */
+INLINE Vector exponential(Vector x) { return exponential_below_0(choose(x > all(88.0f), all(88.0f), x)); }
 
 INLINE Vector square_root(Vector x) {
   Vector y;
