@@ -166,7 +166,7 @@ static void product(const Team *team, long rows, long columns, long depth, Left 
   const long height = round_up((rows + (fewest > enough ? fewest : enough) - 1) / (fewest > enough ? fewest : enough), TILE_ROWS);
   const long strips = (rows + height - 1) / height;
   const long max_depth = a.row == 1 ? MAX_DEPTH / 4 : MAX_DEPTH;
-  const int in_place = !b.transposed && !b.gain && b.scale == 1 && rows < 128; /* too few rows to earn the packing back */
+  const int in_place = !b.transposed && !b.gain && b.scale == 1 && rows < 256; /* too few rows to earn the packing back */
   const Range mine = share(team, panels * strips);
   for (long unit = mine.begin; unit < mine.end; unit++) {
     const long m = unit / panels * height, n = unit % panels * PANEL;
