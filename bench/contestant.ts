@@ -28,7 +28,7 @@ async function train(work: Work, engineName: EngineName, stack: number, threads:
   const { beta1, beta2 } = optimizer;
   const program = trainingStep(config, { trials: stack, batch: work.batch, beta1, beta2, weightDecay: false });
   const engine = await engines[engineName].open(engineHost());
-  const executable = await engine.compile(program, { threads });
+  const executable = await engine.compile(program, { threads, precision: "float32" });
   const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length]);
   const start = startingState(config, program.scalars);
   executable.load({

@@ -33,7 +33,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "engines/onnxruntime": ["program", "engines"],
   "engines/native": ["program", "engines"],
   training: ["program", "model", "parametrization", "data", "engines"],
-  spec: ["data", "model", "parametrization", "search"],
+  spec: ["data", "model", "parametrization", "search", "engines"],
   sweep: ["training", "search", "spec", "model", "parametrization", "engines", "data"],
   transfer: ["sweep", "training", "spec", "model", "program", "parametrization"],
   report: ["sweep", "training", "spec"],

@@ -11,6 +11,10 @@ export const tolerances = {
   tenSteps: 2e-4,
   /** Central differences in float64 with step 1e-5: truncation and cancellation leave about eight digits. */
   finiteDifference: 1e-6,
+  /** Gradients of bfloat16 operands (8 bits: 0.2–0.4 % each) after a few products in a row, as a share of their norm. */
+  mixedPass: 3e-2,
+  /** Loss after up to ten steps of such gradients, in nats. */
+  mixedTenSteps: 3e-2,
   /** The same trial alone and in a stack: other matrix shapes sum in another order. */
   stacked: 1e-4,
   /** Validation loss after a few hundred steps, alone and in a stack: rounding that training has amplified, far below seed noise. */

@@ -21,7 +21,7 @@ import { runSweep, type SweepEvent } from "../sweep/sweep.ts";
 import { planTrials, stackJob } from "../sweep/trials.ts";
 import { WorkerPool, WorkerUnavailable } from "../sweep/worker-pool.ts";
 import { environmentOf, workerEntry } from "./environment.ts";
-import { chooseEngine } from "./engine.ts";
+import { chooseEngine, precisionNotes, productsOf } from "./engine.ts";
 import { fieldsOf, openPlan } from "./files.ts";
 import { checkMemory } from "./memory.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
@@ -100,7 +100,10 @@ async function train(
   terminal: Terminal,
   version: string,
 ): Promise<Results> {
-  const environment = environmentOf(plan, options.engine, resolve(folder), version);
+  const { precision } = plan.spec.train;
+  const products = await productsOf(options.engine, precision);
+  sayOf(options, terminal)(renderNotes(precisionNotes(precision, products), terminal.errStyle));
+  const environment = environmentOf(plan, options.engine, resolve(folder), version, products);
   const trials = planTrials(plan);
   checkMemory(stackJob(plan, trials.slice(0, 1), plan.spec.width.proxy, 1), "a proxy");
   const journalPath = join(folder, "journal.jsonl");

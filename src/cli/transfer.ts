@@ -21,7 +21,7 @@ import { WorkerFailed, WorkerPool, WorkerUnavailable } from "../sweep/worker-poo
 import type { Outcome } from "../training/outcome.ts";
 import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
 import { environmentOf, workerEntry } from "./environment.ts";
-import { chooseEngine } from "./engine.ts";
+import { chooseEngine, precisionNotes, productsOf } from "./engine.ts";
 import { cacheFolder, fieldsOf, readNamedFile } from "./files.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
@@ -63,12 +63,14 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   const path = join(folder, "transfer.json");
   refuseOther(path, results, width);
   const engine = await chooseEngine(options.engine, say);
+  const products = await productsOf(engine, spec.train.precision);
+  for (const note of precisionNotes(spec.train.precision, products)) say(terminal.errStyle.dim(`note: ${note}`));
   const launch = planLaunch(plan, results, best, width, availableParallelism());
   checkMemory(launch.job, "the target");
   if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
   try {
     const outcome = await train(plan, launch, join(folder, "weights.safetensors"), { ...options, engine }, terminal);
-    const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, engine, resolve(folder), version));
+    const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, engine, resolve(folder), version, products));
     writeAtomically(path, [jsonText(record)]);
     if (options.json) terminal.out(jsonText(record));
     else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, path, terminal)}\n`);

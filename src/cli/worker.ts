@@ -21,11 +21,11 @@ let compiled: { readonly key: string; readonly executable: Executable } | undefi
 
 const compileWith =
   (engine: Engine): Compile =>
-  async (program, threads) => {
-    const key = `${engine.name} ${threads} ${dumpProgram(program)}`;
+  async (program, options) => {
+    const key = `${engine.name} ${JSON.stringify(options)} ${dumpProgram(program)}`;
     if (compiled?.key !== key) {
       await compiled?.executable.dispose();
-      compiled = { key, executable: await engine.compile(program, { threads }) };
+      compiled = { key, executable: await engine.compile(program, options) };
     }
     return compiled.executable;
   };

@@ -8,8 +8,20 @@ import type { Ref } from "../program/ops.ts";
 
 export interface Engine {
   readonly name: EngineName;
-  /** Builds the executable form of a step; `threads` is how many cores one call may use. */
-  compile(program: Program, options: { readonly threads: number }): Promise<Executable>;
+  /** What `mixed` rounds the operands of matrix products to, on this machine; absent when it makes no difference. */
+  readonly mixedProducts?: string;
+  /** Builds the executable form of a step. */
+  compile(program: Program, options: CompileOptions): Promise<Executable>;
+}
+
+/** `mixed`: matrix products of rounded operands with float32 sums, where the engine has them; all else is float32. */
+export const precisions = ["float32", "mixed"] as const;
+export type Precision = (typeof precisions)[number];
+
+export interface CompileOptions {
+  /** How many cores one call may use. */
+  readonly threads: number;
+  readonly precision: Precision;
 }
 
 export interface Executable {

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { bundledCorpora } from "../data/corpus.ts";
 import { tokenizers } from "../data/tokenizer.ts";
+import { precisions } from "../engines/engine.ts";
 import { zeroInits } from "../model/config.ts";
 import { parametrizations, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 
@@ -103,6 +104,10 @@ export const sections = {
     .strictObject({
       steps: count.default(600).describe("optimizer steps, for proxies and target alike"),
       batch: count.default(16).describe("sequences per step"),
+      precision: z
+        .enum(precisions)
+        .default("float32")
+        .describe("`mixed` rounds the operands of matrix products where the engine gains by it; sums, state and all else stay float32"),
       optimizer: z
         .strictObject({
           name: z.enum(["adamw"]).default("adamw").describe("the optimizer"),

@@ -34,6 +34,7 @@ function trainConfig({ train }: CompleteSpec): TrainConfig {
     beta1: optimizer.beta1,
     beta2: optimizer.beta2,
     schedule,
+    precision: train.precision,
     evaluateEvery: evaluate.every,
     evaluationBatches: evaluate.batches,
   };

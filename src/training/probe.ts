@@ -14,7 +14,7 @@ const timedSteps = 4;
 /** Seconds per step of this job; `now` is a monotonic clock in seconds. */
 export async function measureStep(engine: Engine, job: StackJob, now: () => number): Promise<number> {
   const program = programOf(job);
-  const executable = await engine.compile(program, { threads: job.threads });
+  const executable = await engine.compile(program, { threads: job.threads, precision: job.train.precision });
   const reader = openTokens(job.data.train);
   try {
     executable.load(initialState(job.model, job.scaling, job.lanes, program.scalars));

@@ -4,7 +4,7 @@
  */
 import { readBatches, trainingStarts, validationStarts, type BatchShape, type TokenBatches } from "../data/batches.ts";
 import { openTokens, type TokenFile } from "../data/token-file.ts";
-import type { Executable, State } from "../engines/engine.ts";
+import type { CompileOptions, Executable, Precision, State } from "../engines/engine.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { trainingStep } from "../model/transformer.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
@@ -19,6 +19,7 @@ export interface TrainConfig {
   readonly beta1: number;
   readonly beta2: number;
   readonly schedule: Schedule;
+  readonly precision: Precision;
   readonly evaluateEvery: number;
   readonly evaluationBatches: number;
 }
@@ -62,7 +63,7 @@ export function programOf({ model, train, lanes }: Pick<StackJob, "model" | "tra
 }
 
 /** Makes a program executable; the caller decides how long to keep it. */
-export type Compile = (program: Program, threads: number) => Promise<Executable>;
+export type Compile = (program: Program, options: CompileOptions) => Promise<Executable>;
 
 export interface Trained {
   /** In lane order. */
@@ -76,7 +77,7 @@ export interface Trained {
 export async function trainStack(compile: Compile, job: StackJob, observer: Observer): Promise<Trained> {
   const { train, lanes } = job;
   const program = programOf(job);
-  const executable = await compile(program, job.threads);
+  const executable = await compile(program, { threads: job.threads, precision: train.precision });
   const data = openData(job);
   try {
     executable.load(initialState(job.model, job.scaling, lanes, program.scalars));

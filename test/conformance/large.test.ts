@@ -48,7 +48,7 @@ describe("native and onnxruntime train alike", () => {
     const batches = { count: steps, tokens: ids(), targets: ids(), factors: new Float32Array(steps).fill(1) };
     const [native, onnxruntime] = await Promise.all(
       (["native", "onnxruntime"] as const).map(async (name) => {
-        const executable = await (await engines[name].open(engineHost())).compile(program, { threads });
+        const executable = await (await engines[name].open(engineHost())).compile(program, { threads, precision: "float32" });
         executable.load(state);
         const losses = await executable.train(batches);
         await executable.dispose();

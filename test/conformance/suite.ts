@@ -164,7 +164,7 @@ async function trained(
   batches: Batches,
   threads = 1,
 ): Promise<{ losses: Float32Array; state: State }> {
-  const executable = await engine.compile(program, { threads });
+  const executable = await engine.compile(program, { threads, precision: "float32" });
   executable.load(state);
   const losses = await executable.train({ ...batches, factors: new Float32Array(batches.count).fill(1) });
   const after = executable.read();
@@ -189,7 +189,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
       ]);
       const expected = referencePass(program, values, batches.tokens, batches.targets);
       const names = [...expected.keys()].filter((ref) => !values.has(ref));
-      const executable = await engine.compile(program, { threads: 1 });
+      const executable = await engine.compile(program, { threads: 1, precision: "float32" });
       executable.load(state);
       const actual = await executable.inspect(batches, names);
       await executable.dispose();
@@ -217,7 +217,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
       };
       const program = trainingStep(config, { trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true });
       const lane = { seed: 1, hps: { ...hyperparameters, weight_decay: c.weight_decay } };
-      const executable: Executable = await engine.compile(program, { threads: 1 });
+      const executable: Executable = await engine.compile(program, { threads: 1, precision: "float32" });
       executable.load(goldenState(initialState(config, scaling, [lane], program.scalars), config));
 
       const names = Object.keys(gradients);
@@ -319,7 +319,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
     it("keeps a state of its own: what becomes of the loaded arrays changes nothing", async () => {
       const { config, scaling, program } = setup({}, 2, 3);
       const state = initialState(config, scaling, lanesOf(2), program.scalars);
-      const executable = await engine.compile(program, { threads: 1 });
+      const executable = await engine.compile(program, { threads: 1, precision: "float32" });
       executable.load(state);
       const loaded = executable.read();
       for (const { weight, firstMoment, secondMoment } of state.parameters.values())
@@ -341,7 +341,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
     it("evaluates the same loss that a training step reports before its update", async () => {
       const { config, scaling, program } = setup({}, 2, 3);
       const batches = randomBatches(config, 3, 1);
-      const executable = await engine.compile(program, { threads: 1 });
+      const executable = await engine.compile(program, { threads: 1, precision: "float32" });
       executable.load(initialState(config, scaling, lanesOf(2), program.scalars));
       const evaluated = await executable.evaluate(batches);
       expect([...(await executable.train({ ...batches, factors: Float32Array.of(1) }))]).toEqual([...evaluated]);

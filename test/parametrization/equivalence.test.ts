@@ -55,7 +55,7 @@ it("tables 3, 8 and 9 give the same Adam losses", async () => {
   const engine = await engines.onnxruntime.open(engineHost());
   const losses = await Promise.all(
     Object.values(forms).map(async (rules) => {
-      const executable = await engine.compile(program, { threads: 1 });
+      const executable = await engine.compile(program, { threads: 1, precision: "float32" });
       executable.load(
         initialState(config, { rules, width: 32, baseWidth: 8, headDim: 8, epsilon: 1e-20 }, [{ seed: 1, hps }], program.scalars),
       );

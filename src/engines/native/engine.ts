@@ -8,7 +8,7 @@ import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import { stepScalarValues, type StepScalars } from "../../program/schedule.ts";
-import type { Batches, Engine, Executable, Host, ParameterState, State, TrainChunk } from "../engine.ts";
+import type { Batches, CompileOptions, Engine, Executable, Host, ParameterState, State, TrainChunk } from "../engine.ts";
 import { builtLibrary, type BuildSettings } from "./build.ts";
 import { encodeInstructions, lineFloats } from "./instructions.ts";
 import { Lane } from "./lane.ts";
@@ -26,7 +26,8 @@ export async function openNative(host: Host): Promise<Engine> {
   const library = await loadLibrary(await builtLibrary(settingsOf(host)));
   return {
     name: "native",
-    compile: (program, { threads }) => Promise.resolve(new NativeExecutable(library, program, threads)),
+    ...(library.hasMixed && { mixedProducts: "bfloat16" }),
+    compile: (program, options) => Promise.resolve(new NativeExecutable(library, program, options)),
   };
 }
 
@@ -48,6 +49,7 @@ class NativeExecutable implements Executable {
   private readonly library: Library;
   private readonly program: Program;
   private readonly threads: number;
+  private readonly mixed: boolean;
   private readonly lane: Lane;
   private readonly state: AlignedFloats;
   private readonly scratchFloats: number;
@@ -56,10 +58,11 @@ class NativeExecutable implements Executable {
   private scalars: ReadonlyMap<Ref, Float32Array> = new Map();
   private step = 0;
 
-  constructor(library: Library, program: Program, threads: number) {
+  constructor(library: Library, program: Program, { threads, precision }: CompileOptions) {
     this.library = library;
     this.program = program;
     this.threads = threads;
+    this.mixed = precision === "mixed";
     this.lane = new Lane(program);
     this.state = library.allocate(program.dims.trials * this.lane.floats);
     this.scratchFloats = Math.max(
@@ -178,6 +181,7 @@ class NativeExecutable implements Executable {
       steps: BigInt(count),
       tokensPerStep: BigInt(batch * context),
       threads: BigInt(this.threads),
+      mixed: BigInt(this.mixed),
       state: this.state.address + BigInt(4 * this.lane.floats * (only ?? 0)),
       workspaces: workspace.address,
       scratch: this.scratch.address,

@@ -46,7 +46,7 @@ export const instructionFields = {
 
 /** What one call of the library is given, 64 bits each; addresses and sizes in floats or elements. */
 export const callFields = [
-  ...["code", "words", "lanes", "laneFloats", "workspaceFloats", "scratchFloats", "steps", "tokensPerStep", "threads"],
+  ...["code", "words", "lanes", "laneFloats", "workspaceFloats", "scratchFloats", "steps", "tokensPerStep", "threads", "mixed"],
   ...["state", "workspaces", "scratch", "tokens", "targets", "factors", "stepSizes", "epsilonScales", "losses"],
 ] as const;
 

@@ -14,6 +14,8 @@ export interface AlignedFloats {
 export interface Library {
   /** Floats of scratch that one thread needs. */
   scratchFloats(context: number, headDim: number): number;
+  /** Whether products of rounded operands differ from float32's on this CPU. */
+  readonly hasMixed: boolean;
   /** Zeros, in large pages where the system has them. */
   allocate(length: number): AlignedFloats;
   addressOf(values: ArrayBufferView): bigint;
@@ -43,6 +45,7 @@ export async function loadLibrary(path: string): Promise<Library> {
     };
     return {
       scratchFloats,
+      hasMixed: (loaded.func("int32_t has_mixed(void)") as () => number)() !== 0,
       allocate,
       addressOf: (values) => koffi.address(values),
       run: (call) =>

@@ -9,7 +9,7 @@
  */
 #include "attention.h"
 #include "instructions.h"
-#include "product.h"
+#include "mixed.h"
 #include "team.h"
 #include "vector.h"
 #include <pthread.h>
@@ -27,6 +27,7 @@ typedef struct {
   const int32_t *tokens, *targets;          /* [R] */
   float factor, step_size, epsilon_scale;   /* of AdamW in this step */
   float *loss;
+  int mixed; /* whether matrix products round their operands to bfloat16 */
 } Run;
 
 /* Not inlined, so that profiles name them. */
@@ -117,6 +118,13 @@ KERNEL normalize_backward(const Run *run, const NormalizeBackward *o) {
 KERNEL matrix_product(const Run *run, const MatrixProduct *o) {
   const Left a = {at(run, o->a), o->a_row, o->a_step};
   const Right b = {at(run, o->b), o->b_row, o->b_transposed, scalar(run, o->multiplier), at(run, o->gain)};
+#if HAS_MIXED
+  if (run->mixed) {
+    mixed_product(&run->team, o->rows, o->columns, o->depth, a, b, (Initial){at(run, o->initial), o->initial_row}, at(run, o->out),
+                  row_length(o->columns));
+    return;
+  }
+#endif
   product(&run->team, o->rows, o->columns, o->depth, a, b, (Initial){at(run, o->initial), o->initial_row}, at(run, o->out),
           row_length(o->columns));
 }
@@ -336,7 +344,8 @@ static void *take_seat(void *argument) {
   float *const scratch = (float *)call->scratch + (seat->team * seat->team_size + seat->index) * call->scratch_floats;
   Run run = {.team = {seat->index, seat->team_size, seat->barrier, scratch},
              .workspace = (float *)call->workspaces + seat->team * call->workspace_floats,
-             .lane_lines = call->lane_floats / LINE};
+             .lane_lines = call->lane_floats / LINE,
+             .mixed = call->mixed};
   for (long lane = seat->team; lane < call->lanes; lane += seat->teams) {
     run.lane = (float *)call->state + lane * call->lane_floats;
     for (long step = 0; step < call->steps; step++) {
@@ -359,8 +368,12 @@ static void *take_seat(void *argument) {
 /* Floats of scratch that each thread needs. */
 EXPORT int64_t scratch_floats(int64_t context, int64_t head_dim) {
   const long panel_floats = MAX_DEPTH * PANEL, attention = attention_floats((HeadSize){context, head_dim});
-  return round_up(panel_floats > attention ? panel_floats : attention, LINE);
+  const long most = panel_floats > attention ? panel_floats : attention;
+  return round_up(most > MIXED_FLOATS ? most : MIXED_FLOATS, LINE);
 }
+
+/* Whether `mixed` makes a difference on this CPU. */
+EXPORT int32_t has_mixed(void) { return HAS_MIXED; }
 
 /* Asks for large pages, so that walking down the columns of a matrix costs no page walks; declining is no harm. */
 EXPORT void use_large_pages(char *memory, int64_t bytes) {

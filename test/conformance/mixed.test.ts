@@ -1,0 +1,105 @@
+/** `precision: mixed` on the native engine: as good as rounded operands allow, and as reproducible as float32. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { engineHost } from "../../src/cli/files.ts";
+import type { Engine, Precision, State } from "../../src/engines/engine.ts";
+import { engines } from "../../src/engines/registry.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { trainingStep } from "../../src/model/transformer.ts";
+import { table } from "../../src/parametrization/table.ts";
+import type { Program } from "../../src/program/program.ts";
+import type { Ref } from "../../src/program/ops.ts";
+import { randomStream } from "../../src/rng.ts";
+import { initialState } from "../../src/training/initialize.ts";
+import { tolerances } from "../tolerances.ts";
+
+const engine: Engine = await engines.native.open(engineHost());
+
+const small: ModelConfig = {
+  layers: 2,
+  width: 48,
+  headDim: 16,
+  context: 33,
+  mlpRatio: 4,
+  vocabSize: 96,
+  biases: true,
+  zeroInit: [],
+};
+const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; readonly batch: number }>> = {
+  "sizes that are no multiple of anything": { model: { width: 35, headDim: 7, context: 13, mlpRatio: 3, vocabSize: 77 }, batch: 3 },
+  "one token, one head, one word": { model: { width: 5, headDim: 5, context: 1, vocabSize: 1 }, batch: 1 },
+  "a batch in groups": { model: {}, batch: 37 },
+  "a depth beyond a panel": { model: { layers: 1, width: 160, headDim: 32, mlpRatio: 4 }, batch: 2 },
+};
+
+interface Setup {
+  readonly program: Program;
+  readonly state: State;
+  readonly batches: { readonly count: number; readonly tokens: Int32Array; readonly targets: Int32Array; readonly factors: Float32Array };
+}
+function setup(model: Partial<ModelConfig>, batch: number): Setup {
+  const config = { ...small, ...model };
+  const hps = {
+    ...{ learning_rate: 0.003, init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 4 },
+    ...{ attention_multiplier: 1, weight_decay: 0.1 },
+  };
+  const program = trainingStep(config, { trials: 1, batch, beta1: 0.9, beta2: 0.95, weightDecay: true });
+  const scaling = { rules: table.mup, width: config.width, baseWidth: config.width, headDim: config.headDim, epsilon: 1e-8 };
+  const stream = randomStream(4, "mixed batches");
+  const count = 10;
+  const ids = (): Int32Array => Int32Array.from({ length: count * batch * config.context }, () => stream.integer(config.vocabSize));
+  return {
+    program,
+    state: initialState(config, scaling, [{ seed: 3, hps }], program.scalars),
+    batches: { count, tokens: ids(), targets: ids(), factors: new Float32Array(count).fill(1) },
+  };
+}
+async function losses({ program, state, batches }: Setup, precision: Precision, threads = 1): Promise<Float32Array> {
+  const executable = await engine.compile(program, { threads, precision });
+  executable.load(state);
+  const result = await executable.train(batches);
+  await executable.dispose();
+  return result;
+}
+async function gradients({ program, state, batches }: Setup, precision: Precision): Promise<ReadonlyMap<Ref, Float32Array>> {
+  const executable = await engine.compile(program, { threads: 1, precision });
+  executable.load(state);
+  const cells = batches.tokens.length / batches.count;
+  const batch = { count: 1, tokens: batches.tokens.slice(0, cells), targets: batches.targets.slice(0, cells) };
+  const result = await executable.inspect(batch, [...program.gradients.values()]);
+  await executable.dispose();
+  return result;
+}
+
+const normOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+
+describe.skipIf(engine.mixedProducts === undefined)("mixed precision (needs AVX512_BF16)", () => {
+  it.each(Object.entries(shapes))("trains like float32, but not the same: %s", async (_, { model, batch }) => {
+    const work = setup(model, batch);
+    const [exact, rounded] = [await losses(work, "float32"), await losses(work, "mixed")];
+    exact.forEach((loss, step) => expect(Math.abs(loss - rounded[step]), `step ${step + 1}`).toBeLessThan(tolerances.mixedTenSteps));
+    if (model.vocabSize !== 1) expect(rounded).not.toEqual(exact);
+  });
+
+  it.each(Object.entries(shapes))("has every gradient to the precision of its operands: %s", async (_, { model, batch }) => {
+    const work = setup(model, batch);
+    const [exact, rounded] = [await gradients(work, "float32"), await gradients(work, "mixed")];
+    for (const [ref, values] of exact) {
+      const norm = normOf(values);
+      const difference = normOf(values.map((value, i) => value - (rounded.get(ref) as Float32Array)[i]));
+      expect(difference / Math.max(norm, tolerances.smallestScale), ref).toBeLessThan(tolerances.mixedPass);
+    }
+  });
+
+  it("gives the same bits on one thread and on three", async () => {
+    const work = setup({ width: 160, headDim: 32 }, 20);
+    expect(await losses(work, "mixed", 3)).toEqual(await losses(work, "mixed", 1));
+  });
+});
+
+describe("precision mixed on an engine without it", () => {
+  let plain: Engine;
+  beforeAll(async () => {
+    plain = await engines.onnxruntime.open(engineHost());
+  });
+  it("is float32, and the engine says so", () => expect(plain.mixedProducts).toBeUndefined());
+});
