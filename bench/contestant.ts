@@ -1,12 +1,12 @@
 /**
  * This project's contestants: one process that trains one model, or a stack, with
- * `contestant.js WORK ENGINE STACK THREADS`. Protocol of all contestants: print
+ * `contestant.js WORK ENGINE STACK THREADS PRECISION`. Protocol of all contestants: print
  * {"losses"} once ready, then for each line `SECONDS` on stdin train that long and
  * print {"seconds_per_step"}. With WORK = "product" it times matrix products instead.
  */
 import { createInterface } from "node:readline";
 import { engineHost } from "../src/cli/files.ts";
-import type { EngineName } from "../src/engines/engine.ts";
+import type { EngineName, Precision } from "../src/engines/engine.ts";
 import { openLibrary } from "../src/engines/native/engine.ts";
 import { engines } from "../src/engines/registry.ts";
 import { trainingStep } from "../src/model/transformer.ts";
@@ -23,12 +23,12 @@ async function serve(losses: readonly number[], call: () => Promise<number>): Pr
   }
 }
 
-async function train(work: Work, engineName: EngineName, stack: number, threads: number): Promise<void> {
+async function train(work: Work, engineName: EngineName, stack: number, threads: number, precision: Precision): Promise<void> {
   const config = modelOf(work);
   const { beta1, beta2 } = optimizer;
   const program = trainingStep(config, { trials: stack, batch: work.batch, beta1, beta2, weightDecay: false });
   const engine = await engines[engineName].open(engineHost());
-  const executable = await engine.compile(program, { threads, precision: "float32" });
+  const executable = await engine.compile(program, { threads, precision });
   const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length]);
   const start = startingState(config, program.scalars);
   executable.load({
@@ -66,6 +66,6 @@ async function multiply(): Promise<void> {
   });
 }
 
-const [work, engine, stack, threads] = process.argv.slice(2);
+const [work, engine, stack, threads, precision] = process.argv.slice(2);
 if (work === "product") await multiply();
-else await train(JSON.parse(work) as Work, engine as EngineName, Number(stack), Number(threads));
+else await train(JSON.parse(work) as Work, engine as EngineName, Number(stack), Number(threads), precision as Precision);
