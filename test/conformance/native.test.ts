@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { arch } from "node:os";
+import { describe, expect, it } from "vitest";
 import { engineHost } from "../../src/cli/files.ts";
+import { trainingStep } from "../../src/model/transformer.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { engineConformance } from "./suite.ts";
 
@@ -12,3 +14,25 @@ if (runsAvx2)
   engineConformance("native for AVX2", () =>
     engines.native.open({ ...engineHost(), environment: { ...process.env, MUTRANSFER_CFLAGS: "-march=x86-64-v3" } }),
   );
+
+describe("the native engine refuses what its kernels would trip over", () => {
+  const program = trainingStep(
+    { layers: 1, width: 8, headDim: 4, context: 4, mlpRatio: 2, vocabSize: 11, biases: false, zeroInit: [] },
+    { trials: 1, batch: 1, beta1: 0.9, beta2: 0.95, weightDecay: false },
+  );
+  const ids = (last: number): Int32Array => Int32Array.of(0, 1, 2, last);
+  it.each([11, -1, 2 ** 30])("the token id %i", async (id) => {
+    const executable = await (await engines.native.open(engineHost())).compile(program, { threads: 1, precision: "float32" });
+    await expect(executable.evaluate({ count: 1, tokens: ids(id), targets: ids(0) })).rejects.toThrow(/outside the vocabulary of 11/);
+    await expect(executable.evaluate({ count: 1, tokens: ids(0), targets: ids(id) })).rejects.toThrow(/outside the vocabulary of 11/);
+  });
+  it("two calls at once, and no threads at all", async () => {
+    const engine = await engines.native.open(engineHost());
+    const executable = await engine.compile(program, { threads: 1, precision: "float32" });
+    const first = executable.evaluate({ count: 1, tokens: ids(0), targets: ids(0) });
+    await expect(executable.evaluate({ count: 1, tokens: ids(0), targets: ids(0) })).rejects.toThrow(/still running/);
+    await first;
+    await expect(executable.evaluate({ count: 1, tokens: ids(0), targets: ids(0) })).resolves.toHaveLength(1);
+    expect(() => engine.compile(program, { threads: 0, precision: "float32" })).toThrow(/0 threads/);
+  });
+});

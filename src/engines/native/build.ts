@@ -55,8 +55,9 @@ export async function builtLibrary(settings: BuildSettings): Promise<string> {
     );
   const sources = kernelSources();
   const options = [...flags, nativeFlag, ...settings.extraFlags];
-  const { size, mtimeMs } = statSync(compiler);
-  const key = digest(JSON.stringify([sources, options, compiler, size, mtimeMs, arch(), cpuIdentity()])).slice(0, 32);
+  const real = realpathSync(compiler);
+  const { size, mtimeMs } = statSync(real);
+  const key = digest(JSON.stringify([sources, options, compiler, real, size, mtimeMs, arch(), cpuIdentity()])).slice(0, 32);
   const library = join(settings.cache, `kernels-${key}.${platform() === "darwin" ? "dylib" : "so"}`);
   if (!isIntact(library)) await compile(compiler, options, sources, library, settings.cache);
   return library;
@@ -65,10 +66,18 @@ export async function builtLibrary(settings: BuildSettings): Promise<string> {
 /** Names the arithmetic: changes whenever a kernel does. */
 export const kernelVersion = (): string => `native ${digest(JSON.stringify(kernelSources())).slice(0, 8)}`;
 
-function findCompiler({ compiler, path }: BuildSettings): string | undefined {
+/** The compiler's own name matters (a link to ccache is told by it what to be), so links are not followed to run it. */
+function findCompiler({ compiler, path }: BuildSettings): string {
   const names = compiler ? [compiler] : ["cc", "gcc", "clang"];
   const candidates = names.flatMap((name) => (name.includes("/") ? [name] : path.split(delimiter).map((folder) => join(folder, name))));
-  return candidates.filter(isExecutable).map((file) => realpathSync(file))[0];
+  const found = candidates.find(isExecutable);
+  if (found === undefined)
+    throw new EngineUnavailable(
+      compiler
+        ? `the native engine cannot be built: there is no compiler ${compiler}, which $CC names`
+        : "the native engine needs a C compiler; install one (Debian: apt install gcc, macOS: xcode-select --install)",
+    );
+  return found;
 }
 
 function isExecutable(file: string): boolean {
@@ -107,8 +116,19 @@ function packageRoot(): string {
 const digestOf = (library: string): string => `${library}.sha256`;
 
 function isIntact(library: string): boolean {
-  if (!existsSync(library) || !existsSync(digestOf(library))) return false;
-  return digest(readFileSync(library)) === readFileSync(digestOf(library), "utf8");
+  try {
+    return digest(readFileSync(library)) === readFileSync(digestOf(library), "utf8");
+  } catch {
+    return false; // absent or unreadable: made again
+  }
+}
+
+/** Folders of builds that were killed; no build takes an hour. */
+function removeAbandoned(cache: string): void {
+  const hour = 3_600_000;
+  const newest = statSync(cache).mtimeMs; // the file system's own clock
+  for (const name of readdirSync(cache).filter((each) => each.startsWith("building-")))
+    if (newest - statSync(join(cache, name)).mtimeMs > hour) rmSync(join(cache, name), { recursive: true, force: true });
 }
 
 async function compile(
@@ -120,7 +140,10 @@ async function compile(
 ): Promise<void> {
   const folder = join(cache, `building-${randomBytes(8).toString("hex")}`);
   try {
-    mkdirSync(folder, { recursive: true });
+    // Libraries are code that will run: nobody else may put one there.
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    removeAbandoned(cache);
+    mkdirSync(folder);
   } catch (error) {
     throw new EngineUnavailable(`the native engine cannot be kept in ${cache} (${(error as Error).message}); set $MUTRANSFER_CACHE`);
   }

@@ -17,8 +17,10 @@ import { lower, type Lowered } from "./lower.ts";
 import type { Purpose } from "./lowering.ts";
 import { gatherRows, placeBuffers } from "./memory.ts";
 
-function settingsOf({ cache, environment: { CC: compiler, PATH: path = "", MUTRANSFER_CFLAGS: added = "" } }: Host): BuildSettings {
-  return { cache: join(cache, "native"), compiler, path, extraFlags: added.split(" ").filter(Boolean) };
+function settingsOf({ cache, environment: { CC = "", PATH: path = "", MUTRANSFER_CFLAGS = "" } }: Host): BuildSettings {
+  const words = (text: string): readonly string[] => text.split(" ").filter(Boolean);
+  const [compiler, ...flags] = words(CC); // as in CC="gcc -m64"
+  return { cache: join(cache, "native"), compiler, path, extraFlags: [...flags, ...words(MUTRANSFER_CFLAGS)] };
 }
 
 /** Builds or finds the library and loads it; throws EngineUnavailable when that cannot be done here. */
@@ -50,6 +52,9 @@ class NativeExecutable implements Executable {
   private readonly program: Program;
   private readonly threads: number;
   private readonly mixed: boolean;
+  /** Kernels write through token ids, so every id is checked first. */
+  private readonly vocabulary: number;
+  private busy = false;
   private readonly lane: Lane;
   private readonly state: AlignedFloats;
   private readonly scratchFloats: number;
@@ -59,9 +64,12 @@ class NativeExecutable implements Executable {
   private step = 0;
 
   constructor(library: Library, program: Program, { threads, precision }: CompileOptions) {
+    invariant(threads >= 1, "compile", `${threads} threads`);
     this.library = library;
     this.program = program;
     this.threads = threads;
+    const loss = program.forward.at(-1);
+    this.vocabulary = loss?.kind === "cross_entropy" ? (shapeOf(program, loss.logits).at(-1) as number) : 0;
     this.mixed = precision === "mixed";
     this.lane = new Lane(program);
     this.state = library.allocate(program.dims.trials * this.lane.floats);
@@ -171,7 +179,12 @@ class NativeExecutable implements Executable {
     const losses = new Float32Array(count * lanes);
     const alive = [code, tokens, targets, scalars, losses, workspace];
     const address = (values: ArrayBufferView): bigint => this.library.addressOf(values);
-    await this.library.run({
+    invariant(!this.busy, "call", "a call is still running on this executable");
+    const vocabulary = this.vocabulary;
+    for (const ids of [tokens, targets])
+      for (const id of ids) invariant(id >= 0 && id < vocabulary, "call", `token id ${id} is outside the vocabulary of ${vocabulary}`);
+    this.busy = true;
+    const running = this.library.run({
       code: address(code),
       words: BigInt(code.length),
       lanes: BigInt(lanes),
@@ -192,7 +205,11 @@ class NativeExecutable implements Executable {
       epsilonScales: address(scalars.epsilonScale),
       losses: address(losses),
     });
-    void alive; // until the kernels are done
+    // The closure keeps what the kernels point to alive until they are done.
+    await running.finally(() => {
+      void alive;
+      this.busy = false;
+    });
     return losses;
   }
 }

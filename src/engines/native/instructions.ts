@@ -3,6 +3,7 @@
  * kernels are compiled with is made from these tables, and so are the words they
  * read. What each instruction computes stands at its kernel in kernels/kernels.c.
  */
+import { invariant } from "../../errors.ts";
 
 /** Floats in a line: one AVX-512 vector, one cache line. Every row of a matrix starts on one. */
 export const lineFloats = 16;
@@ -88,6 +89,11 @@ export function encodeInstructions(instructions: readonly Instruction[], referen
     words.push(...operandsOf(instruction).map((operand) => (operand ? reference(operand) : -1)));
     words.push(...numbers.map((name) => values[name]));
   }
+  invariant(
+    words.every((word) => Math.abs(word) < 2 ** 31),
+    "encodeInstructions",
+    "a reference exceeds 32 bits",
+  );
   return Int32Array.from(words);
 }
 

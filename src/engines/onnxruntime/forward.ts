@@ -11,11 +11,11 @@ export const geluScale = Math.sqrt(2 / Math.PI);
 export const geluCubic = 0.044715;
 export const normEpsilon = 1e-5;
 
-/** [T, T], 0 where a query may look and −1e9 above the diagonal; made once per call. */
+/** [T, T], 0 where a query may look and −3e38 above the diagonal; made once per call. */
 function causalMask(lowering: Lowering): Value {
   const { outer, context } = lowering;
   return lowering.once("mask", () => {
-    const filled = outer.node("Expand", [outer.scalar(-1e9), outer.constant("int64", [2], [context, context])]);
+    const filled = outer.node("Expand", [outer.scalar(-3e38), outer.constant("int64", [2], [context, context])]);
     return outer.node("Trilu", [filled, outer.constant("int64", [], [1])], { upper: 1 });
   });
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EngineUnavailable } from "../../../src/engines/engine.ts";
@@ -54,7 +54,31 @@ describe("the native library", () => {
   it("needs a compiler, and says how to get one", async () => {
     await expect(builtLibrary(settings("none", { path: "/nowhere" }))).rejects.toThrow(EngineUnavailable);
     await expect(builtLibrary(settings("none", { path: "/nowhere" }))).rejects.toThrow(/needs a C compiler; install one/);
-    await expect(builtLibrary(settings("none", { compiler: "no-such-cc" }))).rejects.toThrow(/needs a C compiler/);
+    await expect(builtLibrary(settings("none", { compiler: "no-such-cc" }))).rejects.toThrow(/no compiler no-such-cc/);
+  });
+
+  it("is compiled through a link under the link's own name, as ccache wants it", async () => {
+    const wrapper = join(folder, "wrapper");
+    writeFileSync(wrapper, '#!/bin/sh\ncase "$0" in */cc) exec gcc "$@";; *) echo "called as $0" >&2; exit 1;; esac\n', { mode: 0o755 });
+    mkdirSync(join(folder, "links"));
+    symlinkSync(wrapper, join(folder, "links", "cc"));
+    const library = await builtLibrary(settings("linked", { path: `${join(folder, "links")}:${path}` }));
+    expect((await loadLibrary(library)).scratchFloats(1, 1)).toBeGreaterThan(0);
+  });
+
+  it("clears away what a killed build left, but not a build that is going on", async () => {
+    for (const name of ["building-old", "building-new"]) mkdirSync(join(folder, "abandoned", name), { recursive: true });
+    utimesSync(join(folder, "abandoned", "building-old"), 1000, 1000);
+    await builtLibrary(settings("abandoned"));
+    expect(readdirSync(join(folder, "abandoned")).filter((name) => name.startsWith("building-"))).toEqual(["building-new"]);
+  });
+
+  it("is made again when its digest cannot be read", async () => {
+    const library = await builtLibrary(settings("folder"));
+    rmSync(`${library}.sha256`);
+    mkdirSync(join(folder, "folder", "elsewhere"));
+    symlinkSync(join(folder, "folder", "elsewhere"), `${library}.sha256`);
+    expect(await builtLibrary(settings("folder"))).toBe(library);
   });
 
   it("says what a compiler that cannot compile it has to say", async () => {

@@ -3,8 +3,8 @@
  * one kernel, and the loop that runs K steps of some trials on some threads.
  * Nothing here allocates; shapes and buffers are decided by the lowering.
  *
- * A matrix [rows, columns] has its rows on lines of 16 floats: the row length is
- * round_up(columns, 16). What stands in the padding is never read as a value.
+ * A matrix [rows, columns] has its rows on lines of 16 floats, row_length(columns)
+ * apart. What stands in the padding is never read as a value.
  * R rows = B·T tokens, T context, C width, V vocabulary.
  */
 #include "attention.h"
@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -378,7 +379,7 @@ EXPORT int32_t has_mixed(void) { return HAS_MIXED; }
 /* Asks for large pages, so that walking down the columns of a matrix costs no page walks; declining is no harm. */
 EXPORT void use_large_pages(char *memory, int64_t bytes) {
 #if defined(MADV_HUGEPAGE)
-  const uintptr_t page = 4096, begin = ((uintptr_t)memory + page - 1) / page * page, end = ((uintptr_t)memory + bytes) / page * page;
+  const uintptr_t page = sysconf(_SC_PAGESIZE), begin = ((uintptr_t)memory + page - 1) / page * page, end = ((uintptr_t)memory + bytes) / page * page;
   if (end > begin) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #else
   (void)memory, (void)bytes;
