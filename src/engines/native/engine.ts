@@ -180,9 +180,8 @@ class NativeExecutable implements Executable {
     const alive = [code, tokens, targets, scalars, losses, workspace];
     const address = (values: ArrayBufferView): bigint => this.library.addressOf(values);
     invariant(!this.busy, "call", "a call is still running on this executable");
-    const vocabulary = this.vocabulary;
-    for (const ids of [tokens, targets])
-      for (const id of ids) invariant(id >= 0 && id < vocabulary, "call", `token id ${id} is outside the vocabulary of ${vocabulary}`);
+    checkIds(tokens, this.vocabulary);
+    checkIds(targets, this.vocabulary);
     this.busy = true;
     const running = this.library.run({
       code: address(code),
@@ -212,4 +211,11 @@ class NativeExecutable implements Executable {
     });
     return losses;
   }
+}
+
+/** A plain loop: it runs over every id of every step. */
+function checkIds(ids: Int32Array, vocabulary: number): void {
+  let highest = 0; // ids as unsigned numbers, so that negative ones are the highest
+  for (let i = 0; i < ids.length; i++) if (ids[i] >>> 0 > highest) highest = ids[i] >>> 0;
+  invariant(highest < vocabulary, "call", `token id ${highest | 0} is outside the vocabulary of ${vocabulary}`);
 }
