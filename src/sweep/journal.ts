@@ -49,8 +49,7 @@ export function replayJournal(bytes: Uint8Array, file: string): Replay {
     .forEach((line, index) => {
       const record = parseRecord(line, `${file}:${index + 1}`);
       if (record.record === "header") header = record.header;
-      else if (trials.get(record.trial.id)?.status !== "completed" && trials.get(record.trial.id)?.status !== "diverged")
-        trials.set(record.trial.id, record.trial);
+      else if ((trials.get(record.trial.id)?.status ?? "failed") === "failed") trials.set(record.trial.id, record.trial);
     });
   return { header, trials, goodBytes };
 }

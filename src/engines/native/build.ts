@@ -36,7 +36,7 @@ export interface BuildSettings {
   readonly extraFlags: readonly string[];
 }
 
-export const flags: readonly string[] = [
+const flags: readonly string[] = [
   ...["-O3", "-std=gnu11", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden"],
   // Sums keep their order; only a·b + c may become one operation, and √ needs no errno.
   ...["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"],
@@ -49,10 +49,6 @@ const nativeFlag = arch() === "arm64" ? "-mcpu=native" : "-march=native";
 export async function builtLibrary(settings: BuildSettings): Promise<string> {
   if (platform() === "win32") throw new EngineUnavailable("the native engine is built on Linux and macOS only");
   const compiler = findCompiler(settings);
-  if (compiler === undefined)
-    throw new EngineUnavailable(
-      "the native engine needs a C compiler; install one (Debian: apt install gcc, macOS: xcode-select --install)",
-    );
   const sources = kernelSources();
   const options = [...flags, nativeFlag, ...settings.extraFlags];
   const real = realpathSync(compiler);

@@ -24,18 +24,18 @@ function settingsOf({ cache, environment: { CC = "", PATH: path = "", MUTRANSFER
 }
 
 /** Builds or finds the library and loads it; throws EngineUnavailable when that cannot be done here. */
+export async function openLibrary(host: Host): Promise<Library> {
+  return loadLibrary(await builtLibrary(settingsOf(host)));
+}
+
+/** The engine over that library. */
 export async function openNative(host: Host): Promise<Engine> {
-  const library = await loadLibrary(await builtLibrary(settingsOf(host)));
+  const library = await openLibrary(host);
   return {
     name: "native",
     ...(library.hasMixed && { mixedProducts: "bfloat16" }),
     compile: (program, options) => Promise.resolve(new NativeExecutable(library, program, options)),
   };
-}
-
-/** The kernels without the engine, for the bench. */
-export async function openLibrary(host: Host): Promise<Library> {
-  return loadLibrary(await builtLibrary(settingsOf(host)));
 }
 
 /** A lowered step with its memory. */

@@ -9,6 +9,12 @@
 #pragma once
 #include "team.h"
 #include "vector.h"
+#if defined(__AVX512BF16__) && LANES == 16
+#define HAS_MIXED 1
+#include <immintrin.h>
+#else
+#define HAS_MIXED 0
+#endif
 
 #define PANEL (2 * LANES)
 #define MAX_DEPTH 512 /* rows of a packed panel */
@@ -26,8 +32,20 @@ typedef struct {
   long row;
 } Initial;
 
+/* How operands multiply: as floats, or each as a pair of bfloat16 numbers (see mixed.h). */
+typedef enum { FLOATS, PAIRS } Format;
+
+INLINE Vector multiply_add(Format format, Vector sum, Vector left, Vector right) {
+#if HAS_MIXED
+  if (format == PAIRS) return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
+#endif
+  (void)format;
+  return sum + left * right;
+}
+
 /* C[rows, vectors·LANES]: the sums stay in registers over the whole depth. */
-INLINE void tile(int rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
+INLINE void tile(Format format, int rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c,
+                 long c_row) {
   Vector sums[TILE_ROWS][2];
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++)
@@ -41,7 +59,7 @@ INLINE void tile(int rows, int vectors, long depth, Left a, const float *b, long
     for (int i = 0; i < rows; i++) {
       const Vector left = all(a.data[i * a.row + k * a.step]);
 #pragma GCC unroll 2
-      for (int j = 0; j < vectors; j++) sums[i][j] += left * right[j];
+      for (int j = 0; j < vectors; j++) sums[i][j] = multiply_add(format, sums[i][j], left, right[j]);
     }
   }
 #pragma GCC unroll 16
@@ -53,54 +71,61 @@ INLINE void tile(int rows, int vectors, long depth, Left a, const float *b, long
 /* `count` tiles of equal height, one below the other. */
 typedef void Tiles(long count, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row);
 
-INLINE void tiles_of(int rows, int vectors, long count, long depth, Left a, const float *b, long b_row, Initial initial, float *c,
-                     long c_row) {
-  for (; count > 0; count--) {
-    tile(rows, vectors, depth, a, b, b_row, initial, c, c_row);
-    a.data += rows * a.row;
-    if (initial.data) initial.data += rows * initial.row;
-    c += rows * c_row;
+/* Every format and height, one or two vectors, A by rows (step 1) or by columns (row 1), as functions of their own. */
+#define TILES(format, name, rows, vectors, unit)                                                                    \
+  static void format##_##name##_##rows##_##vectors(long count, long depth, Left a, const float *b, long b_row,      \
+                                                   Initial initial, float *c, long c_row) {                         \
+    a.unit = 1;                                                                                                     \
+    for (; count > 0; count--) {                                                                                    \
+      tile(format, rows, vectors, depth, a, b, b_row, initial, c, c_row);                                           \
+      a.data += rows * a.row;                                                                                       \
+      if (initial.data) initial.data += rows * initial.row;                                                         \
+      c += rows * c_row;                                                                                            \
+    }                                                                                                               \
   }
-}
-
-/* Every height, one or two vectors, A by rows (step 1) or by columns (row 1), as functions of their own. */
-#define TILES(name, rows, vectors, unit)                                                                                   \
-  static void name##rows##_##vectors(long count, long depth, Left a, const float *b, long b_row, Initial initial, float *c, \
-                                     long c_row) {                                                                         \
-    a.unit = 1;                                                                                                            \
-    tiles_of(rows, vectors, count, depth, a, b, b_row, initial, c, c_row);                                                 \
-  }
-#define EACH_SIZE(do) do(1) do(2) do(3) do(4) do(5) do(6)
+#define EACH_SIZE(do, format)                                                                                       \
+  do(format, 1) do(format, 2) do(format, 3) do(format, 4) do(format, 5) do(format, 6) MORE_SIZES(do, format)
 #if TILE_ROWS == 12
-#define MORE_SIZES(do) do(7) do(8) do(9) do(10) do(11) do(12)
+#define MORE_SIZES(do, format) do(format, 7) do(format, 8) do(format, 9) do(format, 10) do(format, 11) do(format, 12)
 #else
-#define MORE_SIZES(do)
+#define MORE_SIZES(do, format)
 #endif
-#define DEFINE(rows) \
-  TILES(by_rows_, rows, 1, step) TILES(by_rows_, rows, 2, step) TILES(by_columns_, rows, 1, row) TILES(by_columns_, rows, 2, row)
-#define ENTRY(rows) {{by_rows_##rows##_1, by_rows_##rows##_2}, {by_columns_##rows##_1, by_columns_##rows##_2}},
-EACH_SIZE(DEFINE) MORE_SIZES(DEFINE)
-static Tiles *const tiles[TILE_ROWS][2][2] = {EACH_SIZE(ENTRY) MORE_SIZES(ENTRY)};
+#define DEFINE(format, rows)                                                            \
+  TILES(format, by_rows, rows, 1, step) TILES(format, by_rows, rows, 2, step)           \
+  TILES(format, by_columns, rows, 1, row) TILES(format, by_columns, rows, 2, row)
+#define ENTRY(format, rows)                                        \
+  {{format##_by_rows_##rows##_1, format##_by_rows_##rows##_2},     \
+   {format##_by_columns_##rows##_1, format##_by_columns_##rows##_2}},
+EACH_SIZE(DEFINE, FLOATS)
+#if HAS_MIXED
+EACH_SIZE(DEFINE, PAIRS)
+#endif
+static Tiles *const tiles[1 + HAS_MIXED][TILE_ROWS][2][2] = {{EACH_SIZE(ENTRY, FLOATS)},
+#if HAS_MIXED
+                                                             {EACH_SIZE(ENTRY, PAIRS)}
+#endif
+};
 
 /* C[rows, one or two vectors], B in place or packed: rows are cut into tiles of nearly equal height. */
-static inline void panel(long rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
+static inline void panel(Format format, long rows, int vectors, long depth, Left a, const float *b, long b_row, Initial initial, float *c,
+                         long c_row) {
   const int by_columns = a.row == 1;
   const long count = (rows + TILE_ROWS - 1) / TILE_ROWS, low = rows / count, higher = rows % count;
   if (higher > 0) {
-    tiles[low][by_columns][vectors - 1](higher, depth, a, b, b_row, initial, c, c_row);
+    tiles[format][low][by_columns][vectors - 1](higher, depth, a, b, b_row, initial, c, c_row);
     const long done = higher * (low + 1);
     a.data += done * a.row;
     if (initial.data) initial.data += done * initial.row;
     c += done * c_row;
   }
-  tiles[low - 1][by_columns][vectors - 1](count - higher, depth, a, b, b_row, initial, c, c_row);
+  tiles[format][low - 1][by_columns][vectors - 1](count - higher, depth, a, b, b_row, initial, c, c_row);
 }
 
 /* C[rows, columns] with B in place; columns is a multiple of LANES. */
 static inline void multiply(long rows, long columns, long depth, Left a, const float *b, long b_row, Initial initial, float *c, long c_row) {
   for (long n = 0; n < columns; n += PANEL) {
     const Initial from = {initial.data ? initial.data + n : 0, initial.row};
-    panel(rows, columns - n >= PANEL ? 2 : 1, depth, a, b + n, b_row, from, c + n, c_row);
+    panel(FLOATS, rows, columns - n >= PANEL ? 2 : 1, depth, a, b + n, b_row, from, c + n, c_row);
   }
 }
 
@@ -142,6 +167,9 @@ typedef struct {
   const float *gain; /* one for each row of data, or null for 1 */
 } Right;
 
+/* Whether B lies in memory as it is to be multiplied. */
+static int is_plain(Right b) { return !b.transposed && !b.gain && b.scale == 1; }
+
 /* packed[depth, PANEL] of B from row k and column n on; columns is how many of them exist. */
 static __attribute__((noinline)) void pack(Right b, long k, long n, long depth, long columns, float *packed) {
   if (!b.transposed) {
@@ -158,15 +186,19 @@ static __attribute__((noinline)) void pack(Right b, long k, long n, long depth, 
     for (long j = columns; j < round_up(columns, LANES); j++) packed[i * PANEL + j] = 0;
 }
 
+/* Rows of C that a thread does at once: at most `most`, and few enough that every thread of the team gets some strips of panels. */
+static long strip_height(const Team *team, long rows, long panels, long most) {
+  const long fewest = (rows + most - 1) / most, enough = team->size == 1 ? 1 : (2 * team->size + panels - 1) / panels;
+  const long strips = fewest > enough ? fewest : enough;
+  return least(most, round_up((rows + strips - 1) / strips, LINE));
+}
+
 /* C[rows, columns] = initial + A·B by the whole team; each thread does whole panels of some rows. */
 static void product(const Team *team, long rows, long columns, long depth, Left a, Right b, Initial initial, float *c, long c_row) {
-  const long panels = (columns + PANEL - 1) / PANEL;
-  /* A strip's rows of A stay in the second-level cache; a team gets some units for each of its threads. */
-  const long fewest = (rows + MAX_STRIP - 1) / MAX_STRIP, enough = team->size == 1 ? 1 : (2 * team->size + panels - 1) / panels;
-  const long height = round_up((rows + (fewest > enough ? fewest : enough) - 1) / (fewest > enough ? fewest : enough), TILE_ROWS);
+  const long panels = (columns + PANEL - 1) / PANEL, height = strip_height(team, rows, panels, MAX_STRIP);
   const long strips = (rows + height - 1) / height;
   const long max_depth = a.row == 1 ? MAX_DEPTH / 4 : MAX_DEPTH;
-  const int in_place = !b.transposed && !b.gain && b.scale == 1 && rows < 256; /* too few rows to earn the packing back */
+  const int in_place = is_plain(b) && rows < 256; /* too few rows to earn the packing back */
   const Range mine = share(team, panels * strips);
   for (long unit = mine.begin; unit < mine.end; unit++) {
     const long m = unit / panels * height, n = unit % panels * PANEL;
@@ -177,7 +209,7 @@ static void product(const Team *team, long rows, long columns, long depth, Left 
       const Initial start = {initial.data ? initial.data + m * initial.row + n : 0, initial.row};
       const Left left = {a.data + m * a.row + k * a.step, a.row, a.step};
       if (!in_place) pack(b, k, n, part, width, team->scratch);
-      panel(strip, width > LANES ? 2 : 1, part, left, in_place ? b.data + k * b.row + n : team->scratch, in_place ? b.row : PANEL,
+      panel(FLOATS, strip, width > LANES ? 2 : 1, part, left, in_place ? b.data + k * b.row + n : team->scratch, in_place ? b.row : PANEL,
             k == 0 ? start : (Initial){out, c_row}, out, c_row);
     }
   }
