@@ -15,7 +15,7 @@ import { Lane } from "./lane.ts";
 import { loadLibrary, type AlignedFloats, type Library } from "./library.ts";
 import { lower, type Lowered } from "./lower.ts";
 import type { Purpose } from "./lowering.ts";
-import { gatherRows, placeBuffers } from "./memory.ts";
+import { gatherRows, matrixOf, placeBuffers } from "./memory.ts";
 
 function settingsOf({ cache, environment: { CC = "", PATH: path = "", MUTRANSFER_CFLAGS = "" } }: Host): BuildSettings {
   const words = (text: string): readonly string[] => text.split(" ").filter(Boolean);
@@ -142,9 +142,8 @@ class NativeExecutable implements Executable {
     const operand = lowered.buffers.get(name);
     invariant(operand, "inspect", `the program does not compute ${name}`);
     const [, ...shape] = shapeOf(this.program, name);
-    const matrix = { rows: sizeOf(shape.slice(0, -1)), columns: shape.at(-1) ?? 1 };
     const begin = ((position.get(operand.buffer) as number) + operand.line) * lineFloats;
-    gatherRows(workspace.values.subarray(begin), matrix, into);
+    gatherRows(workspace.values.subarray(begin), matrixOf(shape), into);
   }
 
   private compile(purpose: Purpose, names: readonly Ref[] = []): Compiled {

@@ -7,7 +7,7 @@ import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import type { ParameterState, State } from "../engine.ts";
 import { lineFloats, type Operand } from "./instructions.ts";
-import { gatherRows, matrixLines, scatterRows, type Matrix } from "./memory.ts";
+import { gatherRows, matrixLines, matrixOf, scatterRows, type Matrix } from "./memory.ts";
 
 const parts = ["weight", "firstMoment", "secondMoment"] as const satisfies readonly (keyof ParameterState)[];
 
@@ -30,7 +30,7 @@ export class Lane {
     this.parameters = new Map(
       program.parameters.map((ref) => {
         const [, ...shape] = shapeOf(program, ref);
-        const matrix = { rows: sizeOf(shape.slice(0, -1)), columns: shape.at(-1) as number };
+        const matrix = matrixOf(shape);
         const stored = (): Stored => ({ matrix, operand: this.take(matrixLines(matrix)) });
         return [ref, { weight: stored(), firstMoment: stored(), secondMoment: stored() }];
       }),

@@ -10,7 +10,7 @@ import type { Lane } from "./lane.ts";
 import { Lowering, type Group, type Purpose } from "./lowering.ts";
 import { linesOf, matrixLines, rowLength } from "./memory.ts";
 import { biasRowOf, branchForward, branchGradients, branchTargets, normBackward, normalize } from "./norm.ts";
-import { forwardProduct, inputGradient, weightGradient } from "./products.ts";
+import { forwardProduct, productGradients } from "./products.ts";
 import { crossEntropy, readoutAndLoss } from "./readout.ts";
 
 export interface Lowered {
@@ -101,26 +101,17 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
     forwardProduct(l, { x: l.operand(x), weight, out, initial: residual ?? l.optional(bias), initialRow, rows: l.rows });
   },
   linear_backward: ({ of, dOut, dX, dWeight, dBias }, l) => {
-    const gradient = l.operand(dOut);
-    weightGradient(l, {
+    productGradients(l, {
       x: l.operand(of.x),
-      dOut: gradient,
-      dWeight: l.operand(dWeight),
       weight: of.weight,
-      accumulate: !l.group.isFirst,
+      dOut: l.operand(dOut),
+      dWeight: l.operand(dWeight),
+      dBias: l.optional(dBias),
+      dX: l.operand(dX),
+      addsToDx: false,
+      isFirst: l.group.isFirst,
       rows: l.rows,
     });
-    if (dBias !== undefined)
-      l.emit({
-        kind: "columnSum",
-        x: gradient,
-        multiplier: undefined,
-        out: l.operand(dBias),
-        rows: l.rows,
-        columns: l.matrix(dBias).columns,
-        accumulate: Number(!l.group.isFirst),
-      });
-    inputGradient(l, { dOut: gradient, weight: of.weight, dX: l.operand(dX), accumulate: false, rows: l.rows });
   },
   attention: (op, l) => l.emit({ kind: "attention", ...attentionOperands(op, l), out: l.operand(op.out), ...attentionSizes(op, l) }),
   attention_backward: ({ of, dOut, dQuery, dKey, dValue }, l) =>
@@ -174,9 +165,8 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
 
 function attentionOperands(of: OpOf<"attention">, l: Lowering): Record<"query" | "key" | "value" | "stats", Operand> {
   const { query, key, value, heads } = of;
-  const ref = `stats:${of.out}`;
-  const stats = l.operands.get(ref) ?? l.temporary(2 * heads * (l.rows / l.program.dims.context) * linesOf(l.program.dims.context));
-  l.keep(ref, stats);
+  const { context } = l.program.dims;
+  const stats = l.named(`stats:${of.out}`, 2 * heads * (l.rows / context) * linesOf(context));
   return { query: l.operand(query), key: l.operand(key), value: l.operand(value), stats };
 }
 function attentionSizes(of: OpOf<"attention">, l: Lowering): Record<"width" | "headDim" | "context" | "rows", number> {

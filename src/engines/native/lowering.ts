@@ -7,7 +7,7 @@ import { dispatch, type Kind, type Op, type OpOf, type Ref } from "../../program
 import { shapeOf, type Program } from "../../program/program.ts";
 import type { Buffer, Instruction, Operand } from "./instructions.ts";
 import type { Lane } from "./lane.ts";
-import { matrixLines, type Matrix } from "./memory.ts";
+import { matrixLines, matrixOf, type Matrix } from "./memory.ts";
 
 /** The parts of a step: `evaluate` is forward only, `inspect` also backward, `train` also the update. */
 export type Purpose = "train" | "evaluate" | "inspect";
@@ -130,6 +130,10 @@ export class Lowering {
     this.lasting.set(ref, operand);
     return this.keep(ref, operand);
   }
+  /** What one op of a group leaves for another that is no tensor of the program. */
+  named(name: string, lines: number): Operand {
+    return this.operands.get(name) ?? this.keep(name, this.temporary(lines));
+  }
   optional(ref: Ref | undefined): Operand | undefined {
     return ref === undefined ? undefined : this.operand(ref);
   }
@@ -146,8 +150,8 @@ export class Lowering {
   /** A tensor of one lane as rows of its last axis. */
   matrix(ref: Ref): Matrix {
     const [, ...shape] = shapeOf(this.program, ref);
-    const columns = shape.at(-1) ?? 1;
+    const whole = matrixOf(shape);
     // An activation is [B, T, ·], and of those only the group's rows are in memory.
-    return { rows: shape.length === 3 ? this.rows : shape.slice(0, -1).reduce((a, b) => a * b, 1), columns };
+    return shape.length === 3 ? { ...whole, rows: this.rows } : whole;
   }
 }

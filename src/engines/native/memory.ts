@@ -3,8 +3,9 @@
  * the other, and intermediate values in a workspace whose places are used again
  * as soon as a value is no longer needed.
  */
-import type { Buffer, Instruction } from "./instructions.ts";
-import { crowdedLines, lineFloats, operandsOf } from "./instructions.ts";
+import { sizeOf } from "../../program/program.ts";
+import type { Shape } from "../../program/shapes.ts";
+import { crowdedLines, lineFloats, operandsOf, type Buffer, type Instruction } from "./instructions.ts";
 
 export const linesOf = (floats: number): number => Math.ceil(floats / lineFloats);
 /**
@@ -21,6 +22,8 @@ export interface Matrix {
   readonly rows: number;
   readonly columns: number;
 }
+/** A tensor's shape without its trial axis, as a matrix. */
+export const matrixOf = (shape: Shape): Matrix => ({ rows: sizeOf(shape.slice(0, -1)), columns: shape.at(-1) ?? 1 });
 export const matrixLines = ({ rows, columns }: Matrix): number => (rows * rowLength(columns)) / lineFloats;
 
 /** Copies a dense matrix to or from stored rows. */

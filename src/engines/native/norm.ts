@@ -7,7 +7,7 @@ import type { Branch, BranchGradient, OpOf } from "../../program/ops.ts";
 import type { Operand } from "./instructions.ts";
 import type { Lowering, Norm } from "./lowering.ts";
 import { linesOf, matrixLines } from "./memory.ts";
-import { forwardProduct, inputGradient, weightGradient } from "./products.ts";
+import { forwardProduct, productGradients } from "./products.ts";
 
 export interface Rows {
   readonly first: number;
@@ -28,12 +28,12 @@ function from({ buffer, line }: Operand, row: number, columns: number): Operand 
 /** Normalised x and inverse deviations, kept for the backward pass. */
 export function normalized(l: Lowering, of: Norm): { readonly normal: Operand; readonly inverse: Operand; readonly width: number } {
   const matrix = l.matrix(of.x);
-  const named = (name: string, lines: number): Operand => {
-    const ref = `${name}:${of.branches[0]?.out ?? ""}`;
-    const operand = l.operands.get(ref) ?? l.temporary(lines);
-    return l.keep(ref, operand);
+  const name = of.branches[0]?.out ?? "";
+  return {
+    normal: l.named(`normal:${name}`, matrixLines(matrix)),
+    inverse: l.named(`inverse:${name}`, linesOf(l.rows)),
+    width: matrix.columns,
   };
-  return { normal: named("normal", matrixLines(matrix)), inverse: named("inverse", linesOf(l.rows)), width: matrix.columns };
 }
 
 export function normalize(l: Lowering, of: Norm): void {
@@ -77,38 +77,25 @@ export function branchForward(l: Lowering, of: Norm, branch: Branch, biasRow: Op
 /** One branch's share of the gradients, for the rows of `block`; norm gradients follow when all blocks are done. */
 export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient: BranchTargets, dOut: Operand, block: Rows): void {
   const { normal, width } = normalized(l, of);
-  const fanOut = l.matrix(branch.weight).columns;
-  const rows = block.count;
-  const first = l.group.isFirst && block.first === 0;
-  const x = from(normal, block.first, width);
-  weightGradient(l, { x, dOut, dWeight: gradient.dWeight, weight: branch.weight, accumulate: !first, rows });
-  if (gradient.dBias)
-    l.emit({
-      kind: "columnSum",
-      x: dOut,
-      multiplier: l.optional(branch.multiplier),
-      out: gradient.dBias,
-      rows,
-      columns: fanOut,
-      accumulate: Number(!first),
-    });
-  inputGradient(l, {
-    dOut,
+  productGradients(l, {
+    x: from(normal, block.first, width),
     weight: branch.weight,
-    dX: from(gradient.dNormal, block.first, width),
     gain: of.gain,
     multiplier: branch.multiplier,
-    accumulate: gradient.addsToNormal,
-    rows,
+    dOut,
+    dWeight: gradient.dWeight,
+    dBias: gradient.dBias,
+    dX: from(gradient.dNormal, block.first, width),
+    addsToDx: gradient.addsToNormal,
+    isFirst: l.group.isFirst && block.first === 0,
+    rows: block.count,
   });
 }
 
 /** Where the gradients of each branch go. */
 export function branchTargets(l: Lowering, op: OpOf<"norm_linear_backward">): readonly BranchTargets[] {
   const { of } = op;
-  const ref = `dNormal:${op.dX}`;
-  const dNormal = l.operands.get(ref) ?? l.temporary(matrixLines(l.matrix(of.x)));
-  l.keep(ref, dNormal);
+  const dNormal = l.named(`dNormal:${op.dX}`, matrixLines(l.matrix(of.x)));
   return op.branches.map((gradient: BranchGradient, index) => {
     const sums = `dBias:${gradient.dWeight}`;
     if (gradient.dBias === undefined && of.shift && !l.operands.has(sums))

@@ -1,6 +1,6 @@
 /**
- * The three products around a weight as instructions: forward, towards the input,
- * and towards the weight. Norm gains and multipliers are folded into the weight
+ * The three products around a weight as instructions: forward, towards the weight,
+ * and towards the input. Norm gains and multipliers are folded into the weight
  * while it is packed.
  */
 import type { Ref } from "../../program/ops.ts";
@@ -42,53 +42,38 @@ export function forwardProduct(
   });
 }
 
-/** dX [rows, fanIn] (+)= dOut·(multiplier·gain ⊙ weight)ᵀ. */
-export function inputGradient(
+/**
+ * The gradients of out = x·(multiplier·gain ⊙ weight) + bias over some rows:
+ * dWeight [fanIn, fanOut] (+)= xᵀ·dOut, without gain and multiplier; dBias (+)= multiplier·Σ dOut, both starting anew
+ * with the first rows of the batch; dX [rows, fanIn] (+)= dOut·(multiplier·gain ⊙ weight)ᵀ.
+ */
+export function productGradients(
   l: Lowering,
   options: {
-    dOut: Operand;
+    x: Operand;
     weight: Ref;
-    dX: Operand;
     gain?: Ref;
     multiplier?: Ref | undefined;
-    accumulate: boolean;
+    dOut: Operand;
+    dWeight: Operand;
+    dBias: Operand | undefined;
+    dX: Operand;
+    addsToDx: boolean;
+    isFirst: boolean;
     rows: number;
   },
 ): void {
+  const { x, dOut, dWeight, dBias, dX, isFirst, rows } = options;
   const { rows: fanIn, columns: fanOut } = l.matrix(options.weight);
+  const multiplier = l.optional(options.multiplier);
   l.emit({
     kind: "matrixProduct",
-    a: options.dOut,
-    b: l.operand(options.weight),
-    gain: l.optional(options.gain),
-    multiplier: l.optional(options.multiplier),
-    initial: options.accumulate ? options.dX : undefined,
-    out: options.dX,
-    aRow: rowLength(fanOut),
-    aStep: 1,
-    bRow: rowLength(fanOut),
-    bTransposed: 1,
-    initialRow: rowLength(fanIn),
-    rows: options.rows,
-    columns: fanIn,
-    depth: fanOut,
-  });
-}
-
-/** dWeight [fanIn, fanOut] (+)= xᵀ·dOut over some rows. */
-export function weightGradient(
-  l: Lowering,
-  options: { x: Operand; dOut: Operand; dWeight: Operand; weight: Ref; accumulate: boolean; rows: number },
-): void {
-  const { rows: fanIn, columns: fanOut } = l.matrix(options.weight);
-  l.emit({
-    kind: "matrixProduct",
-    a: options.x,
-    b: options.dOut,
+    a: x,
+    b: dOut,
     gain: undefined,
     multiplier: undefined,
-    initial: options.accumulate ? options.dWeight : undefined,
-    out: options.dWeight,
+    initial: isFirst ? undefined : dWeight,
+    out: dWeight,
     aRow: 1,
     aStep: rowLength(fanIn),
     bRow: rowLength(fanOut),
@@ -96,6 +81,24 @@ export function weightGradient(
     initialRow: rowLength(fanOut),
     rows: fanIn,
     columns: fanOut,
-    depth: options.rows,
+    depth: rows,
+  });
+  if (dBias) l.emit({ kind: "columnSum", x: dOut, multiplier, out: dBias, rows, columns: fanOut, accumulate: Number(!isFirst) });
+  l.emit({
+    kind: "matrixProduct",
+    a: dOut,
+    b: l.operand(options.weight),
+    gain: l.optional(options.gain),
+    multiplier,
+    initial: options.addsToDx ? dX : undefined,
+    out: dX,
+    aRow: rowLength(fanOut),
+    aStep: 1,
+    bRow: rowLength(fanOut),
+    bTransposed: 1,
+    initialRow: rowLength(fanIn),
+    rows,
+    columns: fanIn,
+    depth: fanOut,
   });
 }
