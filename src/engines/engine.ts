@@ -28,7 +28,7 @@ export interface Executable {
   /** Replaces the whole state. */
   load(state: State): void;
   /** Copies the state out, as it is after the last step. */
-  read(): State;
+  read(): Promise<State>;
   /** Runs the steps of `chunk` in order, updating the state; returns losses [K, N] in nats, each before its update. */
   train(chunk: TrainChunk): Promise<Float32Array>;
   /** Losses [K, N] in nats of K batches under the present weights. */
@@ -73,7 +73,7 @@ export interface ParameterState {
 }
 
 /** From the fastest on. */
-export const engineNames = ["native", "onnxruntime"] as const;
+export const engineNames = ["cuda", "webgpu", "native", "onnxruntime"] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** Thrown by an engine that cannot run here: says which piece is missing. */

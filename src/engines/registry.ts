@@ -30,6 +30,18 @@ export const engines: { readonly [E in EngineName]: Entry } = {
     version: packageVersion("onnxruntime-node"),
     device: "cpu",
     fastestStack: 1,
-    open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime(),
+    open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime("onnxruntime"),
+  },
+  cuda: {
+    version: packageVersion("onnxruntime-node"),
+    device: "cuda",
+    fastestStack: 64,
+    open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime("cuda"),
+  },
+  webgpu: {
+    version: packageVersion("onnxruntime-node"),
+    device: "webgpu",
+    fastestStack: 64,
+    open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime("webgpu"),
   },
 };

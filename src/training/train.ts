@@ -110,7 +110,7 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
       if (step === nextEvaluation) await evaluate(step);
       observer.onProgress({ step, validationLosses: records.map(({ latest }) => latest) });
     }
-    return { outcomes: records.map((record) => record.outcome(step)), state: executable.read(), engineSeconds };
+    return { outcomes: records.map((record) => record.outcome(step)), state: await executable.read(), engineSeconds };
   } finally {
     data.close();
   }

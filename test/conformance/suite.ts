@@ -167,7 +167,7 @@ async function trained(
   const executable = await engine.compile(program, { threads, precision: "float32" });
   executable.load(state);
   const losses = await executable.train({ ...batches, factors: new Float32Array(batches.count).fill(1) });
-  const after = executable.read();
+  const after = await executable.read();
   await executable.dispose();
   return { losses, state: after };
 }
@@ -321,11 +321,11 @@ export function engineConformance(name: string, open: () => Promise<Engine>): vo
       const state = initialState(config, scaling, lanesOf(2), program.scalars);
       const executable = await engine.compile(program, { threads: 1, precision: "float32" });
       executable.load(state);
-      const loaded = executable.read();
+      const loaded = await executable.read();
       for (const { weight, firstMoment, secondMoment } of state.parameters.values())
         for (const values of [weight, firstMoment, secondMoment]) values.fill(NaN);
       for (const values of state.scalars.values()) values.fill(NaN);
-      expect(executable.read()).toEqual(loaded);
+      expect(await executable.read()).toEqual(loaded);
       await executable.dispose();
     });
 

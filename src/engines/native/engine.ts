@@ -89,7 +89,7 @@ class NativeExecutable implements Executable {
     this.step = state.step;
   }
 
-  read(): State {
+  read(): Promise<State> {
     const parameters = new Map<Ref, ParameterState>(
       this.program.parameters.map((ref) => {
         const array = (): Float32Array => new Float32Array(sizeOf(shapeOf(this.program, ref)));
@@ -97,7 +97,8 @@ class NativeExecutable implements Executable {
       }),
     );
     for (let index = 0; index < this.program.dims.trials; index++) this.lane.read(this.memoryOf(index), index, parameters);
-    return { step: this.step, scalars: new Map([...this.scalars].map(([ref, values]) => [ref, values.slice()])), parameters };
+    const scalars = new Map([...this.scalars].map(([ref, values]) => [ref, values.slice()]));
+    return Promise.resolve({ step: this.step, scalars, parameters });
   }
 
   async train(chunk: TrainChunk): Promise<Float32Array> {

@@ -3,7 +3,7 @@
  * a model (onnx.proto3, opset 17 and com.microsoft 1). Subgraphs see the tensors
  * of the graph around them. Knows no transformer.
  */
-import { bytesField, floatField, integerField, message } from "./protobuf.ts";
+import { bytesField, floatField, integerField, message } from "../protobuf.ts";
 import type { Shape } from "../../program/shapes.ts";
 
 /** Name of a value of the graph. */
@@ -96,35 +96,6 @@ export class Graph {
 
   reshape(x: Value, shape: Shape): Value {
     return this.node("Reshape", [x, this.constant("int64", [shape.length], shape)]);
-  }
-
-  transpose(x: Value, perm: readonly number[]): Value {
-    return this.node("Transpose", [x], { perm });
-  }
-
-  add(a: Value, b: Value, name?: Value): Value {
-    return this.node("Add", [a, b], {}, name);
-  }
-
-  subtract(a: Value, b: Value, name?: Value): Value {
-    return this.node("Sub", [a, b], {}, name);
-  }
-
-  multiply(a: Value, b: Value, name?: Value): Value {
-    return this.node("Mul", [a, b], {}, name);
-  }
-
-  /** Batched product over the leading axes; see com.microsoft FusedMatMul for the transpose flags. */
-  product(a: Value, b: Value, flags: Attributes = {}, name?: Value): Value {
-    return this.node("FusedMatMul", [a, b], flags, name);
-  }
-
-  sum(x: Value, axes: readonly number[], keepDims: boolean, name?: Value): Value {
-    return this.node("ReduceSum", [x, this.constant("int64", [axes.length], axes)], { keepdims: Number(keepDims) }, name);
-  }
-
-  mean(x: Value, axis: number): Value {
-    return this.node("ReduceMean", [x], { axes: [axis], keepdims: 1 });
   }
 
   private encode(): Uint8Array {

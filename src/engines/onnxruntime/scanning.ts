@@ -1,0 +1,88 @@
+/**
+ * Runs K steps a call in one Scan: the CPU and CUDA providers. State goes into each
+ * call and comes out of it, so on a GPU it crosses to the host once per call.
+ */
+import { invariant } from "../../errors.ts";
+import type { Ref } from "../../program/ops.ts";
+import type { Program } from "../../program/program.ts";
+import { stepScalarValues } from "../../program/schedule.ts";
+import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
+import { stateParts } from "../small-ops/expansion.ts";
+import { fed, inspection, returned, scannedEvaluation, scannedTraining } from "./models.ts";
+import { mapParts, tensorState, type Feeds, type Provider, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
+
+export class ScanningExecutable implements Executable {
+  private readonly sessions: Sessions;
+  private readonly program: Program;
+  private readonly provider: Provider;
+  private state: TensorState = { step: 0, scalars: new Map(), parameters: new Map() };
+
+  constructor(sessions: Sessions, program: Program, provider: Provider) {
+    this.sessions = sessions;
+    this.program = program;
+    this.provider = provider;
+  }
+
+  /** Makes the training session, which is what takes time. */
+  async compile(): Promise<void> {
+    await this.training();
+  }
+
+  load(state: State): void {
+    this.state = tensorState(this.sessions, this.program, state);
+  }
+
+  read(): Promise<State> {
+    const copy = (tensor: Tensor): Float32Array => (tensor.data as Float32Array).slice();
+    const { step, scalars, parameters } = this.state;
+    return Promise.resolve({
+      step,
+      scalars: new Map([...scalars].map(([ref, tensor]) => [ref, copy(tensor)])),
+      parameters: new Map([...parameters].map(([ref, parts]) => [ref, mapParts(parts, copy)])),
+    });
+  }
+
+  async train(chunk: TrainChunk): Promise<Float32Array> {
+    const { program, sessions, state } = this;
+    const feeds: Feeds = { ...Object.fromEntries(state.scalars), ...this.tokenFeeds(chunk, [chunk.count]) };
+    for (const [ref, parts] of state.parameters) for (const part of stateParts) feeds[`in:${fed(part, ref)}`] = parts[part];
+    const perStep = stepScalarValues(program.beta1, program.beta2, state.step, chunk.factors);
+    for (const [name, values] of Object.entries(perStep)) feeds[name] = sessions.floats(values, [chunk.count]);
+    const results = await (await this.training()).run(feeds);
+    const parameters = program.parameters.map((ref) => {
+      const parts = { weight: "weight", firstMoment: "firstMoment", secondMoment: "secondMoment" } as const;
+      return [ref, mapParts(parts, (part) => results[returned(fed(part, ref))])] as const;
+    });
+    this.state = { ...state, step: state.step + chunk.count, parameters: new Map(parameters) };
+    return results["losses"]?.data as Float32Array;
+  }
+
+  async evaluate(batches: Batches): Promise<Float32Array> {
+    const session = await this.sessions.get("evaluate", () => scannedEvaluation(this.program, this.provider.algebra));
+    const results = await session.run({ ...this.weightFeeds(), ...this.tokenFeeds(batches, [batches.count]) });
+    return results["losses"]?.data as Float32Array;
+  }
+
+  async inspect(batch: Batches, names: readonly Ref[]): Promise<ReadonlyMap<Ref, Float32Array>> {
+    invariant(batch.count === 1, "inspect", `${batch.count} batches, expected 1`);
+    const session = await this.sessions.get(`inspect ${names.join()}`, () => inspection(this.program, this.provider.algebra, names));
+    const results = await session.run({ ...this.weightFeeds(), ...this.tokenFeeds(batch, []) });
+    return new Map(names.map((name) => [name, results[returned(name)]?.data as Float32Array]));
+  }
+
+  dispose(): Promise<void> {
+    return this.sessions.dispose();
+  }
+
+  private training(): ReturnType<Sessions["get"]> {
+    return this.sessions.get("train", () => scannedTraining(this.program, this.provider.algebra));
+  }
+  private weightFeeds(): Feeds {
+    const { scalars, parameters } = this.state;
+    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };
+  }
+  private tokenFeeds({ tokens, targets, count }: Batches, leading: readonly number[]): Feeds {
+    const feed = (ids: Int32Array): Tensor => this.sessions.ids(this.program, ids, count, this.provider.timeMajor, leading);
+    return { tokens: feed(tokens), targets: feed(targets) };
+  }
+}

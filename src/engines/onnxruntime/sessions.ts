@@ -1,0 +1,113 @@
+/**
+ * What executables over onnxruntime share: sessions made once for each purpose, and
+ * the copies between the engine contract's arrays and the runtime's tensors.
+ */
+import { invariant } from "../../errors.ts";
+import type { Ref } from "../../program/ops.ts";
+import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
+import type { Shape } from "../../program/shapes.ts";
+import type { State } from "../engine.ts";
+import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
+import type { AlgebraClass } from "./models.ts";
+
+export type Runtime = typeof import("onnxruntime-node");
+type Session = import("onnxruntime-node").InferenceSession;
+type SessionOptions = import("onnxruntime-node").InferenceSession.SessionOptions;
+export type Tensor = import("onnxruntime-node").Tensor;
+export type Feeds = Record<string, Tensor>;
+
+/** One of onnxruntime's execution providers, and how this program is best put to it. */
+export interface Provider {
+  readonly name: "cpu" | "cuda" | "webgpu";
+  readonly algebra: AlgebraClass;
+  /** Whether rows are in the order [T, B] instead of [B, T]. */
+  readonly timeMajor: boolean;
+}
+
+export class Sessions {
+  readonly runtime: Runtime;
+  private readonly options: SessionOptions;
+  private readonly open = new Map<string, Promise<Session>>();
+
+  constructor(runtime: Runtime, { name }: Provider, threads: number) {
+    this.runtime = runtime;
+    // A GPU session that would run part of a step on the CPU is a mistake of ours, not something to live with.
+    const fallback = name === "webgpu" ? { disable_cpu_ep_fallback: "1" } : {};
+    this.options = {
+      executionProviders: [name],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      executionMode: "sequential",
+      graphOptimizationLevel: "basic",
+      logSeverityLevel: 3,
+      // Adam's moments of rare tokens decay into denormals, which are slow; spinning wastes the other core.
+      extra: { session: { set_denormal_as_zero: "1", intra_op: { allow_spinning: "0" }, ...fallback } },
+    };
+  }
+
+  /** The session of this name; `model` makes it the first time. */
+  get(name: string, model: () => Uint8Array, options: SessionOptions = {}): Promise<Session> {
+    const session = this.open.get(name) ?? this.runtime.InferenceSession.create(model(), { ...this.options, ...options });
+    this.open.set(name, session);
+    return session;
+  }
+
+  async dispose(): Promise<void> {
+    for (const session of this.open.values()) await (await session).release();
+    this.open.clear();
+  }
+
+  floats(data: Float32Array, shape: Shape): Tensor {
+    return new this.runtime.Tensor("float32", data, shape);
+  }
+
+  /** Token ids [count, B, T] of a program as rows in the provider's order; shape [...leading, R]. */
+  ids(program: Program, ids: Int32Array, count: number, timeMajor: boolean, leading: readonly number[]): Tensor {
+    const { batch, context } = program.dims;
+    invariant(ids.length === count * batch * context, "ids", `${ids.length} ids, expected ${count}×${batch}×${context}`);
+    const rows = timeMajor ? transposed(ids, count, batch, context) : ids.slice();
+    return new this.runtime.Tensor("int32", rows, [...leading, batch * context]);
+  }
+}
+
+/** [K, B, T] as [K, T, B]. */
+function transposed(ids: Int32Array, count: number, batch: number, context: number): Int32Array {
+  const result = new Int32Array(ids.length);
+  for (let k = 0; k < count; k++)
+    for (let b = 0; b < batch; b++)
+      for (let t = 0; t < context; t++) result[(k * context + t) * batch + b] = ids[(k * batch + b) * context + t];
+  return result;
+}
+
+/** A program's state in the runtime's tensors. */
+export interface TensorState {
+  readonly step: number;
+  readonly scalars: ReadonlyMap<Ref, Tensor>;
+  readonly parameters: ReadonlyMap<Ref, PartsOf<Tensor>>;
+}
+
+function valueOf<T>(map: ReadonlyMap<Ref, T>, ref: Ref): T {
+  const value = map.get(ref);
+  invariant(value !== undefined, "load", `the state has no ${ref}`);
+  return value;
+}
+
+/** Copies a state into tensors on the host; asserts that it has everything the program needs, in the right sizes. */
+export function tensorState(sessions: Sessions, program: Program, state: State): TensorState {
+  const tensor = (ref: Ref, data: Float32Array): Tensor => {
+    const expected = sizeOf(shapeOf(program, ref));
+    invariant(data.length === expected, "load", `${ref} has ${data.length} values, expected ${expected}`);
+    return sessions.floats(data.slice(), shapeOf(program, ref));
+  };
+  return {
+    step: state.step,
+    scalars: new Map(program.scalars.map((ref) => [ref, tensor(ref, valueOf(state.scalars, ref))])),
+    parameters: new Map(
+      program.parameters.map((ref) => [ref, mapParts(valueOf(state.parameters, ref), (data) => tensor(ref, data))]),
+    ),
+  };
+}
+
+export function mapParts<A, B>(parts: PartsOf<A>, of: (part: A) => B): PartsOf<B> {
+  return Object.fromEntries(stateParts.map((part) => [part, of(parts[part])])) as PartsOf<B>;
+}

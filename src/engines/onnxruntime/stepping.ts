@@ -1,0 +1,165 @@
+/**
+ * Runs one step a call with the state in GPU buffers: the WebGPU provider, which has
+ * no Scan. Losses collect in a buffer too, and are read once per `historyLength` steps.
+ */
+import { invariant } from "../../errors.ts";
+import type { Ref } from "../../program/ops.ts";
+import { shapeOf, type Program } from "../../program/program.ts";
+import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
+import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
+import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
+import { fed, historyLength, inspection, onDevice, returned, singleStep } from "./models.ts";
+import { mapParts, tensorState, type Feeds, type Provider, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
+
+export class SteppingExecutable implements Executable {
+  private readonly sessions: Sessions;
+  private readonly program: Program;
+  private readonly provider: Provider;
+  /** On the device, once the first call has brought it there. */
+  private state: TensorState = { step: 0, scalars: new Map(), parameters: new Map() };
+  private history: Tensor | undefined;
+
+  constructor(sessions: Sessions, program: Program, provider: Provider) {
+    this.sessions = sessions;
+    this.program = program;
+    this.provider = provider;
+  }
+
+  async compile(): Promise<void> {
+    await this.session("train");
+  }
+
+  load(state: State): void {
+    this.release();
+    this.state = tensorState(this.sessions, this.program, state);
+  }
+
+  async read(): Promise<State> {
+    const { step, scalars, parameters } = this.state;
+    const copied = async (ref: Ref, tensor: Tensor): Promise<Float32Array> => this.download(tensor, shapeOf(this.program, ref));
+    const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, PartsOf<Float32Array>>() };
+    for (const [ref, tensor] of scalars) result.scalars.set(ref, await copied(ref, tensor));
+    for (const [ref, { weight, firstMoment, secondMoment }] of parameters)
+      result.parameters.set(ref, {
+        weight: await copied(ref, weight),
+        firstMoment: await copied(ref, firstMoment),
+        secondMoment: await copied(ref, secondMoment),
+      });
+    return result;
+  }
+
+  train(chunk: TrainChunk): Promise<Float32Array> {
+    const perStep = stepScalarValues(this.program.beta1, this.program.beta2, this.state.step, chunk.factors);
+    return this.eachBatch(chunk, async (tokens, index) => {
+      const session = await this.session("train");
+      const scalars = stepScalars.map((name) => [name, this.sessions.floats(perStep[name].slice(index, index + 1), [])] as const);
+      const moments = [...this.state.parameters].flatMap(([ref, { firstMoment, secondMoment }]) => [
+        [fed("firstMoment", ref), firstMoment] as const,
+        [fed("secondMoment", ref), secondMoment] as const,
+      ]);
+      const results = await session.run({ ...this.weights(), ...Object.fromEntries([...moments, ...scalars]), ...tokens });
+      const before = this.state;
+      const next = (ref: Ref): PartsOf<Tensor> =>
+        Object.fromEntries(stateParts.map((part) => [part, results[returned(fed(part, ref))]])) as PartsOf<Tensor>;
+      this.state = {
+        ...before,
+        step: before.step + 1,
+        parameters: new Map(this.program.parameters.map((ref) => [ref, next(ref)])),
+      };
+      for (const parts of before.parameters.values()) for (const part of stateParts) parts[part].dispose();
+      return results;
+    });
+  }
+
+  evaluate(batches: Batches): Promise<Float32Array> {
+    return this.eachBatch(batches, async (tokens) => (await this.session("evaluate")).run({ ...this.weights(), ...tokens }));
+  }
+
+  async inspect(batch: Batches, names: readonly Ref[]): Promise<ReadonlyMap<Ref, Float32Array>> {
+    invariant(batch.count === 1, "inspect", `${batch.count} batches, expected 1`);
+    await this.toDevice();
+    const session = await this.sessions.get(`inspect ${names.join()}`, () => inspection(this.program, this.provider.algebra, names));
+    const results = await session.run({ ...this.weights(), ...this.tokens(batch, 0) });
+    return new Map(names.map((name) => [name, results[returned(name)]?.data as Float32Array]));
+  }
+
+  async dispose(): Promise<void> {
+    this.release();
+    await this.sessions.dispose();
+  }
+
+  /** Runs a step for each batch; its losses [count, N] are read from the history that every step passes on. */
+  private async eachBatch(
+    batches: Batches,
+    run: (feeds: Feeds, index: number) => Promise<Readonly<Record<string, Tensor>>>,
+  ): Promise<Float32Array> {
+    const { trials } = this.program.dims;
+    const losses = new Float32Array(batches.count * trials);
+    await this.toDevice();
+    for (let done = 0; done < batches.count;) {
+      const count = Math.min(historyLength, batches.count - done);
+      for (let index = done; index < done + count; index++) {
+        const history = this.history ?? this.sessions.floats(new Float32Array(historyLength * trials), [historyLength, trials]);
+        const results = await run({ ...this.tokens(batches, index), history }, index);
+        history.dispose();
+        this.history = results[returned("history")];
+      }
+      const history = await this.download(this.history as Tensor, [historyLength, trials]);
+      losses.set(history.subarray((historyLength - count) * trials), done * trials);
+      done += count;
+    }
+    return losses;
+  }
+
+  private weights(): Feeds {
+    const { scalars, parameters } = this.state;
+    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };
+  }
+  /** Batch `index` of several. */
+  private tokens({ tokens, targets, count }: Batches, index: number): Feeds {
+    const feed = (ids: Int32Array): Tensor => {
+      const cells = ids.length / count;
+      return this.sessions.ids(this.program, ids.subarray(index * cells, (index + 1) * cells), 1, this.provider.timeMajor, []);
+    };
+    return { tokens: feed(tokens), targets: feed(targets) };
+  }
+
+  private session(purpose: "train" | "evaluate"): ReturnType<Sessions["get"]> {
+    return this.sessions.get(purpose, () => singleStep(this.program, this.provider.algebra, purpose), { preferredOutputLocation: "gpu-buffer" });
+  }
+
+  /** Brings what is still on the host to the device. */
+  private async toDevice(): Promise<void> {
+    const { step, scalars, parameters } = this.state;
+    const moved = async (ref: Ref, tensor: Tensor): Promise<Tensor> => {
+      if (tensor.location === "gpu-buffer") return tensor;
+      const shape = shapeOf(this.program, ref);
+      const session = await this.sessions.get(`upload ${shape.join()}`, () => onDevice(shape), { preferredOutputLocation: "gpu-buffer" });
+      return (await session.run({ x: tensor }))["y"];
+    };
+    const movedScalars = new Map<Ref, Tensor>();
+    for (const [ref, tensor] of scalars) movedScalars.set(ref, await moved(ref, tensor));
+    const movedParameters = new Map<Ref, PartsOf<Tensor>>();
+    for (const [ref, { weight, firstMoment, secondMoment }] of parameters)
+      movedParameters.set(ref, {
+        weight: await moved(ref, weight),
+        firstMoment: await moved(ref, firstMoment),
+        secondMoment: await moved(ref, secondMoment),
+      });
+    this.state = { step, scalars: movedScalars, parameters: movedParameters };
+  }
+
+  /** A copy on the host. The runtime cannot read a buffer, but it can run a model whose result is wanted on the host. */
+  private async download(tensor: Tensor, shape: readonly number[]): Promise<Float32Array> {
+    if (tensor.location !== "gpu-buffer") return (tensor.data as Float32Array).slice();
+    const session = await this.sessions.get(`download ${shape.join()}`, () => onDevice(shape));
+    return ((await session.run({ x: tensor }))["y"]?.data as Float32Array).slice();
+  }
+
+  private release(): void {
+    for (const tensor of this.state.scalars.values()) tensor.dispose();
+    for (const parts of this.state.parameters.values()) mapParts(parts, (tensor) => tensor.dispose());
+    this.history?.dispose();
+    this.history = undefined;
+  }
+}
