@@ -73,7 +73,7 @@ export interface ParameterState {
 }
 
 /** From the fastest on. */
-export const engineNames = ["cuda", "webgpu", "native", "onnxruntime"] as const;
+export const engineNames = ["cuda", "webgpu", "native", "onnxruntime", "tfjs"] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** Thrown by an engine that cannot run here: says which piece is missing. */

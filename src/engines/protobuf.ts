@@ -1,6 +1,6 @@
 /**
- * Writes protocol buffer messages: just the wire format that an ONNX model needs.
- * Knows field numbers and types only; what they mean is graph.ts's.
+ * Writes protocol buffer messages: just the wire format that model files need.
+ * Knows field numbers and types only; what they mean is up to whoever writes a model.
  */
 
 const utf8 = new TextEncoder();
@@ -24,6 +24,10 @@ export function integerField(field: number, value: number): Uint8Array {
 
 export function floatField(field: number, value: number): Uint8Array {
   return message(varint((field << 3) | 5), new Uint8Array(Float32Array.of(value).buffer));
+}
+
+export function booleanField(field: number, value: boolean): Uint8Array {
+  return integerField(field, Number(value));
 }
 
 /** A length-delimited field: bytes, a nested message, or a string. */

@@ -4,6 +4,7 @@
  */
 import { createRequire } from "node:module";
 import { kernelVersion } from "./native/build.ts";
+import { tfjsVersion } from "./tfjs/load.ts";
 import type { Engine, EngineName, Host } from "./engine.ts";
 
 interface Entry {
@@ -43,5 +44,11 @@ export const engines: { readonly [E in EngineName]: Entry } = {
     device: "webgpu",
     fastestStack: 64,
     open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime("webgpu"),
+  },
+  tfjs: {
+    version: tfjsVersion,
+    device: "cpu",
+    fastestStack: 1,
+    open: async () => (await import("./tfjs/engine.ts")).openTfjs(),
   },
 };

@@ -87,3 +87,13 @@ export function dispatch<K extends Kind, A extends readonly unknown[], R>(
   const rule = table[op.kind];
   return rule(op, ...rest);
 }
+
+/** Every name that an op mentions: what it reads and writes, its forward op's included. */
+export function refsOf(op: Op): readonly Ref[] {
+  const namesIn = (value: unknown): readonly string[] => {
+    if (typeof value === "string") return [value];
+    if (typeof value !== "object" || value === null) return [];
+    return Object.entries(value).flatMap(([key, each]) => (key === "kind" ? [] : namesIn(each)));
+  };
+  return namesIn(op);
+}

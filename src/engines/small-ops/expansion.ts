@@ -36,7 +36,8 @@ export class Expansion<V> {
   readonly values: Map<Ref, V>;
   /** What forward ops keep for their backward ops. */
   readonly kept = new Map<Op, Readonly<Record<string, V>>>();
-  private readonly memo = new Map<string, V>();
+  /** What `once` has made. */
+  readonly shared = new Map<string, V>();
 
   constructor(program: Program, algebra: Algebra<V>, given: StepValues<V>) {
     this.program = program;
@@ -79,8 +80,8 @@ export class Expansion<V> {
 
   /** Makes a value once, however many rules ask for it. */
   once(key: string, make: () => V): V {
-    const value = this.memo.get(key) ?? make();
-    this.memo.set(key, value);
+    const value = this.shared.get(key) ?? make();
+    this.shared.set(key, value);
     return value;
   }
   /** An (N,) scalar of the program as [N, 1, …] of the given rank. */

@@ -1,0 +1,95 @@
+/**
+ * Which TensorFlow.js there is: with libtensorflow behind it (tfjs-node-gpu, tfjs-node),
+ * or the plain JavaScript backend. All are optional packages, imported when asked for.
+ */
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import util from "node:util";
+import { EngineUnavailable } from "../engine.ts";
+
+export type Tf = typeof import("@tensorflow/tfjs-core");
+export type Tensor = import("@tensorflow/tfjs-core").Tensor;
+
+/** What the addon adds: signatures of SavedModels as functions. */
+export interface SavedModel {
+  predict(inputs: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>>;
+  dispose(): void;
+}
+export interface NodeBinding {
+  loadSavedModel(path: string, tags: readonly string[], signature: string): Promise<SavedModel>;
+}
+
+export interface Loaded {
+  readonly tf: Tf;
+  readonly package: string;
+  readonly version: string;
+  /** Present with libtensorflow. */
+  readonly node?: NodeBinding;
+}
+
+export const tfjsPackages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node", "@tensorflow/tfjs-backend-cpu"] as const;
+type PackageName = (typeof tfjsPackages)[number];
+
+/** Compiles clusters of ops together, on CPUs too; read once, when libtensorflow is loaded. */
+const xlaFlags = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit";
+
+const require = createRequire(import.meta.url);
+
+function versionOf(name: string): string | undefined {
+  for (const folder of require.resolve.paths(name) ?? []) {
+    try {
+      return (require(join(folder, name, "package.json")) as { version: string }).version;
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+/** The packages that are installed, from the fastest on. */
+export function installedPackages(): readonly { readonly name: PackageName; readonly version: string }[] {
+  return tfjsPackages.flatMap((name) => {
+    const version = versionOf(name);
+    return version === undefined ? [] : [{ name, version }];
+  });
+}
+
+async function load(name: PackageName): Promise<Tf & { readonly node?: NodeBinding }> {
+  if (name === "@tensorflow/tfjs-backend-cpu") {
+    const tf = await import("@tensorflow/tfjs-core");
+    tf.enableProdMode(); // or it advertises tfjs-node
+    await import("@tensorflow/tfjs-backend-cpu");
+    await tf.setBackend("cpu");
+    return tf;
+  }
+  // The addon was written for Node before 23, which had these.
+  const older = util as { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean };
+  older.isNullOrUndefined ??= (value) => value === null || value === undefined;
+  older.isArray ??= Array.isArray;
+  process.env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true";
+  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
+  process.env["TF_XLA_FLAGS"] ??= xlaFlags;
+  return require(name) as Tf & { readonly node: NodeBinding };
+}
+
+/**
+ * Loads the fastest package that is installed; throws EngineUnavailable when there is none, or when it
+ * does not load: whoever installed it would rather know than train slowly.
+ */
+export async function loadTfjs(): Promise<Loaded> {
+  const [installed] = installedPackages();
+  if (installed === undefined) throw new EngineUnavailable("TensorFlow.js is not installed; npm install @tensorflow/tfjs-node-gpu");
+  const { name, version } = installed;
+  try {
+    const tf = await load(name);
+    return { tf, package: name, version, ...(tf.node && { node: tf.node }) };
+  } catch (error) {
+    throw new EngineUnavailable(`${name} cannot be loaded: ${(error as Error).message.split("\n")[0]}`);
+  }
+}
+
+/** Package and version of the fastest that is installed. */
+export function tfjsVersion(): string {
+  const [first] = installedPackages();
+  return first === undefined ? "tfjs (not installed)" : `${first.name} ${first.version}`;
+}
