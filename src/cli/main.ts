@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { engineNames } from "../engines/engine.ts";
 import { exitCodes, UserError } from "../errors.ts";
+import type { DoctorCommand } from "./doctor.ts";
 import type { PlanCommand } from "./plan.ts";
 import type { SchemaCommand } from "./schema.ts";
 import type { SweepCommand } from "./sweep.ts";
@@ -24,7 +25,12 @@ function positiveInteger(text: string): number {
 
 const config = new Argument("<config>", "sweep spec (YAML)");
 const out = new Option("--out <dir>", "run folder");
-const engine = new Option("--engine <name>", "compute engine (default: the fastest that runs here)").choices(engineNames);
+const engine = new Option("--engine <name>", "compute engine; auto takes the fastest that runs here (default: auto)").choices([
+  "auto",
+  ...engineNames,
+]);
+const jobs = new Option("--jobs <n>", "stacks trained at the same time (default: one per core, or per GPU)").argParser(positiveInteger);
+const stack = new Option("--stack <n>", "trials per stack (default: what is timed to be fastest)").argParser(positiveInteger);
 const json = new Option("--json", "print the result as one JSON object");
 const width = new Option("--width <n>", "width instead of the spec's target").argParser(positiveInteger);
 
@@ -69,10 +75,11 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
       ]),
     )
     .addOption(out)
-    .addOption(new Option("--jobs <n>", "stacks trained at the same time (default: one per core)").argParser(positiveInteger))
-    .addOption(new Option("--stack <n>", "trials per stack (default: what the engine runs fastest)").argParser(positiveInteger))
+    .addOption(jobs)
+    .addOption(stack)
     .addOption(engine)
     .option("--dry-run", "print the plan and train nothing")
+    .option("-v, --verbose", "also print what was timed to choose engine and stacks")
     .addOption(json)
     .addOption(new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json"))
     .option("-q, --quiet", "no progress on stderr")
@@ -105,6 +112,10 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .command("plan")
     .description("trials, stacks, parameters, FLOPs, memory and time of a sweep; nothing is trained")
     .addArgument(config)
+    .addOption(out)
+    .addOption(jobs)
+    .addOption(stack)
+    .addOption(engine)
     .addOption(json)
     .option("--program", "print the training step of the proxies, op by op")
     .action(async (file: string, options: PlanCommand) => exit(await (await import("./plan.ts")).plan(file, options, terminal)));
@@ -120,6 +131,11 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .description("write a commented spec to start from")
     .argument("[file]", "where to write it", "sweep.yaml")
     .action(async (file: string) => exit(await (await import("./init.ts")).init(file, terminal)));
+  program
+    .command("doctor")
+    .description("engines, devices, versions and memory, and what to install for each engine that is missing")
+    .addOption(json)
+    .action(async (options: DoctorCommand) => exit(await (await import("./doctor.ts")).doctor(options, terminal, version)));
   program
     .command("schema")
     .description("print the spec's JSON schema (draft-07), for editors")

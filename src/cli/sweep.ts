@@ -3,43 +3,38 @@
  * and prints the ranking.
  */
 import { existsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import type { EngineName } from "../engines/engine.ts";
-import { engines } from "../engines/registry.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { jsonLine, jsonText } from "../report/json.ts";
 import { renderNotes, resultNotes, specNotes } from "../report/notes.ts";
 import { SweepProgress } from "../report/progress.ts";
+import { renderSetup } from "../report/setup.ts";
 import { renderRanking, renderVerdict, trialsCsv } from "../report/ranking.ts";
 import type { Plan } from "../spec/plan.ts";
 import { journalVersion, openJournal } from "../sweep/journal.ts";
 import { makeResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { rankTrials } from "../sweep/select.ts";
+import type { Setup } from "../sweep/stacking.ts";
 import { runSweep, type SweepEvent } from "../sweep/sweep.ts";
-import { planTrials, stackJob } from "../sweep/trials.ts";
-import { WorkerPool, WorkerUnavailable } from "../sweep/worker-pool.ts";
-import { environmentOf, workerEntry } from "./environment.ts";
-import { chooseEngine, precisionNotes, productsOf } from "./engine.ts";
+import { planTrials, stackJob, type Trial } from "../sweep/trials.ts";
+import { WorkerUnavailable, type WorkerPool } from "../sweep/worker-pool.ts";
+import { environmentOf } from "./environment.ts";
+import { Engines, precisionNotes, type EngineOptions } from "./engine.ts";
 import { fieldsOf, openPlan } from "./files.ts";
 import { checkMemory } from "./memory.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { printPlan } from "./plan.ts";
 import type { Terminal } from "./terminal.ts";
 
-export interface SweepCommand {
+export interface SweepCommand extends EngineOptions {
   readonly out?: string;
-  readonly jobs?: number;
-  readonly stack?: number;
-  readonly engine?: EngineName;
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly events?: "ndjson";
   readonly quiet?: boolean;
+  readonly verbose?: boolean;
 }
-
-type ResolvedSweep = SweepCommand & { readonly jobs: number; readonly jobsGiven: boolean; readonly engine: EngineName };
 
 /** Messages for people, on stderr, unless they asked for quiet. */
 function sayOf({ quiet }: SweepCommand, terminal: Terminal): (text: string) => void {
@@ -50,30 +45,30 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
   const say = sayOf(options, terminal);
   if (options.dryRun) return printPlan(await openPlan(file), options, terminal);
   say(terminal.errStyle.dim(`reading ${file}`));
-  const engine = await chooseEngine(options.engine, say);
-  const jobs = options.jobs ?? availableParallelism();
-  const pool = new WorkerPool(workerEntry, engine);
-  pool.warm(jobs);
+  const engines = new Engines(
+    options,
+    (text) => say(terminal.errStyle.dim(text)),
+    () => terminal.now(),
+  );
   try {
-    return await sweepWith(
-      pool,
-      await openPlan(file),
-      { ...options, engine, jobs, jobsGiven: options.jobs !== undefined },
-      terminal,
-      version,
-    );
+    await engines.warm();
+    return await sweepWith(engines, await openPlan(file), options, terminal, version);
   } finally {
-    pool.close();
+    engines.close();
   }
 }
 
-async function sweepWith(pool: WorkerPool, plan: Plan, options: ResolvedSweep, terminal: Terminal, version: string): Promise<ExitCode> {
+async function sweepWith(engines: Engines, plan: Plan, options: SweepCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const say = sayOf(options, terminal);
   const folder = options.out ?? join("runs", plan.spec.name);
   say(renderNotes(specNotes(plan.spec), terminal.errStyle));
   makeRunDirectory(folder);
   try {
-    const results = await train(pool, plan, folder, options, terminal, version);
+    const trials = planTrials(plan);
+    checkMemory(stackJob(plan, trials.slice(0, 1), plan.spec.width.proxy, 1), "a proxy");
+    const { setup, pool } = await untilSignal(() => engines.choose({ plan, trials, width: plan.spec.width.proxy }, folder));
+    say(renderSetup(setup, options.verbose ?? false, terminal.errStyle));
+    const results = await train(pool, plan, trials, setup, folder, options, terminal, version);
     const path = join(folder, "results.json");
     const ranked = rankTrials(results.trials);
     writeAtomically(path, [jsonText(results)]);
@@ -95,17 +90,15 @@ async function sweepWith(pool: WorkerPool, plan: Plan, options: ResolvedSweep, t
 async function train(
   pool: WorkerPool,
   plan: Plan,
+  trials: readonly Trial[],
+  setup: Setup,
   folder: string,
-  options: ResolvedSweep,
+  options: SweepCommand,
   terminal: Terminal,
   version: string,
 ): Promise<Results> {
-  const { precision } = plan.spec.train;
-  const products = await productsOf(options.engine, precision);
-  sayOf(options, terminal)(renderNotes(precisionNotes(precision, products), terminal.errStyle));
-  const environment = environmentOf(plan, options.engine, resolve(folder), version, products);
-  const trials = planTrials(plan);
-  checkMemory(stackJob(plan, trials.slice(0, 1), plan.spec.width.proxy, 1), "a proxy");
+  sayOf(options, terminal)(renderNotes(precisionNotes(plan.spec.train.precision, setup.products), terminal.errStyle));
+  const environment = environmentOf(plan, setup, resolve(folder), version);
   const journalPath = join(folder, "journal.jsonl");
   if (!existsSync(journalPath)) refuseOther(join(folder, "results.json"), plan);
   const journal = openJournal(journalPath, {
@@ -113,13 +106,9 @@ async function train(
     name: plan.spec.name,
     spec_hash: plan.specHash,
     data_hash: plan.dataset.hash,
-    engine: `${environment.engine}, ${engines[options.engine].device}`,
+    engine: `${environment.engine}, ${setup.device.kind}`,
     mutransfer: version,
   });
-  const stackSize = options.stack ?? engines[options.engine].fastestStack;
-  // Fewer stacks than cores share the cores, unless the user has said how many may be busy.
-  const stacks = Math.ceil(trials.length / stackSize);
-  const threads = options.jobsGiven ? 1 : Math.max(1, Math.floor(options.jobs / stacks));
   const progress = new SweepProgress(terminal.now());
   const emit = (event: SweepEvent): void => {
     if (options.events) terminal.out(jsonLine(event));
@@ -128,7 +117,7 @@ async function train(
   };
   if (!options.quiet) terminal.live(progress);
   try {
-    const results = await untilSignal(() => runSweep(plan, trials, { jobs: options.jobs, threads, stackSize }, { journal, pool, emit }));
+    const results = await untilSignal(() => runSweep(plan, trials, setup.arrangement, { journal, pool, emit }));
     return makeResults(plan, results, environment);
   } finally {
     terminal.rest();

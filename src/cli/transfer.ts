@@ -5,11 +5,11 @@
 import { availableParallelism } from "node:os";
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { EngineName } from "../engines/engine.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { jsonText } from "../report/json.ts";
 import { countOf, lossOf, valueOf } from "../report/numbers.ts";
 import { SweepProgress } from "../report/progress.ts";
+import { renderSetup } from "../report/setup.ts";
 import { textTable } from "../report/ranking.ts";
 import { renderTensors } from "../report/tensors.ts";
 import { parameterCount } from "../model/config.ts";
@@ -17,22 +17,21 @@ import { reopenPlan } from "../spec/read.ts";
 import type { Plan } from "../spec/plan.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
-import { WorkerFailed, WorkerPool, WorkerUnavailable } from "../sweep/worker-pool.ts";
+import { WorkerFailed, WorkerUnavailable, type WorkerPool } from "../sweep/worker-pool.ts";
 import type { Outcome } from "../training/outcome.ts";
 import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
-import { environmentOf, workerEntry } from "./environment.ts";
-import { chooseEngine, precisionNotes, productsOf } from "./engine.ts";
+import { environmentOf } from "./environment.ts";
+import { Engines, precisionNotes, type EngineOptions } from "./engine.ts";
 import { cacheFolder, fieldsOf, readNamedFile } from "./files.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
 
-export interface TransferCommand {
+export interface TransferCommand extends Pick<EngineOptions, "engine"> {
   readonly best: string;
   readonly width?: number;
   readonly out?: string;
-  readonly engine?: EngineName;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -62,15 +61,20 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   makeRunDirectory(folder);
   const path = join(folder, "transfer.json");
   refuseOther(path, results, width);
-  const engine = await chooseEngine(options.engine, say);
-  const products = await productsOf(engine, spec.train.precision);
-  for (const note of precisionNotes(spec.train.precision, products)) say(terminal.errStyle.dim(`note: ${note}`));
   const launch = planLaunch(plan, results, best, width, availableParallelism());
   checkMemory(launch.job, "the target");
   if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
+  const engines = new Engines(
+    options,
+    (text) => say(terminal.errStyle.dim(text)),
+    () => terminal.now(),
+  );
   try {
-    const outcome = await train(plan, launch, join(folder, "weights.safetensors"), { ...options, engine }, terminal);
-    const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, engine, resolve(folder), version, products));
+    const { setup, pool } = await untilSignal(() => engines.choose({ plan, trials: [launch], width }, folder));
+    say(renderSetup(setup, false, terminal.errStyle));
+    for (const note of precisionNotes(spec.train.precision, setup.products)) say(terminal.errStyle.dim(`note: ${note}`));
+    const outcome = await train(pool, plan, launch, join(folder, "weights.safetensors"), options, terminal);
+    const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, setup, resolve(folder), version));
     writeAtomically(path, [jsonText(record)]);
     if (options.json) terminal.out(jsonText(record));
     else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, path, terminal)}\n`);
@@ -87,6 +91,8 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     if (!(error instanceof Interrupted)) throw error;
     say("interrupted: the target was not finished; the same command starts it again");
     return error.exitCode;
+  } finally {
+    engines.close();
   }
 }
 
@@ -120,13 +126,13 @@ async function planOf({ spec, environment }: Results, runFolder: string): Promis
 }
 
 async function train(
+  pool: WorkerPool,
   plan: Plan,
   launch: Launch,
   weightsPath: string,
-  options: TransferCommand & { readonly engine: EngineName },
+  options: TransferCommand,
   terminal: Terminal,
 ): Promise<Outcome> {
-  const pool = new WorkerPool(workerEntry, options.engine);
   const progress = new SweepProgress(terminal.now());
   const { steps } = plan.spec.train;
   progress.apply(
@@ -135,14 +141,13 @@ async function train(
   );
   if (!options.quiet) terminal.live(progress);
   try {
-    const task = { job: launch.job, weights: { path: weightsPath, metadata: weightsMetadata(plan, launch) } };
+    const task = { kind: "train" as const, job: launch.job, weights: { path: weightsPath, metadata: weightsMetadata(plan, launch) } };
     const { outcomes } = await untilSignal(() =>
       pool.run(task, (each) => void progress.apply({ event: "stack_progress", stack: 0, trials: [0], ...each }, terminal.errStyle)),
     );
     return outcomes[0];
   } finally {
     terminal.rest();
-    pool.close();
   }
 }
 

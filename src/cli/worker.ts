@@ -7,7 +7,8 @@ import { engines } from "../engines/registry.ts";
 import { parametersOf } from "../model/config.ts";
 import { dumpProgram } from "../program/dump.ts";
 import { writeAtomically } from "../sweep/run-dir.ts";
-import type { Task, WorkerMessage } from "../sweep/worker-pool.ts";
+import { saysOutOfMemory, type Task, type TaskResult, type WorkerMessage } from "../sweep/worker-pool.ts";
+import { measureStep } from "../training/probe.ts";
 import { trainStack, type Compile } from "../training/train.ts";
 import { encodeSafetensors } from "../transfer/safetensors.ts";
 import { engineHost } from "./files.ts";
@@ -30,31 +31,43 @@ const compileWith =
     return compiled.executable;
   };
 
+const now = (): number => performance.now() / 1000;
 const send = (message: WorkerMessage): void => void process.send?.(message);
 
-async function run({ job, weights }: Task): Promise<void> {
+async function train(engine: Engine, { job, weights }: Task<"train">): Promise<TaskResult<"train">> {
+  const { outcomes, state, engineSeconds } = await trainStack(compileWith(engine), job, {
+    now,
+    onProgress: (progress) => send({ kind: "progress", progress }),
+  });
+  if (weights !== undefined) {
+    const tensors = parametersOf(job.model).map(({ name: parameter, shape }) => ({
+      name: parameter,
+      shape,
+      data: state.parameters.get(parameter)?.weight as Float32Array,
+    }));
+    writeAtomically(weights.path, encodeSafetensors(tensors, weights.metadata));
+  }
+  return { outcomes, engineSeconds };
+}
+
+const tasks: { readonly [K in Task["kind"]]: (engine: Engine, task: Task<K>) => Promise<TaskResult<K>> } = {
+  train,
+  measure: async (engine, { job }) => ({ secondsPerStep: await measureStep(compileWith(engine), job, now) }),
+  describe: ({ version, device, mixedProducts }) =>
+    Promise.resolve({ version, device, ...(mixedProducts !== undefined && { mixedProducts }) }),
+};
+
+async function answer<K extends Task["kind"]>(task: Task<K>): Promise<WorkerMessage> {
   try {
-    const engine = await loading;
-    const { outcomes, state, engineSeconds } = await trainStack(compileWith(engine), job, {
-      now: () => performance.now() / 1000,
-      onProgress: (progress) => send({ kind: "progress", progress }),
-    });
-    if (weights !== undefined) {
-      const tensors = parametersOf(job.model).map(({ name: parameter, shape }) => ({
-        name: parameter,
-        shape,
-        data: state.parameters.get(parameter)?.weight as Float32Array,
-      }));
-      writeAtomically(weights.path, encodeSafetensors(tensors, weights.metadata));
-    }
-    send({ kind: "done", outcomes, engineSeconds });
+    return { kind: "done", result: await tasks[task.kind](await loading, task) };
   } catch (error) {
     const { message: reason, code: systemCode } = error as NodeJS.ErrnoException;
-    send(error instanceof EngineUnavailable ? { kind: "unavailable", reason } : { kind: "failed", reason, systemCode });
+    if (error instanceof EngineUnavailable) return { kind: "unavailable", reason };
+    return { kind: "failed", reason, systemCode, outOfMemory: saysOutOfMemory(reason) };
   }
 }
 
-process.on("message", (task: Task) => void run(task));
+process.on("message", (task: Task) => void answer(task).then(send));
 process.on("disconnect", () => process.exit());
 // Ctrl-C reaches the whole process group; when to stop is the parent's decision.
 process.on("SIGINT", () => undefined);

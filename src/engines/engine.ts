@@ -3,15 +3,37 @@
  * and receives numbers only: it knows no hyperparameter, width rule or file.
  * Arrays are row-major, in the program's shapes, trial axis N first.
  */
+import { cpus, totalmem } from "node:os";
 import type { Program } from "../program/program.ts";
 import type { Ref } from "../program/ops.ts";
 
 export interface Engine {
   readonly name: EngineName;
+  /** Package and version that does the arithmetic. */
+  readonly version: string;
+  readonly device: Device;
   /** What `mixed` rounds the operands of matrix products to, on this machine; absent when it makes no difference. */
   readonly mixedProducts?: string;
   /** Builds the executable form of a step. */
   compile(program: Program, options: CompileOptions): Promise<Executable>;
+}
+
+/** Where an engine computes. */
+export interface Device {
+  readonly kind: "cpu" | "gpu";
+  readonly name: string;
+  readonly memoryBytes: number;
+  /** Largest single tensor, where there is a limit besides the memory. */
+  readonly tensorBytes?: number;
+}
+
+/** The machine's own processors. */
+export const cpuDevice = (): Device => ({ kind: "cpu", name: cpus()[0]?.model.trim() ?? "unknown", memoryBytes: totalmem() });
+
+/** Memory that a step takes. */
+export interface Footprint {
+  readonly bytes: number;
+  readonly largestTensorBytes: number;
 }
 
 /** `mixed`: matrix products of rounded operands with float32 sums, where the engine has them; all else is float32. */
@@ -25,6 +47,8 @@ export interface CompileOptions {
 }
 
 export interface Executable {
+  /** Fewest steps that are worth a call, when each call costs much whatever it does; 1 unless given. */
+  readonly leastSteps?: number;
   /** Replaces the whole state. */
   load(state: State): void;
   /** Copies the state out, as it is after the last step. */
@@ -72,8 +96,8 @@ export interface ParameterState {
   readonly secondMoment: Float32Array;
 }
 
-/** From the fastest on. */
-export const engineNames = ["cuda", "webgpu", "native", "onnxruntime", "tfjs"] as const;
+/** In the order in which they are considered: GPUs first, from the fastest on. */
+export const engineNames = ["cuda", "tfjs", "webgpu", "native", "onnxruntime"] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** Thrown by an engine that cannot run here: says which piece is missing. */

@@ -1,54 +1,92 @@
 /**
- * What is known of each engine before it is loaded, and how to load it. Loading
- * one loads nothing of the others.
+ * What is known of each engine before it is loaded: whether it is worth trying here,
+ * what its processes need, how much memory a step takes, and how to get and load it.
+ * Loading one loads nothing of the others.
  */
-import { createRequire } from "node:module";
-import { kernelVersion } from "./native/build.ts";
-import { tfjsVersion } from "./tfjs/load.ts";
-import type { Engine, EngineName, Host } from "./engine.ts";
+import { availableParallelism, platform } from "node:os";
+import type { Program } from "../program/program.ts";
+import type { Engine, EngineName, Footprint, Host, Precision } from "./engine.ts";
+import { nvidiaGpus, vulkanDevices } from "./gpus.ts";
+import { installedPackages, tensorflowEnvironment } from "./tfjs/load.ts";
+
+/** Variables of a worker process. */
+export type WorkerEnvironment = Readonly<Record<string, string>>;
 
 interface Entry {
-  /** Package and version that does the arithmetic. */
-  readonly version: () => string;
-  readonly device: string;
-  /** Trials per stack that run fastest; measured, see the README's performance section. */
-  readonly fastestStack: number;
+  /** What it computes on and through, in a few words. */
+  readonly meaning: string;
+  readonly kind: "cpu" | "gpu";
+  /** Whether it is considered when no engine was named: decided without loading it. */
+  readonly isWorthTrying: (host: Host) => Promise<boolean>;
+  /** One environment for each worker that should train at the same time. */
+  readonly workers: (host: Host, precision: Precision) => readonly WorkerEnvironment[];
+  readonly footprint: (program: Program, threads: number) => Promise<Footprint>;
+  /** How to get it where it is missing. */
+  readonly install: string;
   /** Throws EngineUnavailable when the engine cannot run here. */
   readonly open: (host: Host) => Promise<Engine>;
 }
 
-const require = createRequire(import.meta.url);
-const packageVersion = (name: string) => (): string => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`;
+const onePerCore = (): readonly WorkerEnvironment[] => Array.from({ length: availableParallelism() }, () => ({}));
+
+/** One worker for each GPU. float32 means float32: CUDA's libraries would round operands to TF32 unless told not to. */
+function onePerGpu({ environment }: Host, precision: Precision): readonly WorkerEnvironment[] {
+  const products = precision === "float32" ? { NVIDIA_TF32_OVERRIDE: "0" } : {};
+  const gpus = nvidiaGpus(environment);
+  return gpus.length === 0 ? [products] : gpus.map(({ index }) => ({ ...products, CUDA_VISIBLE_DEVICES: index }));
+}
+
+const smallOpsFootprint = async (program: Program): Promise<Footprint> => (await import("./small-ops/footprint.ts")).footprintOf(program);
+const hasNvidia = ({ environment }: Host): boolean => nvidiaGpus(environment).length > 0;
+const onnxruntime = async (name: "onnxruntime" | "cuda" | "webgpu", host: Host): Promise<Engine> =>
+  (await import("./onnxruntime/engine.ts")).openOnnxruntime(name, host);
 
 export const engines: { readonly [E in EngineName]: Entry } = {
+  cuda: {
+    meaning: "NVIDIA GPUs, onnxruntime's CUDA provider",
+    kind: "gpu",
+    isWorthTrying: async (host) => hasNvidia(host) && (await import("./onnxruntime/cuda-libraries.ts")).hasCudaProvider(),
+    workers: onePerGpu,
+    footprint: smallOpsFootprint,
+    install: "needs an NVIDIA GPU, CUDA 12, cuDNN 9 and: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install",
+    open: (host) => onnxruntime("cuda", host),
+  },
+  tfjs: {
+    meaning: "TensorFlow.js: NVIDIA GPUs (tfjs-node-gpu), CPU (tfjs-node, or plain JavaScript)",
+    kind: "gpu",
+    isWorthTrying: (host) => Promise.resolve(hasNvidia(host) && installedPackages()[0]?.name === "@tensorflow/tfjs-node-gpu"),
+    // Without a GPU one process uses every core: libtensorflow decides on its threads itself.
+    workers: (host, precision) =>
+      (hasNvidia(host) ? onePerGpu(host, precision) : [{}]).map((each) => ({ ...tensorflowEnvironment, ...each })),
+    footprint: smallOpsFootprint,
+    install: "npm install @tensorflow/tfjs-node-gpu (NVIDIA) or @tensorflow/tfjs-node (CPU)",
+    open: async (host) => (await import("./tfjs/engine.ts")).openTfjs(host),
+  },
+  webgpu: {
+    meaning: "any GPU with Vulkan, Metal or D3D12, onnxruntime's WebGPU provider",
+    kind: "gpu",
+    isWorthTrying: async () => platform() === "darwin" || (await vulkanDevices()).some(({ isGpu }) => isGpu),
+    workers: () => [{}],
+    footprint: smallOpsFootprint,
+    install: "needs a GPU driver and, on Linux, the Vulkan loader (Debian: apt install libvulkan1)",
+    open: (host) => onnxruntime("webgpu", host),
+  },
   native: {
-    version: kernelVersion,
-    device: "cpu",
-    fastestStack: 1,
+    meaning: "CPU, this project's C kernels",
+    kind: "cpu",
+    isWorthTrying: () => Promise.resolve(true),
+    workers: onePerCore,
+    footprint: async (program, threads) => (await import("./native/engine.ts")).footprintOf(program, threads),
+    install: "needs a C compiler (Debian: apt install gcc, macOS: xcode-select --install)",
     open: async (host) => (await import("./native/engine.ts")).openNative(host),
   },
   onnxruntime: {
-    version: packageVersion("onnxruntime-node"),
-    device: "cpu",
-    fastestStack: 1,
-    open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime("onnxruntime"),
-  },
-  cuda: {
-    version: packageVersion("onnxruntime-node"),
-    device: "cuda",
-    fastestStack: 64,
-    open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime("cuda"),
-  },
-  webgpu: {
-    version: packageVersion("onnxruntime-node"),
-    device: "webgpu",
-    fastestStack: 64,
-    open: async () => (await import("./onnxruntime/engine.ts")).openOnnxruntime("webgpu"),
-  },
-  tfjs: {
-    version: tfjsVersion,
-    device: "cpu",
-    fastestStack: 1,
-    open: async () => (await import("./tfjs/engine.ts")).openTfjs(),
+    meaning: "CPU, onnxruntime",
+    kind: "cpu",
+    isWorthTrying: () => Promise.resolve(true),
+    workers: onePerCore,
+    footprint: smallOpsFootprint,
+    install: "comes with this package",
+    open: (host) => onnxruntime("onnxruntime", host),
   },
 };

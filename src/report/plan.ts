@@ -2,6 +2,8 @@
  * What a sweep will cost, as lines of text, from counts and one measured step.
  */
 import { bytesOf, countOf, duration, flopsOf, percentOf } from "./numbers.ts";
+import type { Setup } from "../sweep/stacking.ts";
+import { renderTimed } from "./setup.ts";
 import type { Style } from "./style.ts";
 
 /** One of the two parts of a run: all proxies, or the target. */
@@ -20,24 +22,24 @@ export interface PlanSummary {
   readonly method: string;
   readonly trials: number;
   readonly stacks: number;
-  readonly stackSize: number;
-  readonly jobs: number;
   readonly steps: number;
   readonly tokensPerStep: number;
-  readonly engine: string;
+  readonly setup: Setup;
   readonly proxies: Forecast;
   readonly target: Forecast;
 }
 
 export function renderPlan(summary: PlanSummary, style: Style): string {
-  const { proxies, target } = summary;
+  const { proxies, target, setup } = summary;
+  const { stackSize, jobs } = setup.arrangement;
   const part = (title: string, { width, models, parameters, flops, memoryBytes, seconds }: Forecast): string =>
     `${style.bold(title)}: ${models > 1 ? `${models} models of ` : ""}width ${width}, ${countOf(parameters)} parameters${models > 1 ? " each" : ""}, ${flopsOf(flops)}, up to ${bytesOf(memoryBytes)}${models > 1 ? " per worker" : ""}, about ${duration(seconds)}`;
   return [
-    `${style.bold(summary.name)}: ${summary.trials} ${summary.method} trials in ${summary.stacks} ${summary.stacks === 1 ? "stack" : "stacks"} of ${summary.stackSize}, ${summary.jobs} at a time, on ${summary.engine}`,
+    `${style.bold(summary.name)}: ${summary.trials} ${summary.method} trials in ${summary.stacks} ${summary.stacks === 1 ? "stack" : "stacks"} of ${stackSize}, ${jobs} at a time, with ${setup.engine} on ${setup.device.name}`,
     `${summary.steps} steps of ${countOf(summary.tokensPerStep)} tokens for every model`,
     part("proxies", proxies),
     part("target", target),
+    renderTimed(setup, style),
     `tuning costs ${percentOf(proxies.flops / target.flops)} of the target's training; times are measured on a few steps here, without other load`,
   ].join("\n");
 }

@@ -41,6 +41,10 @@ export class SweepProgress {
       }
       case "stack_retried":
         return style.red(`stack ${event.stack} is tried again (attempt ${event.attempt}): ${event.reason}`);
+      case "stack_halved":
+        return style.red(
+          `stack ${event.stack} of ${event.trials.length} does not fit the memory: going on with stacks of ${event.size} (${event.reason})`,
+        );
       case "trial_finished": {
         const { id, status, validation_loss: loss, reason } = event.trial;
         this.ended.add(id);

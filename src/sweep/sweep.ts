@@ -6,21 +6,13 @@
 import pLimit from "p-limit";
 import type { Plan } from "../spec/plan.ts";
 import type { Journal } from "./journal.ts";
+import type { Arrangement } from "./stacking.ts";
 import { trialResult, type TrialResult } from "./trial-result.ts";
 import { packTrials, stackJob, type Trial } from "./trials.ts";
 import { WorkerFailed, type TaskResult, type WorkerPool } from "./worker-pool.ts";
 
 /** How often one stack is tried before its trials count as failed. */
 const maxAttempts = 3;
-
-export interface SweepOptions {
-  /** Stacks trained at the same time. */
-  readonly jobs: number;
-  /** Cores each of them may use. */
-  readonly threads: number;
-  /** Trials per stack. */
-  readonly stackSize: number;
-}
 
 /** What happens during a sweep, in the order it happens. */
 export type SweepEvent =
@@ -41,6 +33,13 @@ export type SweepEvent =
       readonly validationLosses: readonly (number | null)[];
     }
   | { readonly event: "stack_retried"; readonly stack: number; readonly attempt: number; readonly reason: string }
+  | {
+      readonly event: "stack_halved";
+      readonly stack: number;
+      readonly trials: readonly number[];
+      readonly size: number;
+      readonly reason: string;
+    }
   | { readonly event: "trial_finished"; readonly trial: TrialResult }
   | { readonly event: "stack_finished"; readonly stack: number; readonly trials: readonly number[]; readonly engineSeconds: number };
 
@@ -48,7 +47,7 @@ export type SweepEvent =
 export async function runSweep(
   plan: Plan,
   trials: readonly Trial[],
-  options: SweepOptions,
+  options: Arrangement,
   { journal, pool, emit }: { readonly journal: Journal; readonly pool: WorkerPool; readonly emit: (event: SweepEvent) => void },
 ): Promise<readonly TrialResult[]> {
   // Failed trials are tried again: what killed their workers may be gone.
@@ -66,22 +65,37 @@ export async function runSweep(
     steps: train.steps,
   });
 
+  /** What has turned out to fit the memory. */
+  let largest = options.stackSize;
+  let stackCount = stacks.length;
   const runStack = async (members: readonly Trial[], stack: number): Promise<void> => {
+    if (members.length > largest) {
+      const [first, ...rest] = packTrials(members, largest);
+      await runStack(first, stack);
+      for (const part of rest) await runStack(part, stackCount++);
+      return;
+    }
     const ids = members.map(({ id }) => id);
     const job = stackJob(plan, members, width.proxy, options.threads);
-    const attempt = async (number: number): Promise<TaskResult | { readonly reason: string }> => {
+    const attempt = async (number: number): Promise<TaskResult<"train"> | WorkerFailed | { readonly reason: string }> => {
       try {
-        return await pool.run({ job }, ({ step, validationLosses }) =>
+        return await pool.run({ kind: "train", job }, ({ step, validationLosses }) =>
           emit({ event: "stack_progress", stack, trials: ids, step, validationLosses }),
         );
       } catch (error) {
         if (!(error instanceof WorkerFailed)) throw error;
+        if (error.outOfMemory && members.length > 1) return error;
         if (number === maxAttempts) return { reason: error.message };
         emit({ event: "stack_retried", stack, attempt: number + 1, reason: error.message });
         return attempt(number + 1);
       }
     };
     const result = await attempt(1);
+    if (result instanceof WorkerFailed) {
+      largest = Math.min(largest, Math.floor(members.length / 2));
+      emit({ event: "stack_halved", stack, trials: ids, size: largest, reason: result.message });
+      return runStack(members, stack);
+    }
     members.forEach((member, lane) => {
       const trial = trialResult(member, "reason" in result ? result : result.outcomes[lane]);
       journal.append(trial);

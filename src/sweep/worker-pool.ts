@@ -4,27 +4,41 @@
  * does is the entry file's business (cli/worker.ts).
  */
 import { fork, type ChildProcess } from "node:child_process";
-import type { EngineName } from "../engines/engine.ts";
+import type { Device, EngineName } from "../engines/engine.ts";
 import type { Outcome } from "../training/outcome.ts";
 import type { Progress, StackJob } from "../training/train.ts";
 
-export interface Task {
-  readonly job: StackJob;
-  /** When given, the final weights of lane 0 are written there as safetensors, with this metadata. */
-  readonly weights?: { readonly path: string; readonly metadata: Readonly<Record<string, string>> };
+/** What a worker can be asked for, and what it answers. */
+interface Tasks {
+  train: {
+    readonly task: {
+      readonly job: StackJob;
+      /** When given, the final weights of lane 0 are written there as safetensors, with this metadata. */
+      readonly weights?: { readonly path: string; readonly metadata: Readonly<Record<string, string>> };
+    };
+    /** Outcomes in lane order. */
+    readonly result: { readonly outcomes: readonly Outcome[]; readonly engineSeconds: number };
+  };
+  /** Times a few steps of a job and keeps nothing. */
+  measure: { readonly task: { readonly job: StackJob }; readonly result: { readonly secondsPerStep: number } };
+  describe: { readonly task: object; readonly result: EngineDescription };
 }
+type TaskKind = keyof Tasks;
+export type Task<K extends TaskKind = TaskKind> = { readonly [P in K]: { readonly kind: P } & Tasks[P]["task"] }[K];
+export type TaskResult<K extends TaskKind> = Tasks[K]["result"];
 
-export interface TaskResult {
-  /** In lane order. */
-  readonly outcomes: readonly Outcome[];
-  readonly engineSeconds: number;
+/** What the engine of a worker says of itself. */
+export interface EngineDescription {
+  readonly version: string;
+  readonly device: Device;
+  readonly mixedProducts?: string;
 }
 
 /** What a worker says, besides nothing at all when it dies. */
 export type WorkerMessage =
   | { readonly kind: "progress"; readonly progress: Progress }
-  | ({ readonly kind: "done" } & TaskResult)
-  | { readonly kind: "failed"; readonly reason: string; readonly systemCode?: string | undefined }
+  | { readonly kind: "done"; readonly result: TaskResult<TaskKind> }
+  | { readonly kind: "failed"; readonly reason: string; readonly systemCode?: string | undefined; readonly outOfMemory?: boolean }
   | { readonly kind: "unavailable"; readonly reason: string };
 
 /** The engine cannot run on this machine: trying again is of no use. */
@@ -33,10 +47,13 @@ export class WorkerUnavailable extends Error {}
 export class WorkerFailed extends Error {
   /** The operating system's name of the error, such as ENOSPC, when it was one. */
   readonly systemCode: string | undefined;
+  /** Whether less at once might have gone well. */
+  readonly outOfMemory: boolean;
 
-  constructor(message: string, systemCode?: string) {
+  constructor(message: string, { systemCode, outOfMemory = false }: { systemCode?: string | undefined; outOfMemory?: boolean } = {}) {
     super(message);
     this.systemCode = systemCode;
+    this.outOfMemory = outOfMemory;
   }
 }
 
@@ -52,33 +69,44 @@ function lastWords(stderr: string): string {
   return (lines.find((line) => /\berror\b/i.test(line)) ?? lines.find(Boolean) ?? "").slice(0, 300);
 }
 
+/** How the many allocators between here and a GPU say that they have nothing left. */
+export const saysOutOfMemory = (text: string): boolean =>
+  /out of memory|\bOOM\b|resource.?exhausted|bad_alloc|allocation failed|failed to allocate|cannot allocate|not enough memory/i.test(text);
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
 interface Worker {
   readonly child: ChildProcess;
+  /** Its place among the pool's environments. */
+  readonly slot: number;
   stderr: string;
 }
 
 export class WorkerPool {
   private readonly entry: string;
   private readonly engine: EngineName;
+  /** Variables of the first worker, the second, …; more workers than that share them in turn. None: this process's own. */
+  private readonly environments: readonly Environment[];
   private readonly idle: Worker[] = [];
   private readonly all = new Set<Worker>();
   private closed = false;
 
   /** `entry` is the JavaScript file a worker runs, with the engine to load as its argument. */
-  constructor(entry: string, engine: EngineName) {
+  constructor(entry: string, engine: EngineName, environments: readonly Environment[] = []) {
     this.entry = entry;
     this.engine = engine;
+    this.environments = environments;
   }
 
   /** Starts workers ahead of their first task, so that they load the engine while the sweep is being planned. */
   warm(count: number): void {
-    while (this.idle.length < count) this.idle.push(this.start());
+    while (this.all.size < count) this.idle.push(this.start());
   }
 
   /** Runs a task on an idle or new worker; rejects with WorkerFailed, WorkerUnavailable or PoolClosed. */
-  run(task: Task, onProgress: (progress: Progress) => void): Promise<TaskResult> {
+  run<K extends TaskKind>(task: Task<K>, onProgress: (progress: Progress) => void = () => undefined): Promise<TaskResult<K>> {
     if (this.closed) return Promise.reject(new PoolClosed());
-    const worker = this.idle.pop() ?? this.start();
+    const worker = this.idle.shift() ?? this.start();
     const { child } = worker;
     return new Promise((resolve, reject) => {
       const settle = (finish: () => void, reusable: boolean): void => {
@@ -88,16 +116,19 @@ export class WorkerPool {
       };
       const onMessage = (message: WorkerMessage): void => {
         if (message.kind === "progress") return onProgress(message.progress);
-        if (message.kind === "done") return settle(() => resolve(message), true);
-        const failure =
-          message.kind === "failed" ? new WorkerFailed(message.reason, message.systemCode) : new WorkerUnavailable(message.reason);
-        settle(() => reject(failure), true);
+        if (message.kind === "done") return settle(() => resolve(message.result), true);
+        if (message.kind === "unavailable") return settle(() => reject(new WorkerUnavailable(message.reason)), true);
+        // What an engine has allocated before it failed for want of more goes with its process only.
+        if (message.outOfMemory) child.kill("SIGKILL");
+        settle(() => reject(new WorkerFailed(message.reason, message)), !message.outOfMemory);
       };
       const onExit = (code: number | null, signal: string | null): void => {
         if (this.closed) return settle(() => reject(new PoolClosed()), false);
         const words = lastWords(worker.stderr);
         const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
-        settle(() => reject(new WorkerFailed(`the worker process ${how}${words ? `: ${words}` : ""}`)), false);
+        // Systems that run out of memory kill without a word.
+        const outOfMemory = saysOutOfMemory(worker.stderr) || (signal === "SIGKILL" && words === "");
+        settle(() => reject(new WorkerFailed(`the worker process ${how}${words ? `: ${words}` : ""}`, { outOfMemory })), false);
       };
       const onError = (error: Error): void => settle(() => reject(new WorkerFailed(error.message)), false);
       child.on("message", onMessage).on("exit", onExit).on("error", onError);
@@ -118,8 +149,16 @@ export class WorkerPool {
   }
 
   private start(): Worker {
-    const child = fork(this.entry, [this.engine], { serialization: "advanced", stdio: ["ignore", "ignore", "pipe", "ipc"] });
-    const worker: Worker = { child, stderr: "" };
+    const taken = new Set([...this.all].map(({ slot }) => slot));
+    let slot = 0;
+    while (taken.has(slot)) slot++;
+    const environment = this.environments[slot % this.environments.length];
+    const child = fork(this.entry, [this.engine], {
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      ...(environment && { env: { ...environment } }),
+    });
+    const worker: Worker = { child, slot, stderr: "" };
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (worker.stderr = (worker.stderr + text).slice(-stderrLimit)));
     child.once("exit", () => {
       this.all.delete(worker);

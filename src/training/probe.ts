@@ -1,20 +1,21 @@
 /**
  * Measures what a training step costs here, on the job's own data, without
- * keeping anything: a few steps after a first one that warms up.
+ * keeping anything: a few steps after a first call that warms up.
  */
 import { readBatches, trainingStarts } from "../data/batches.ts";
 import { openTokens } from "../data/token-file.ts";
-import type { Engine } from "../engines/engine.ts";
 import { initialState } from "./initialize.ts";
-import { programOf, type StackJob } from "./train.ts";
+import { programOf, type Compile, type StackJob } from "./train.ts";
 
-/** Steps timed; a proxy's step takes milliseconds. */
-const timedSteps = 4;
+/** Steps are timed for about so long, but a few of them, unless one takes too long for that. */
+const timedSeconds = 0.05;
+const [fewestSteps, mostSteps] = [3, 32];
+const longStepSeconds = 0.3;
 
 /** Seconds per step of this job; `now` is a monotonic clock in seconds. */
-export async function measureStep(engine: Engine, job: StackJob, now: () => number): Promise<number> {
+export async function measureStep(compile: Compile, job: StackJob, now: () => number): Promise<number> {
   const program = programOf(job);
-  const executable = await engine.compile(program, { threads: job.threads, precision: job.train.precision });
+  const executable = await compile(program, { threads: job.threads, precision: job.train.precision });
   const reader = openTokens(job.data.train);
   try {
     executable.load(initialState(job.model, job.scaling, job.lanes, program.scalars));
@@ -26,10 +27,12 @@ export async function measureStep(engine: Engine, job: StackJob, now: () => numb
       await executable.train({ ...batches, factors: new Float32Array(steps) });
       return (now() - started) / steps;
     };
+    const least = executable.leastSteps ?? 1;
     await run(1);
-    return await run(timedSteps);
+    const first = await run(least);
+    if (first > longStepSeconds || least > fewestSteps) return first;
+    return await run(Math.min(mostSteps, Math.max(fewestSteps, Math.ceil(timedSeconds / first))));
   } finally {
     reader.close();
-    await executable.dispose();
   }
 }

@@ -94,7 +94,8 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
       records.forEach((record, lane) => record.evaluated(step, losses[lane]));
     };
     let step = 0;
-    let chunk = 1;
+    const least = executable.leastSteps ?? 1;
+    let chunk = least;
     await evaluate(step);
     while (step < train.steps && !records.every(({ diverged }) => diverged)) {
       const nextEvaluation = Math.min(train.steps, (Math.floor(step / train.evaluateEvery) + 1) * train.evaluateEvery);
@@ -104,7 +105,7 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
       const before = engineSeconds;
       const losses = await timed(() => executable.train({ ...batches, factors }));
       const perStep = (engineSeconds - before) / count;
-      chunk = Math.max(1, Math.min(4 * chunk, Math.floor(callSeconds / perStep)));
+      chunk = Math.max(least, Math.min(4 * chunk, Math.floor(callSeconds / perStep)));
       losses.forEach((loss, index) => records[index % lanes.length].trained(step + Math.floor(index / lanes.length) + 1, loss));
       step += count;
       if (step === nextEvaluation) await evaluate(step);

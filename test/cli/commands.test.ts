@@ -64,7 +64,7 @@ describe("usage", () => {
   it.each([
     [["sweep"], "missing required argument 'config'"],
     [["swep", "x.yaml"], "Did you mean sweep?"],
-    [["sweep", "x.yaml", "--engine", "abacus"], "Allowed choices are native, onnxruntime"],
+    [["sweep", "x.yaml", "--engine", "abacus"], "Allowed choices are auto, cuda, tfjs, webgpu, native, onnxruntime"],
     [["sweep", "x.yaml", "--jobs", "none"], "expected a whole number"],
     [["sweep", "x.yaml", "--json", "--events", "ndjson"], "cannot be used with"],
     [["sweep", "absent.yaml"], "absent.yaml: there is no such file"],

@@ -81,6 +81,7 @@ describe("the smoke config", () => {
     expect(bytes("smoke", "journal.jsonl").trim().split("\n").length).toBe(7);
     expect(readdirSync(join(folder, "smoke")).sort()).toEqual([
       "journal.jsonl",
+      "probe.json",
       "results.json",
       "transfer.json",
       "trials.csv",
@@ -172,7 +173,7 @@ describe("output for programs", () => {
     const { code, stderr } = await run(["sweep", smoke, "--out", "plain"], folder, env);
     expect(code).toBe(0);
     expect(stderr.split("\n").filter((line) => /C compiler/.test(line))).toEqual([
-      expect.stringMatching(/^using onnxruntime: the native engine needs a C compiler; install one/),
+      expect.stringMatching(/^not using native: the native engine needs a C compiler; install one/),
     ]);
     const [plain, native] = [resultsIn("plain"), resultsIn("smoke")];
     expect([plain.environment.engine.split(" ")[0], plain.best?.trial]).toEqual(["onnxruntime-node", native.best?.trial]);

@@ -1,12 +1,13 @@
 // A real worker process for the pool's tests: what it does is decided by the task's data seed.
 //   seed 1: answers · 2: dies by a native abort · 3: dies the first time, answers the second (a marker file remembers)
 //   4: reports a failure · 5: says that its engine is unavailable · 6: never answers
+//   7: is out of memory with more than two lanes
 import { existsSync, writeFileSync } from "node:fs";
 
 const outcome = { status: "completed", validationLoss: 1.5, curve: [], steps: 7 };
 process.on("disconnect", () => process.exit());
 process.on("message", ({ job }) => {
-  const answer = () => process.send({ kind: "done", outcomes: job.lanes.map(() => outcome), engineSeconds: 0.5 });
+  const answer = () => process.send({ kind: "done", result: { outcomes: job.lanes.map(() => outcome), engineSeconds: 0.5 } });
   process.send({ kind: "progress", progress: { step: 3, validationLosses: job.lanes.map(() => 2.5) } });
   const lane = job.lanes[0].seed;
   if (lane === 1) answer();
@@ -19,6 +20,10 @@ process.on("message", ({ job }) => {
       writeFileSync(job.data.train.path, "");
       process.kill(process.pid, "SIGKILL");
     }
+  }
+  if (lane === 7) {
+    if (job.lanes.length <= 2) answer();
+    else process.send({ kind: "failed", reason: "out of memory", outOfMemory: true });
   }
   if (lane === 4) process.send({ kind: "failed", reason: "out of memory" });
   if (lane === 5) process.send({ kind: "unavailable", reason: "no such library" });

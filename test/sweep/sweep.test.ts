@@ -35,7 +35,7 @@ const marked = (): Plan => {
   return { ...plan, dataset: { ...plan.dataset, train } };
 };
 const trial = (id: number, behaviour: number): Trial => ({ id, seed: behaviour, hyperparameters: { learning_rate: 0.01 } });
-const task = (behaviour: number, of = marked()): Task => ({ job: stackJob(of, [trial(0, behaviour)], 16, 1) });
+const task = (behaviour: number, of = marked()): Task<"train"> => ({ kind: "train", job: stackJob(of, [trial(0, behaviour)], 16, 1) });
 const ignore = (): void => undefined;
 const alive = (pid: number): boolean => {
   try {
@@ -107,6 +107,18 @@ describe("a sweep", () => {
     expect(events.filter(({ event }) => event === "stack_retried")).toMatchObject([
       { stack: 1, attempt: 2, reason: expect.stringMatching(/SIGKILL/) as string },
     ]);
+  });
+
+  it("halves stacks that do not fit the memory, says so, and goes on with what fits", async () => {
+    const nine = Array.from({ length: 9 }, (_, id) => trial(id, 7));
+    const { results, events } = await run(nine, "halved.jsonl", { stackSize: 8 });
+    expect(results.map(({ status }) => status)).toEqual(nine.map(() => "completed"));
+    const halvings = events.flatMap((event) => (event.event === "stack_halved" ? [event.size] : []));
+    expect(halvings).toEqual([4, 2]);
+    expect(events.filter(({ event }) => event === "stack_retried")).toEqual([]);
+    const finished = events.flatMap((event) => (event.event === "stack_finished" ? [event.trials] : []));
+    expect(Math.max(...finished.map(({ length }) => length))).toBe(2);
+    expect(finished.flat().sort((a, b) => a - b)).toEqual(nine.map(({ id }) => id));
   });
 
   it("records the trials of a stack that keeps dying as failed, with the reason, while the others go on", async () => {

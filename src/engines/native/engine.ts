@@ -8,8 +8,19 @@ import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import { stepScalarValues, type StepScalars } from "../../program/schedule.ts";
-import type { Batches, CompileOptions, Engine, Executable, Host, ParameterState, State, TrainChunk } from "../engine.ts";
-import { builtLibrary, type BuildSettings } from "./build.ts";
+import {
+  cpuDevice,
+  type Batches,
+  type CompileOptions,
+  type Engine,
+  type Executable,
+  type Footprint,
+  type Host,
+  type ParameterState,
+  type State,
+  type TrainChunk,
+} from "../engine.ts";
+import { builtLibrary, kernelVersion, type BuildSettings } from "./build.ts";
 import { encodeInstructions, lineFloats } from "./instructions.ts";
 import { Lane } from "./lane.ts";
 import { loadLibrary, type AlignedFloats, type Library } from "./library.ts";
@@ -33,9 +44,20 @@ export async function openNative(host: Host): Promise<Engine> {
   const library = await openLibrary(host);
   return {
     name: "native",
+    version: kernelVersion(),
+    device: cpuDevice(),
     ...(library.hasMixed && { mixedProducts: "bfloat16" }),
     compile: (program, options) => Promise.resolve(new NativeExecutable(library, program, options)),
   };
+}
+
+/** Memory of a training step: every lane's state, and a workspace for each team of threads. */
+export function footprintOf(program: Program, threads: number): Footprint {
+  const lane = new Lane(program);
+  const { lines } = placeBuffers(lower(program, lane, "train", []).instructions, new Set());
+  const workspace = 4 * lines * lineFloats;
+  const teams = Math.min(threads, program.dims.trials);
+  return { bytes: 4 * program.dims.trials * lane.floats + teams * workspace, largestTensorBytes: workspace };
 }
 
 /** A lowered step with its memory. */

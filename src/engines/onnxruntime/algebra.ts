@@ -111,8 +111,13 @@ export class OnnxAlgebra extends Algebra<Value> {
     const { trials } = this.dims;
     if (vocabulary <= oneHotLimit) return step.node("MatMul", [this.transpose(this.oneHot(this.tokens, vocabulary), [1, 0]), rows]);
     // Not ScatterND: its threads race when a token occurs twice.
-    const zeros = this.once("zeros", () => outer.node("Expand", [outer.scalar(0), outer.constant("int64", [3], [trials, vocabulary, width])]));
-    const indices = step.node("Expand", [this.reshape(this.tokens, [1, this.rows, 1]), step.constant("int64", [3], [trials, this.rows, width])]);
+    const zeros = this.once("zeros", () =>
+      outer.node("Expand", [outer.scalar(0), outer.constant("int64", [3], [trials, vocabulary, width])]),
+    );
+    const indices = step.node("Expand", [
+      this.reshape(this.tokens, [1, this.rows, 1]),
+      step.constant("int64", [3], [trials, this.rows, width]),
+    ]);
     return step.node("ScatterElements", [zeros, indices, rows], { axis: 1, reduction: "add" });
   }
   takeTargets(x: Value, vocabulary: number): Value {
@@ -127,7 +132,11 @@ export class OnnxAlgebra extends Algebra<Value> {
   protected oneHot(ids: Value, vocabulary: number): Value {
     const { step, outer } = this;
     return this.once(`one-hot ${ids}`, () => {
-      const columns = outer.constant("int32", [1, vocabulary], Array.from({ length: vocabulary }, (_, id) => id));
+      const columns = outer.constant(
+        "int32",
+        [1, vocabulary],
+        Array.from({ length: vocabulary }, (_, id) => id),
+      );
       return step.node("Cast", [step.node("Equal", [this.reshape(ids, [this.rows, 1]), columns])], { to: 1 });
     });
   }

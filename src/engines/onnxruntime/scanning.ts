@@ -11,7 +11,11 @@ import { stateParts } from "../small-ops/expansion.ts";
 import { fed, inspection, returned, scannedEvaluation, scannedTraining } from "./models.ts";
 import { mapParts, tensorState, type Feeds, type Provider, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
 
+/** A GPU's outputs return to the host with every call, state and all: so many steps make up for it. */
+const stepsWorthTransfer = 64;
+
 export class ScanningExecutable implements Executable {
+  readonly leastSteps: number;
   private readonly sessions: Sessions;
   private readonly program: Program;
   private readonly provider: Provider;
@@ -21,11 +25,12 @@ export class ScanningExecutable implements Executable {
     this.sessions = sessions;
     this.program = program;
     this.provider = provider;
+    this.leastSteps = provider.name === "cuda" ? stepsWorthTransfer : 1;
   }
 
   /** Makes the training session, which is what takes time. */
   async compile(): Promise<void> {
-    await this.training();
+    await this.sessions.prepare("train", this.training);
   }
 
   load(state: State): void {
@@ -48,7 +53,7 @@ export class ScanningExecutable implements Executable {
     for (const [ref, parts] of state.parameters) for (const part of stateParts) feeds[`in:${fed(part, ref)}`] = parts[part];
     const perStep = stepScalarValues(program.beta1, program.beta2, state.step, chunk.factors);
     for (const [name, values] of Object.entries(perStep)) feeds[name] = sessions.floats(values, [chunk.count]);
-    const results = await (await this.training()).run(feeds);
+    const results = await sessions.run("train", this.training, feeds);
     const parameters = program.parameters.map((ref) => {
       const parts = { weight: "weight", firstMoment: "firstMoment", secondMoment: "secondMoment" } as const;
       return [ref, mapParts(parts, (part) => results[returned(fed(part, ref))])] as const;
@@ -58,15 +63,16 @@ export class ScanningExecutable implements Executable {
   }
 
   async evaluate(batches: Batches): Promise<Float32Array> {
-    const session = await this.sessions.get("evaluate", () => scannedEvaluation(this.program, this.provider.algebra));
-    const results = await session.run({ ...this.weightFeeds(), ...this.tokenFeeds(batches, [batches.count]) });
+    const feeds = { ...this.weightFeeds(), ...this.tokenFeeds(batches, [batches.count]) };
+    const results = await this.sessions.run("evaluate", () => scannedEvaluation(this.program, this.provider.algebra), feeds);
     return results["losses"]?.data as Float32Array;
   }
 
   async inspect(batch: Batches, names: readonly Ref[]): Promise<ReadonlyMap<Ref, Float32Array>> {
     invariant(batch.count === 1, "inspect", `${batch.count} batches, expected 1`);
-    const session = await this.sessions.get(`inspect ${names.join()}`, () => inspection(this.program, this.provider.algebra, names));
-    const results = await session.run({ ...this.weightFeeds(), ...this.tokenFeeds(batch, []) });
+    const feeds = { ...this.weightFeeds(), ...this.tokenFeeds(batch, []) };
+    const model = (): Uint8Array => inspection(this.program, this.provider.algebra, names);
+    const results = await this.sessions.run(`inspect ${names.join()}`, model, feeds);
     return new Map(names.map((name) => [name, results[returned(name)]?.data as Float32Array]));
   }
 
@@ -74,9 +80,7 @@ export class ScanningExecutable implements Executable {
     return this.sessions.dispose();
   }
 
-  private training(): ReturnType<Sessions["get"]> {
-    return this.sessions.get("train", () => scannedTraining(this.program, this.provider.algebra));
-  }
+  private readonly training = (): Uint8Array => scannedTraining(this.program, this.provider.algebra);
   private weightFeeds(): Feeds {
     const { scalars, parameters } = this.state;
     return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };

@@ -15,6 +15,7 @@ type Session = import("onnxruntime-node").InferenceSession;
 type SessionOptions = import("onnxruntime-node").InferenceSession.SessionOptions;
 export type Tensor = import("onnxruntime-node").Tensor;
 export type Feeds = Record<string, Tensor>;
+export type Results = Readonly<Record<string, Tensor>>;
 
 /** One of onnxruntime's execution providers, and how this program is best put to it. */
 export interface Provider {
@@ -45,11 +46,20 @@ export class Sessions {
     };
   }
 
-  /** The session of this name; `model` makes it the first time. */
-  get(name: string, model: () => Uint8Array, options: SessionOptions = {}): Promise<Session> {
+  /** Makes the session of this name, unless there is one. */
+  prepare(name: string, model: () => Uint8Array, options: SessionOptions = {}): Promise<Session> {
     const session = this.open.get(name) ?? this.runtime.InferenceSession.create(model(), { ...this.options, ...options });
     this.open.set(name, session);
     return session;
+  }
+  /** Runs the session of this name; errors say what went wrong, not in which node of which graph. */
+  async run(name: string, model: () => Uint8Array, feeds: Feeds, options: SessionOptions = {}): Promise<Results> {
+    try {
+      return await (await this.prepare(name, model, options)).run(feeds);
+    } catch (error) {
+      const [innermost] = (error as Error).message.split("Status Message: ").slice(-1);
+      throw new Error(innermost?.replace(/^\S*\.(cc|h):\d+ .*?\) /, "").trim(), { cause: error });
+    }
   }
 
   async dispose(): Promise<void> {
@@ -102,9 +112,7 @@ export function tensorState(sessions: Sessions, program: Program, state: State):
   return {
     step: state.step,
     scalars: new Map(program.scalars.map((ref) => [ref, tensor(ref, valueOf(state.scalars, ref))])),
-    parameters: new Map(
-      program.parameters.map((ref) => [ref, mapParts(valueOf(state.parameters, ref), (data) => tensor(ref, data))]),
-    ),
+    parameters: new Map(program.parameters.map((ref) => [ref, mapParts(valueOf(state.parameters, ref), (data) => tensor(ref, data))])),
   };
 }
 

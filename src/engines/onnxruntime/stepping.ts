@@ -9,7 +9,19 @@ import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
 import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
 import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
 import { fed, historyLength, inspection, onDevice, returned, singleStep } from "./models.ts";
-import { mapParts, tensorState, type Feeds, type Provider, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
+import {
+  mapParts,
+  tensorState,
+  type Feeds,
+  type Provider,
+  type Results,
+  type Sessions,
+  type Tensor,
+  type TensorState,
+} from "./sessions.ts";
+
+/** Results stay on the device. */
+const resident = { preferredOutputLocation: "gpu-buffer" } as const;
 
 export class SteppingExecutable implements Executable {
   private readonly sessions: Sessions;
@@ -26,7 +38,7 @@ export class SteppingExecutable implements Executable {
   }
 
   async compile(): Promise<void> {
-    await this.session("train");
+    await this.sessions.prepare("train", this.model("train"), resident);
   }
 
   load(state: State): void {
@@ -51,13 +63,13 @@ export class SteppingExecutable implements Executable {
   train(chunk: TrainChunk): Promise<Float32Array> {
     const perStep = stepScalarValues(this.program.beta1, this.program.beta2, this.state.step, chunk.factors);
     return this.eachBatch(chunk, async (tokens, index) => {
-      const session = await this.session("train");
       const scalars = stepScalars.map((name) => [name, this.sessions.floats(perStep[name].slice(index, index + 1), [])] as const);
       const moments = [...this.state.parameters].flatMap(([ref, { firstMoment, secondMoment }]) => [
         [fed("firstMoment", ref), firstMoment] as const,
         [fed("secondMoment", ref), secondMoment] as const,
       ]);
-      const results = await session.run({ ...this.weights(), ...Object.fromEntries([...moments, ...scalars]), ...tokens });
+      const feeds = { ...this.weights(), ...Object.fromEntries([...moments, ...scalars]), ...tokens };
+      const results = await this.sessions.run("train", this.model("train"), feeds, resident);
       const before = this.state;
       const next = (ref: Ref): PartsOf<Tensor> =>
         Object.fromEntries(stateParts.map((part) => [part, results[returned(fed(part, ref))]])) as PartsOf<Tensor>;
@@ -72,14 +84,15 @@ export class SteppingExecutable implements Executable {
   }
 
   evaluate(batches: Batches): Promise<Float32Array> {
-    return this.eachBatch(batches, async (tokens) => (await this.session("evaluate")).run({ ...this.weights(), ...tokens }));
+    const model = this.model("evaluate");
+    return this.eachBatch(batches, (tokens) => this.sessions.run("evaluate", model, { ...this.weights(), ...tokens }, resident));
   }
 
   async inspect(batch: Batches, names: readonly Ref[]): Promise<ReadonlyMap<Ref, Float32Array>> {
     invariant(batch.count === 1, "inspect", `${batch.count} batches, expected 1`);
     await this.toDevice();
-    const session = await this.sessions.get(`inspect ${names.join()}`, () => inspection(this.program, this.provider.algebra, names));
-    const results = await session.run({ ...this.weights(), ...this.tokens(batch, 0) });
+    const model = (): Uint8Array => inspection(this.program, this.provider.algebra, names);
+    const results = await this.sessions.run(`inspect ${names.join()}`, model, { ...this.weights(), ...this.tokens(batch, 0) });
     return new Map(names.map((name) => [name, results[returned(name)]?.data as Float32Array]));
   }
 
@@ -89,10 +102,7 @@ export class SteppingExecutable implements Executable {
   }
 
   /** Runs a step for each batch; its losses [count, N] are read from the history that every step passes on. */
-  private async eachBatch(
-    batches: Batches,
-    run: (feeds: Feeds, index: number) => Promise<Readonly<Record<string, Tensor>>>,
-  ): Promise<Float32Array> {
+  private async eachBatch(batches: Batches, run: (feeds: Feeds, index: number) => Promise<Results>): Promise<Float32Array> {
     const { trials } = this.program.dims;
     const losses = new Float32Array(batches.count * trials);
     await this.toDevice();
@@ -124,8 +134,8 @@ export class SteppingExecutable implements Executable {
     return { tokens: feed(tokens), targets: feed(targets) };
   }
 
-  private session(purpose: "train" | "evaluate"): ReturnType<Sessions["get"]> {
-    return this.sessions.get(purpose, () => singleStep(this.program, this.provider.algebra, purpose), { preferredOutputLocation: "gpu-buffer" });
+  private model(purpose: "train" | "evaluate"): () => Uint8Array {
+    return () => singleStep(this.program, this.provider.algebra, purpose);
   }
 
   /** Brings what is still on the host to the device. */
@@ -134,8 +144,7 @@ export class SteppingExecutable implements Executable {
     const moved = async (ref: Ref, tensor: Tensor): Promise<Tensor> => {
       if (tensor.location === "gpu-buffer") return tensor;
       const shape = shapeOf(this.program, ref);
-      const session = await this.sessions.get(`upload ${shape.join()}`, () => onDevice(shape), { preferredOutputLocation: "gpu-buffer" });
-      return (await session.run({ x: tensor }))["y"];
+      return (await this.sessions.run(`upload ${shape.join()}`, () => onDevice(shape), { x: tensor }, resident))["y"];
     };
     const movedScalars = new Map<Ref, Tensor>();
     for (const [ref, tensor] of scalars) movedScalars.set(ref, await moved(ref, tensor));
@@ -152,8 +161,8 @@ export class SteppingExecutable implements Executable {
   /** A copy on the host. The runtime cannot read a buffer, but it can run a model whose result is wanted on the host. */
   private async download(tensor: Tensor, shape: readonly number[]): Promise<Float32Array> {
     if (tensor.location !== "gpu-buffer") return (tensor.data as Float32Array).slice();
-    const session = await this.sessions.get(`download ${shape.join()}`, () => onDevice(shape));
-    return ((await session.run({ x: tensor }))["y"]?.data as Float32Array).slice();
+    const { y } = await this.sessions.run(`download ${shape.join()}`, () => onDevice(shape), { x: tensor });
+    return (y.data as Float32Array).slice();
   }
 
   private release(): void {

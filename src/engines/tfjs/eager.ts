@@ -36,7 +36,11 @@ export class EagerExecutable implements Executable {
     const { tf, program } = this;
     const tensor = (ref: Ref, values: Float32Array | undefined): Tensor => {
       const shape = shapeOf(program, ref);
-      invariant(values?.length === shape.reduce((a, b) => a * b, 1), "load", `${ref} has ${values?.length ?? "no"} values, expected [${shape.join(",")}]`);
+      invariant(
+        values?.length === shape.reduce((a, b) => a * b, 1),
+        "load",
+        `${ref} has ${values?.length ?? "no"} values, expected [${shape.join(",")}]`,
+      );
       return tf.tensor(values.slice(), [...shape], "float32");
     };
     const parts = (ref: Ref): PartsOf<Tensor> =>
@@ -68,7 +72,12 @@ export class EagerExecutable implements Executable {
     return this.eachBatch(chunk, (ids, index) => {
       const scalars = stepScalars.map((name) => [name, tf.scalar(perStep[name][index])] as const);
       const step = Object.fromEntries(scalars) as NonNullable<StepValues<Tensor>["step"]>;
-      const expansion = this.run(ids, { state: this.state.parameters, step }, [...program.forward, ...program.backward, ...program.updates], [program.loss]);
+      const expansion = this.run(
+        ids,
+        { state: this.state.parameters, step },
+        [...program.forward, ...program.backward, ...program.updates],
+        [program.loss],
+      );
       for (const parts of this.state.parameters.values()) for (const part of stateParts) parts[part].dispose();
       for (const [, scalar] of scalars) scalar.dispose();
       this.state = { ...this.state, step: this.state.step + 1, parameters: expansion.next };
@@ -126,7 +135,7 @@ export class EagerExecutable implements Executable {
     let made = new Set<Tensor>();
     /** Ends the scope of some ops: tensors that nothing refers to any longer are disposed of. */
     const settle = (): void => {
-      const parts = [...expansion.kept.values(), ...expansion.next.values()].flatMap((each) => Object.values(each) as Tensor[]);
+      const parts = [...expansion.kept.values(), ...expansion.next.values()].flatMap((each) => Object.values<Tensor>(each));
       const held = [...expansion.values.values(), ...expansion.shared.values(), ...parts];
       tf.engine().endScope(held);
       const live = new Set(held.filter((tensor) => !outside.has(tensor) && !this.constants.has(tensor)));
@@ -138,7 +147,10 @@ export class EagerExecutable implements Executable {
       expand(expansion, [op]);
       if ("of" in op) expansion.kept.delete(op.of);
       for (const ref of expansion.values.keys()) if ((lastUse.get(ref) ?? -1) <= index) expansion.values.delete(ref);
-      if (index === ops.length - 1) expansion.shared.clear();
+      if (index === ops.length - 1) {
+        expansion.shared.clear();
+        expansion.kept.clear(); // of forward ops whose backward op was not asked for
+      }
       settle();
     });
     return expansion;

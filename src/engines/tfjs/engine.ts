@@ -1,17 +1,28 @@
 /** The TensorFlow.js engine: op by op, or as a graph where libtensorflow is behind it. */
-import type { Engine } from "../engine.ts";
+import { cpuDevice, type Device, type Engine, type Host } from "../engine.ts";
+import { nvidiaGpus } from "../gpus.ts";
 import { EagerExecutable } from "./eager.ts";
 import { GraphExecutable } from "./graph.ts";
-import { loadTfjs } from "./load.ts";
+import { loadTfjs, type TfjsPackage } from "./load.ts";
 
-/** How programs are run; graphs are faster, see the README's performance section. */
-export type TfjsMode = "eager" | "graph";
+interface Options {
+  /** Graphs where libtensorflow is behind it, unless `eager` is wanted: they are faster, see the README's performance section. */
+  readonly mode?: "eager";
+  /** A certain package instead of the fastest that is installed. */
+  readonly package?: TfjsPackage;
+}
 
-export async function openTfjs(mode?: TfjsMode): Promise<Engine> {
-  const { tf, node } = await loadTfjs();
+export async function openTfjs({ environment }: Host, options: Options = {}): Promise<Engine> {
+  const loaded = await loadTfjs(options.package);
+  const { tf, node } = loaded;
+  const [gpu] = loaded.isOnGpu ? nvidiaGpus(environment) : [];
+  const device: Device = loaded.isOnGpu ? { kind: "gpu", name: gpu?.name ?? "CUDA", memoryBytes: gpu?.memoryBytes ?? 0 } : cpuDevice();
   return {
     name: "tfjs",
+    version: `${loaded.package} ${loaded.version}`,
+    device,
+    ...(loaded.isOnGpu && { mixedProducts: "TF32" }),
     compile: async (program) =>
-      node && mode !== "eager" ? await GraphExecutable.compile(tf, node, program) : new EagerExecutable(tf, program),
+      node && options.mode !== "eager" ? await GraphExecutable.compile(tf, node, program) : new EagerExecutable(tf, program),
   };
 }

@@ -23,15 +23,22 @@ export interface Loaded {
   readonly tf: Tf;
   readonly package: string;
   readonly version: string;
+  readonly isOnGpu: boolean;
   /** Present with libtensorflow. */
   readonly node?: NodeBinding;
 }
 
 export const tfjsPackages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node", "@tensorflow/tfjs-backend-cpu"] as const;
-type PackageName = (typeof tfjsPackages)[number];
+export type TfjsPackage = (typeof tfjsPackages)[number];
 
-/** Compiles clusters of ops together, on CPUs too; read once, when libtensorflow is loaded. */
-const xlaFlags = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit";
+/** Variables that libtensorflow reads when it is loaded. */
+export const tensorflowEnvironment = {
+  /** Or it takes a GPU's whole memory. */
+  TF_FORCE_GPU_ALLOW_GROWTH: "true",
+  /** XLA compiles clusters of ops together, on CPUs too. */
+  TF_XLA_FLAGS: "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
+  TF_CPP_MIN_LOG_LEVEL: "2",
+} as const;
 
 const require = createRequire(import.meta.url);
 
@@ -47,14 +54,14 @@ function versionOf(name: string): string | undefined {
 }
 
 /** The packages that are installed, from the fastest on. */
-export function installedPackages(): readonly { readonly name: PackageName; readonly version: string }[] {
+export function installedPackages(): readonly { readonly name: TfjsPackage; readonly version: string }[] {
   return tfjsPackages.flatMap((name) => {
     const version = versionOf(name);
     return version === undefined ? [] : [{ name, version }];
   });
 }
 
-async function load(name: PackageName): Promise<Tf & { readonly node?: NodeBinding }> {
+async function load(name: TfjsPackage): Promise<Tf & { readonly node?: NodeBinding }> {
   if (name === "@tensorflow/tfjs-backend-cpu") {
     const tf = await import("@tensorflow/tfjs-core");
     tf.enableProdMode(); // or it advertises tfjs-node
@@ -66,30 +73,32 @@ async function load(name: PackageName): Promise<Tf & { readonly node?: NodeBindi
   const older = util as { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean };
   older.isNullOrUndefined ??= (value) => value === null || value === undefined;
   older.isArray ??= Array.isArray;
-  process.env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true";
-  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
-  process.env["TF_XLA_FLAGS"] ??= xlaFlags;
-  return require(name) as Tf & { readonly node: NodeBinding };
+  const tf = require(name) as Tf & { readonly node: NodeBinding };
+  await tf.setBackend("tensorflow");
+  return tf;
 }
 
 /**
  * Loads the fastest package that is installed; throws EngineUnavailable when there is none, or when it
  * does not load: whoever installed it would rather know than train slowly.
  */
-export async function loadTfjs(): Promise<Loaded> {
-  const [installed] = installedPackages();
-  if (installed === undefined) throw new EngineUnavailable("TensorFlow.js is not installed; npm install @tensorflow/tfjs-node-gpu");
+export async function loadTfjs(wanted?: TfjsPackage): Promise<Loaded> {
+  const installed = installedPackages().find(({ name }) => wanted === undefined || name === wanted);
+  if (installed === undefined)
+    throw new EngineUnavailable(`${wanted ?? "TensorFlow.js"} is not installed; npm install ${wanted ?? "@tensorflow/tfjs-node-gpu"}`);
   const { name, version } = installed;
   try {
     const tf = await load(name);
-    return { tf, package: name, version, ...(tf.node && { node: tf.node }) };
+    if (tf.node === undefined) return { tf, package: name, version, isOnGpu: false };
+    const backend = tf.backend() as unknown as { readonly isUsingGpuDevice: boolean; readonly binding: { readonly TF_Version: string } };
+    return {
+      tf,
+      package: name,
+      version: `${version} (libtensorflow ${backend.binding.TF_Version})`,
+      isOnGpu: backend.isUsingGpuDevice,
+      node: tf.node,
+    };
   } catch (error) {
     throw new EngineUnavailable(`${name} cannot be loaded: ${(error as Error).message.split("\n")[0]}`);
   }
-}
-
-/** Package and version of the fastest that is installed. */
-export function tfjsVersion(): string {
-  const [first] = installedPackages();
-  return first === undefined ? "tfjs (not installed)" : `${first.name} ${first.version}`;
 }

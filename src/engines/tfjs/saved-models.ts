@@ -27,7 +27,9 @@ interface Fed {
 
 /** Placeholders with their places in a signature. */
 function placeholders(graph: TfGraph, prefix: string, wanted: readonly (readonly [string, ElementType, Shape])[]): Fed {
-  const made = wanted.map(([name, type, shape], index) => [name, { node: graph.placeholder(`${prefix}${index}`, type, shape), type, shape }] as const);
+  const made = wanted.map(
+    ([name, type, shape], index) => [name, { node: graph.placeholder(`${prefix}${index}`, type, shape), type, shape }] as const,
+  );
   return { nodes: Object.fromEntries(made.map(([name, { node }]) => [name, node])), inputs: Object.fromEntries(made) };
 }
 const idsOf = ({ dims }: Program): readonly (readonly [string, ElementType, Shape])[] =>
@@ -57,10 +59,18 @@ export function trainingModel(program: Program): Uint8Array {
     variables.get(storedName(ref, part)) as { readonly handle: Node; readonly value: Node };
   const assign = (handle: Node, value: Node): Node => graph.node("AssignVariableOp", [handle, value], { dtype: { type: "float" } });
 
-  const loaded = placeholders(graph, "load", stored.map(({ name, shape }) => [name, "float", shape]));
+  const loaded = placeholders(
+    graph,
+    "load",
+    stored.map(({ name, shape }) => [name, "float", shape]),
+  );
   const loads = [...variables].map(([name, { handle }]) => assign(handle, loaded.nodes[name]));
   const ids = placeholders(graph, "ids", idsOf(program));
-  const steps = placeholders(graph, "step", stepScalars.map((name) => [name, "float", []]));
+  const steps = placeholders(
+    graph,
+    "step",
+    stepScalars.map((name) => [name, "float", []]),
+  );
 
   const tensors = new Map([
     ...program.scalars.map((ref) => [ref, variable(ref).value] as const),
@@ -72,7 +82,7 @@ export function trainingModel(program: Program): Uint8Array {
   const expansion = new Expansion(program, algebra, {
     tensors,
     state: new Map(program.parameters.map((ref) => [ref, parts(ref)])),
-    step: steps.nodes as Readonly<Record<(typeof stepScalars)[number], Node>>,
+    step: steps.nodes,
   });
   expand(expansion, program.forward);
   const loss = expansion.value(program.loss);
@@ -95,7 +105,11 @@ export function trainingModel(program: Program): Uint8Array {
 export function inspectionModel(program: Program, names: readonly Ref[]): Uint8Array {
   const graph = new TfGraph();
   const fed = [...program.scalars, ...program.parameters];
-  const weights = placeholders(graph, "weight", fed.map((ref) => [ref, "float", shapeOf(program, ref)]));
+  const weights = placeholders(
+    graph,
+    "weight",
+    fed.map((ref) => [ref, "float", shapeOf(program, ref)]),
+  );
   const ids = placeholders(graph, "ids", idsOf(program));
   const algebra = new GraphAlgebra(graph, program.dims, { tokens: ids.nodes["tokens"], targets: ids.nodes["targets"] });
   const expansion = new Expansion(program, algebra, { tensors: new Map(Object.entries(weights.nodes)) });

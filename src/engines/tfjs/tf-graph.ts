@@ -44,7 +44,9 @@ export class TfGraph {
         bytesField(2, op),
         ...inputs.map((input) => bytesField(3, input)),
         ...after.map((each) => bytesField(3, `^${each}`)),
-        ...Object.entries(attributes).map(([key, value]) => bytesField(5, message(bytesField(1, key), bytesField(2, encodeAttribute(value))))),
+        ...Object.entries(attributes).map(([key, value]) =>
+          bytesField(5, message(bytesField(1, key), bytesField(2, encodeAttribute(value)))),
+        ),
       ),
     );
     return name;

@@ -1,0 +1,64 @@
+/**
+ * `mutransfer doctor`: the machine, every engine with its device and version, and what
+ * to install for each that is missing. Engines are opened in processes of their own,
+ * so that one that crashes is a line in the table.
+ */
+import { availableParallelism, arch, cpus, platform, release, totalmem } from "node:os";
+import { engineNames, type EngineName } from "../engines/engine.ts";
+import { nvidiaGpus, vulkanDevices } from "../engines/gpus.ts";
+import { engines } from "../engines/registry.ts";
+import { exitCodes, type ExitCode } from "../errors.ts";
+import { renderDoctor, type Diagnosis, type EngineState } from "../report/doctor.ts";
+import { jsonText } from "../report/json.ts";
+import { WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
+import { workerEntry } from "./engine.ts";
+import { cacheFolder, engineHost } from "./files.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface DoctorCommand {
+  readonly json?: boolean;
+}
+
+/** A process that does not answer by then has hung in a driver. */
+const patienceSeconds = 60;
+
+export async function doctor({ json }: DoctorCommand, terminal: Terminal, version: string): Promise<ExitCode> {
+  const states = await Promise.all(engineNames.map(examine));
+  const diagnosis: Diagnosis = {
+    mutransfer: version,
+    node: process.version,
+    system: `${platform()} ${release()} ${arch()}`,
+    cpu: `${cpus()[0]?.model.trim() ?? "unknown"}, ${availableParallelism()} cores`,
+    memoryBytes: totalmem(),
+    nvidia: nvidiaGpus(process.env),
+    vulkan: await vulkanDevices(),
+    cache: cacheFolder(),
+    engines: states,
+  };
+  terminal.out(json ? jsonText(diagnosis) : `${renderDoctor(diagnosis, terminal.outStyle)}\n`);
+  return states.some(({ usable }) => usable) ? exitCodes.ok : exitCodes.engine;
+}
+
+async function examine(name: EngineName): Promise<EngineState> {
+  const { meaning, kind, install, workers, isWorthTrying } = engines[name];
+  const [environment] = workers(engineHost(), "float32");
+  const pool = new WorkerPool(workerEntry, name, [{ ...process.env, ...environment }]);
+  const state = { name, meaning, kind, worthTrying: await isWorthTrying(engineHost()) };
+  try {
+    const answer: EngineDescription = await withPatience(pool.run({ kind: "describe" }));
+    return { ...state, usable: true, ...answer };
+  } catch (error) {
+    const { message } = error as Error;
+    return { ...state, usable: false, reason: error instanceof WorkerUnavailable ? message : `${message}; ${install}` };
+  } finally {
+    pool.close();
+  }
+}
+
+async function withPatience<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${patienceSeconds} s`)), patienceSeconds * 1000);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}

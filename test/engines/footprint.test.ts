@@ -1,0 +1,72 @@
+/** Memory estimates against what a backend that counts every byte really holds at its fullest moment. */
+import { describe, expect, it } from "vitest";
+import { engineHost } from "../../src/cli/files.ts";
+import { engines } from "../../src/engines/registry.ts";
+import { loadTfjs } from "../../src/engines/tfjs/load.ts";
+import { openTfjs } from "../../src/engines/tfjs/engine.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { trainingStep } from "../../src/model/transformer.ts";
+import { table } from "../../src/parametrization/table.ts";
+import type { Program } from "../../src/program/program.ts";
+import { initialState } from "../../src/training/initialize.ts";
+
+const config: ModelConfig = { layers: 2, width: 32, headDim: 16, context: 24, mlpRatio: 4, vocabSize: 96, biases: false, zeroInit: [] };
+const programOf = (trials: number, model: Partial<ModelConfig> = {}): Program =>
+  trainingStep({ ...config, ...model }, { trials, batch: 4, beta1: 0.9, beta2: 0.95, weightDecay: false });
+
+describe.each(["onnxruntime", "native"] as const)("the footprint on %s", (name) => {
+  const { footprint } = engines[name];
+  it("grows with the stack, and holds at least the state", async () => {
+    const [one, eight] = [await footprint(programOf(1), 1), await footprint(programOf(8), 1)];
+    const weights = 2 * 12 * 32 * 32 + 2 * 96 * 32;
+    expect(one.bytes).toBeGreaterThan(3 * 4 * weights);
+    expect(eight.bytes).toBeGreaterThan(one.bytes + 7 * 3 * 4 * weights);
+    expect(eight.bytes).toBeLessThan(8.5 * one.bytes);
+  });
+});
+
+describe("the footprint as small ops", () => {
+  it("names the largest tensor: logits of a large vocabulary, scores of a long context", async () => {
+    const { footprint } = engines.onnxruntime;
+    expect((await footprint(programOf(3, { vocabSize: 5000 }), 1)).largestTensorBytes).toBe(4 * 3 * 4 * 24 * 5000);
+    expect((await footprint(programOf(3, { context: 300 }), 1)).largestTensorBytes).toBe(4 * 3 * 4 * 2 * 300 * 300);
+  });
+
+  it("is no less than what TensorFlow.js holds at its fullest, and no more than three times as much", async () => {
+    const { tf } = await loadTfjs("@tensorflow/tfjs-backend-cpu");
+    const executable = await (
+      await openTfjs(engineHost(), { package: "@tensorflow/tfjs-backend-cpu" })
+    ).compile(programOf(2), {
+      threads: 1,
+      precision: "float32",
+    });
+    const hps = {
+      ...{ learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1 },
+      ...{ output_multiplier: 4, attention_multiplier: 1, weight_decay: 0 },
+    };
+    const scaling = { rules: table.mup, width: 32, baseWidth: 32, headDim: 16, epsilon: 1e-8 };
+    const before = tf.memory().numBytes;
+    executable.load(
+      initialState(
+        config,
+        scaling,
+        [0, 1].map((seed) => ({ seed, hps })),
+        programOf(2).scalars,
+      ),
+    );
+    const ids = new Int32Array(4 * 24).map((_, i) => i % 96);
+    const engine = tf.engine();
+    const endScope = engine.endScope.bind(engine);
+    let peak = 0;
+    engine.endScope = (result) => {
+      peak = Math.max(peak, tf.memory().numBytes - before);
+      endScope(result);
+    };
+    await executable.train({ count: 1, tokens: ids, targets: ids, factors: Float32Array.of(1) });
+    engine.endScope = endScope;
+    await executable.dispose();
+    const { bytes } = await engines.tfjs.footprint(programOf(2), 1);
+    expect(bytes).toBeGreaterThan(peak);
+    expect(bytes).toBeLessThan(3 * peak);
+  });
+});

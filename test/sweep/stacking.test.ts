@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { arrange, arrangements, type Arrangement, type Bounds } from "../../src/sweep/stacking.ts";
+
+const cpu: Bounds = { trials: 64, steps: 2000, workers: 8, onCpu: true, fits: () => Promise.resolve(true) };
+const gpu: Bounds = { trials: 100, steps: 2000, workers: 1, onCpu: false, fits: () => Promise.resolve(true) };
+
+/** A device that takes `fixed` seconds a step and `perModel` for each model in it; timing takes as long as `cost` steps. */
+function device(
+  fixed: number,
+  perModel: number,
+  cost = 10,
+): { measure: (a: Arrangement) => Promise<number>; now: () => number; tried: Arrangement[] } {
+  let clock = 0;
+  const tried: Arrangement[] = [];
+  return {
+    tried,
+    now: () => clock,
+    measure: (arrangement) => {
+      tried.push(arrangement);
+      const seconds = fixed + (perModel * arrangement.stackSize) / arrangement.threads;
+      clock += cost * seconds;
+      return Promise.resolve(seconds);
+    },
+  };
+}
+const choose = async (bounds: Bounds, { measure, now }: ReturnType<typeof device>): Promise<Arrangement> => {
+  const { stackSize, jobs, threads } = (await arrange(bounds, measure, now)).best;
+  return { stackSize, jobs, threads };
+};
+
+describe("the arrangements to try", () => {
+  it("on a CPU: one single model per core, then one on all cores, then stacks up to the trials that each core gets", () =>
+    expect(arrangements(cpu)).toEqual([
+      { stackSize: 1, jobs: 8, threads: 1 },
+      { stackSize: 1, jobs: 1, threads: 8 },
+      { stackSize: 4, jobs: 8, threads: 1 },
+      { stackSize: 8, jobs: 8, threads: 1 },
+    ]));
+  it("on a GPU: stacks up to all trials at once", () =>
+    expect(arrangements(gpu).map(({ stackSize }) => stackSize)).toEqual([1, 4, 16, 64, 100]));
+  it("on four GPUs: a share of the trials for each", () => {
+    const four = arrangements({ ...gpu, workers: 4 });
+    expect(four.map(({ stackSize }) => stackSize)).toEqual([1, 4, 16, 25]);
+    for (const { jobs } of four) expect(jobs).toBe(4);
+  });
+  it("fewer stacks than cores share the cores", () =>
+    expect(arrangements({ ...cpu, trials: 2, stackSize: 1 })).toEqual([{ stackSize: 1, jobs: 2, threads: 4 }]));
+  it("what the user decides is kept", () => {
+    expect(arrangements({ ...cpu, stackSize: 16 })).toEqual([{ stackSize: 16, jobs: 4, threads: 2 }]);
+    expect(arrangements({ ...cpu, jobs: 2 }).every(({ jobs, threads }) => jobs === 2 && threads === 1)).toBe(true);
+  });
+});
+
+describe("the arrangement that is chosen", () => {
+  it("is a single model per core where stacking gains nothing", async () =>
+    expect(await choose(cpu, device(0, 0.002))).toEqual({ stackSize: 1, jobs: 8, threads: 1 }));
+  it("is a large stack where a step costs the same whatever it trains", async () =>
+    expect(await choose(gpu, device(0.01, 0.00001))).toEqual({ stackSize: 100, jobs: 1, threads: 1 }));
+  it("counts whole waves: a stack that leaves a rest is not better than one that does not", async () => {
+    const bounds = { ...gpu, trials: 17 };
+    expect((await choose(bounds, device(0.01, 0.0001))).stackSize).toBe(17);
+  });
+  it("is no larger than what fits the memory", async () => {
+    const bounds = { ...gpu, fits: ({ stackSize }: Arrangement) => Promise.resolve(stackSize <= 16) };
+    expect((await choose(bounds, device(0.01, 0.00001))).stackSize).toBe(16);
+  });
+  it("is not a larger stack that gains next to nothing", async () => expect((await choose(gpu, device(0.0001, 0.01))).stackSize).toBe(1));
+  it("costs little: a short sweep is not worth a second timing", async () => {
+    const short = device(0, 0.002);
+    await choose({ ...cpu, trials: 8, steps: 20 }, short);
+    expect(short.tried).toHaveLength(1);
+  });
+  it("stops at the size that is more than the device can do", async () => {
+    const limited = device(0.01, 0.00001);
+    const measure = async (arrangement: Arrangement): Promise<number> =>
+      arrangement.stackSize > 4 ? Infinity : limited.measure(arrangement);
+    const { best, timed } = await arrange(gpu, measure, limited.now);
+    expect(best.stackSize).toBe(4);
+    expect(timed.map(({ stackSize }) => stackSize)).toEqual([1, 4, 16]);
+  });
+});
