@@ -1,14 +1,15 @@
 /**
  * This project's contestants: one process that trains one model, or a stack, with
- * `contestant.js WORK ENGINE STACK THREADS PRECISION`. Protocol of all contestants: print
+ * `contestant.js WORK ENGINE THREADS PRECISION [eager]`. Protocol of all contestants: print
  * {"losses"} once ready, then for each line `SECONDS` on stdin train that long and
- * print {"seconds_per_step"}. With WORK = "product" it times matrix products instead.
+ * print {"seconds_per_step"} of one model. With WORK = "product" it times matrix products instead.
  */
 import { createInterface } from "node:readline";
 import { engineHost } from "../src/cli/files.ts";
 import type { EngineName, Precision } from "../src/engines/engine.ts";
 import { openLibrary } from "../src/engines/native/engine.ts";
 import { engines } from "../src/engines/registry.ts";
+import { openTfjs } from "../src/engines/tfjs/engine.ts";
 import { trainingStep } from "../src/model/transformer.ts";
 import { batchesOf, checkedSteps, modelOf, optimizer, productEdge, startingState, type Work } from "./work.ts";
 
@@ -23,11 +24,12 @@ async function serve(losses: readonly number[], call: () => Promise<number>): Pr
   }
 }
 
-async function train(work: Work, engineName: EngineName, stack: number, threads: number, precision: Precision): Promise<void> {
+async function train(work: Work, engineName: EngineName, threads: number, precision: Precision, mode: string): Promise<void> {
   const config = modelOf(work);
+  const { stack } = work;
   const { beta1, beta2 } = optimizer;
   const program = trainingStep(config, { trials: stack, batch: work.batch, beta1, beta2, weightDecay: false });
-  const engine = await engines[engineName].open(engineHost());
+  const engine = mode === "eager" ? await openTfjs(engineHost(), { mode }) : await engines[engineName].open(engineHost());
   const executable = await engine.compile(program, { threads, precision });
   const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length]);
   const start = startingState(config, program.scalars);
@@ -46,13 +48,14 @@ async function train(work: Work, engineName: EngineName, stack: number, threads:
     factors: new Float32Array(steps).fill(1),
   });
   const losses = await executable.train(chunk(checkedSteps));
-  const call = chunk(work.call_steps);
+  const steps = Math.max(work.call_steps, executable.leastSteps ?? 1);
+  const call = chunk(steps);
   await executable.train(call);
   await serve(
     [...losses].filter((_, index) => index % stack === 0),
     async () => {
       await executable.train(call);
-      return work.call_steps * stack;
+      return steps * stack;
     },
   );
 }
@@ -66,6 +69,6 @@ async function multiply(): Promise<void> {
   });
 }
 
-const [work, engine, stack, threads, precision] = process.argv.slice(2);
+const [work, engine, threads, precision, mode = ""] = process.argv.slice(2);
 if (work === "product") await multiply();
-else await train(JSON.parse(work) as Work, engine as EngineName, Number(stack), Number(threads), precision as Precision);
+else await train(JSON.parse(work) as Work, engine as EngineName, Number(threads), precision as Precision, mode);

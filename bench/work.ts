@@ -19,9 +19,23 @@ export interface Work {
   readonly call_steps: number;
   /** One process that uses every core, instead of one process for each core. */
   readonly whole_machine: boolean;
+  /** Models trained at once; peers that cannot stack train one. */
+  readonly stack: number;
+  /** What peers compute on. */
+  readonly device: "cpu" | "cuda";
 }
 
-const proxy = { layers: 2, head_dim: 16, context: 64, batch: 16, vocabulary: 96, call_steps: 16, whole_machine: false } as const;
+const proxy = {
+  layers: 2,
+  head_dim: 16,
+  context: 64,
+  batch: 16,
+  vocabulary: 96,
+  call_steps: 16,
+  whole_machine: false,
+  stack: 1,
+  device: "cpu",
+} as const;
 
 export const works: Readonly<Record<string, Work>> = {
   "width 32": { ...proxy, width: 32 },
@@ -32,6 +46,9 @@ export const works: Readonly<Record<string, Work>> = {
   "width 64, vocabulary 50,257": { ...proxy, width: 64, vocabulary: 50257, call_steps: 1 },
   "width 512, 4 layers, all cores": { ...proxy, width: 512, layers: 4, head_dim: 64, call_steps: 1, whole_machine: true },
 };
+
+/** A proxy as sweeps on a GPU train it. */
+export const gpuProxy = { layers: 4, head_dim: 16, context: 128, batch: 16, vocabulary: 96, call_steps: 16, whole_machine: true } as const;
 
 export const optimizer = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8 } as const;
 /** Edge of the matrices whose products are the yardstick: they stay in a core's second-level cache. */

@@ -1,4 +1,4 @@
-"""JAX contestant: one model, jit of a scan over steps; `python jax_peer.py WORK THREADS`."""
+"""JAX contestant: a stack of models, jit of vmap of a scan over steps; `python jax_peer.py WORK THREADS [tensorfloat32]`."""
 import os
 import sys
 
@@ -9,6 +9,10 @@ import jax.numpy as jnp
 
 import work
 
+if len(sys.argv) > 3:
+    jax.config.update("jax_default_matmul_precision", sys.argv[3])
+else:
+    jax.config.update("jax_default_matmul_precision", "float32")
 width = work.WIDTH
 heads, T = width // work.HEAD_DIM, work.CONTEXT
 mask = jnp.triu(jnp.full((T, T), -1e9), 1)
@@ -45,9 +49,17 @@ def step(state, xy):
     return (p, m, v, t), loss
 
 
-run = jax.jit(lambda state, xs, ys: jax.lax.scan(step, state, (xs, ys)), donate_argnums=0)
+def train(state, xs, ys):
+    return jax.lax.scan(step, state, (xs, ys))
+
+
+if work.STACK > 1:
+    train = jax.vmap(train, in_axes=(0, None, None))
+run = jax.jit(train, donate_argnums=0)
 weights = jax.tree.map(jnp.asarray, work.weights())
 state = (weights, jax.tree.map(jnp.zeros_like, weights), jax.tree.map(jnp.zeros_like, weights), jnp.float32(0))
+if work.STACK > 1:
+    state = jax.tree.map(lambda x: jnp.repeat(x[None], work.STACK, 0), state)
 state, losses = run(state, *work.batches(work.CHECKED_STEPS))
 xs, ys = (jnp.asarray(part) for part in work.batches(work.CALL_STEPS))
 
@@ -58,4 +70,4 @@ def call():
     last.block_until_ready()
 
 
-work.serve(losses, call)
+work.serve(losses[0] if work.STACK > 1 else losses, call, work.STACK)

@@ -1,4 +1,4 @@
-"""PyTorch contestant: one model, fused AdamW; `python torch_peer.py WORK THREADS eager|compile`."""
+"""PyTorch contestant: one model, fused AdamW; `python torch_peer.py WORK THREADS eager|compile [high]`."""
 import sys
 
 import numpy as np
@@ -9,6 +9,8 @@ import work
 
 width, mode = work.WIDTH, sys.argv[3]
 torch.set_num_threads(work.THREADS)
+if len(sys.argv) > 4:
+    torch.set_float32_matmul_precision(sys.argv[4])  # "high" is TF32
 heads = width // work.HEAD_DIM
 start = work.weights()
 
@@ -34,7 +36,7 @@ class Model(torch.nn.Module):
         return F.cross_entropy(logits.view(-1, work.VOCAB), y.reshape(-1))
 
 
-model = Model()
+model = Model().to(work.DEVICE)
 forward = torch.compile(model) if mode == "compile" else model
 optimizer = torch.optim.AdamW(model.parameters(), lr=work.LEARNING_RATE, betas=(work.BETA1, work.BETA2), eps=work.EPSILON, weight_decay=0.0, fused=True)
 
@@ -48,7 +50,7 @@ def step(x, y):
 
 
 def to_torch(count):
-    return [list(torch.tensor(part)) for part in work.batches(count)]
+    return [list(torch.tensor(part).to(work.DEVICE)) for part in work.batches(count)]
 
 
 losses = [step(x, y).item() for x, y in zip(*to_torch(work.CHECKED_STEPS))]
@@ -58,6 +60,8 @@ xs, ys = to_torch(work.CALL_STEPS)
 def call():
     for x, y in zip(xs, ys):
         step(x, y)
+    if work.DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 work.serve(losses, call)

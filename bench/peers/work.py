@@ -9,6 +9,7 @@ WORK = json.loads(sys.argv[1])
 WIDTH, LAYERS, HEAD_DIM, CONTEXT, BATCH, VOCAB, CALL_STEPS = (
     WORK[key] for key in ("width", "layers", "head_dim", "context", "batch", "vocabulary", "call_steps")
 )
+STACK, DEVICE = WORK["stack"], WORK["device"]
 THREADS = int(sys.argv[2])
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.95, 1e-8
 CHECKED_STEPS = 5
@@ -38,13 +39,13 @@ def batches(count):
     return ids[:-1].reshape(shape), ids[1:].reshape(shape)
 
 
-def serve(losses, train_call):
-    """The contestants' protocol: `train_call()` runs CALL_STEPS steps to their end."""
+def serve(losses, train_call, models=1):
+    """The contestants' protocol: `train_call()` runs CALL_STEPS steps of `models` models to their end."""
     train_call()
     print(json.dumps({"losses": [float(x) for x in losses]}), flush=True)
     for line in sys.stdin:
         seconds, started, steps = float(line), time.perf_counter(), 0
         while time.perf_counter() - started < seconds:
             train_call()
-            steps += CALL_STEPS
+            steps += CALL_STEPS * models
         print(json.dumps({"seconds_per_step": (time.perf_counter() - started) / steps}), flush=True)
