@@ -15,8 +15,8 @@ import { engineHost } from "../src/cli/files.ts";
 import { nvidiaGpus, vulkanDevices } from "../src/engines/gpus.ts";
 import { engines } from "../src/engines/registry.ts";
 import { flopsPerStep } from "../src/model/config.ts";
-import { checkLosses, Contestant, cores, median, ours, peer, type Command } from "./contest.ts";
-import { gpuProxy, modelOf, type Work } from "./work.ts";
+import { checkLosses, Contestant, contestant as contestantFile, cores, median, ours, peer, type Command } from "./contest.ts";
+import { gpuProxy, modelOf, productEdge, type Work } from "./work.ts";
 
 const [nvidia] = nvidiaGpus(process.env);
 const vulkan = (await vulkanDevices()).find(({ isGpu }) => isGpu);
@@ -80,17 +80,19 @@ async function timeOne(contestant: Contestant): Promise<number> {
 }
 
 const base: Work = { ...gpuProxy, width: 64, stack: 1, device };
-/** FLOP/s of large matrix products: the rate that nothing here can exceed. */
-async function measurePeak(precision: readonly string[]): Promise<number | undefined> {
-  const contestant = await Contestant.start("product", peer("product_peer", ...precision), base);
-  if (typeof contestant === "string") return undefined;
-  const seconds = await timeOne(contestant);
-  contestant.stop();
-  return (2 * contestant.losses[0] ** 3) / seconds;
+/** FLOP/s of matrix products, as fast as this device is known to do them: PyTorch's large ones on a GPU, our own on a CPU. */
+async function measurePeak(...precision: readonly string[]): Promise<number | undefined> {
+  const onCpu = device === "cpu";
+  const command: Command = onCpu ? () => [process.execPath, contestantFile, "product"] : peer("product_peer", ...precision);
+  const started = await Contestant.start("product", command, { ...base, whole_machine: !onCpu });
+  if (typeof started === "string") return undefined;
+  const seconds = await timeOne(started);
+  started.stop();
+  return onCpu ? (cores * 2 * productEdge ** 3) / seconds : (2 * started.losses[0] ** 3) / seconds;
 }
 
-const peak = await measurePeak([]);
-const reducedPeak = await measurePeak(["high"]);
+const peak = await measurePeak();
+const reducedPeak = await measurePeak("high");
 console.error(`${deviceName}; matrix products: ${peak ? `${(peak / 1e12).toFixed(2)} TFLOP/s` : "not measured (no PyTorch)"}`);
 
 const rows: Row[] = [];

@@ -46,6 +46,7 @@ export class Engines {
   private readonly say: (text: string) => void;
   private readonly now: () => number;
   private readonly pools = new Map<EngineName, WorkerPool>();
+  private worthTrying: Promise<readonly EngineName[]> | undefined;
 
   constructor(options: EngineOptions, say: (text: string) => void, now: () => number) {
     const { engine, jobs, stack } = options;
@@ -77,10 +78,11 @@ export class Engines {
     for (const pool of this.pools.values()) pool.close();
   }
 
-  private async candidates(): Promise<readonly EngineName[]> {
-    if (this.options.engine !== undefined) return [this.options.engine];
-    const worth = await Promise.all(engineNames.map((name) => engines[name].isWorthTrying(engineHost())));
-    return engineNames.filter((_, index) => worth[index]);
+  /** The engine that was named, or all that are worth trying here. */
+  private candidates(): Promise<readonly EngineName[]> {
+    const { engine } = this.options;
+    this.worthTrying ??= engine === undefined ? enginesWorthTrying() : Promise.resolve([engine]);
+    return this.worthTrying;
   }
 
   private pool(name: EngineName, precision: Precision): WorkerPool {
@@ -186,6 +188,11 @@ export class Engines {
       throw error;
     }
   }
+}
+
+async function enginesWorthTrying(): Promise<readonly EngineName[]> {
+  const worth = await Promise.all(engineNames.map((name) => engines[name].isWorthTrying(engineHost())));
+  return engineNames.filter((_, index) => worth[index]);
 }
 
 const jobOf = ({ plan, trials, width }: Work, { stackSize, threads }: Arrangement): StackJob =>

@@ -51,8 +51,8 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
     () => terminal.now(),
   );
   try {
-    await engines.warm();
-    return await sweepWith(engines, await openPlan(file), options, terminal, version);
+    const [plan] = await Promise.all([openPlan(file), engines.warm()]);
+    return await sweepWith(engines, plan, options, terminal, version);
   } finally {
     engines.close();
   }

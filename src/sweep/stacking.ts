@@ -53,9 +53,9 @@ export interface Bounds {
 /** Each stack that is tried is so many times the one before. */
 const growth = 4;
 /** One more arrangement is timed while that takes at most this share of what the sweep would: a GPU has more to gain. */
-const probeShare = { cpu: 0.05, gpu: 0.25 } as const;
-/** A larger stack must be this much faster: small ones lose less when a worker dies, and timings are noisy. */
-const worthwhile = 0.95;
+const probeShare = { cpu: 0.02, gpu: 0.25 } as const;
+/** A larger stack must take so much less: small ones lose less when a worker dies, and timings are noisy. */
+const worthwhile = 0.9;
 
 /** The arrangements to try, from the plainest on. */
 export function arrangements({ trials, workers, onCpu, jobs, stackSize }: Omit<Bounds, "fits" | "steps">): readonly Arrangement[] {

@@ -7,10 +7,12 @@ import { openTokens } from "../data/token-file.ts";
 import { initialState } from "./initialize.ts";
 import { programOf, type Compile, type StackJob } from "./train.ts";
 
-/** Steps are timed for about so long, but a few of them, unless one takes too long for that. */
-const timedSeconds = 0.05;
-const [fewestSteps, mostSteps] = [3, 32];
-const longStepSeconds = 0.3;
+/** Steps are timed in so many runs of about so long, and the fastest counts: whatever else the machine does only slows. */
+const runs = 3;
+const runSeconds = 0.02;
+const mostSteps = 32;
+/** Steps that take longer are timed once. */
+const longStepSeconds = 0.2;
 
 /** Seconds per step of this job; `now` is a monotonic clock in seconds. */
 export async function measureStep(compile: Compile, job: StackJob, now: () => number): Promise<number> {
@@ -30,8 +32,11 @@ export async function measureStep(compile: Compile, job: StackJob, now: () => nu
     const least = executable.leastSteps ?? 1;
     await run(1);
     const first = await run(least);
-    if (first > longStepSeconds || least > fewestSteps) return first;
-    return await run(Math.min(mostSteps, Math.max(fewestSteps, Math.ceil(timedSeconds / first))));
+    if (first * least > longStepSeconds) return first;
+    const steps = Math.max(least, Math.min(mostSteps, Math.ceil(runSeconds / first)));
+    const times: number[] = [];
+    while (times.length < runs) times.push(await run(steps));
+    return Math.min(...times);
   } finally {
     reader.close();
   }
