@@ -82,6 +82,7 @@ async function timeOne(contestant: Contestant): Promise<number> {
 const base: Work = { ...gpuProxy, width: 64, stack: 1, device };
 /** FLOP/s of matrix products, as fast as this device is known to do them: PyTorch's large ones on a GPU, our own on a CPU. */
 async function measurePeak(...precision: readonly string[]): Promise<number | undefined> {
+  if (isGpu && nvidia === undefined) return undefined; // PyTorch has no way to it
   const onCpu = device === "cpu";
   const command: Command = onCpu ? () => [process.execPath, contestantFile, "product"] : peer("product_peer", ...precision);
   const started = await Contestant.start("product", command, { ...base, whole_machine: !onCpu });
@@ -91,60 +92,75 @@ async function measurePeak(...precision: readonly string[]): Promise<number | un
   return onCpu ? (cores * 2 * productEdge ** 3) / seconds : (2 * started.losses[0] ** 3) / seconds;
 }
 
+const names = options.contestants.split(";");
+const unknown = names.filter((name) => !(name in commands));
+if (unknown.length > 0) {
+  console.error(`no contestant is called ${unknown.join(", ")}; there are ${Object.keys(commands).join(", ")}`);
+  process.exit(2);
+}
 const peak = await measurePeak();
 const reducedPeak = await measurePeak("high");
-console.error(`${deviceName}; matrix products: ${peak ? `${(peak / 1e12).toFixed(2)} TFLOP/s` : "not measured (no PyTorch)"}`);
+console.error(`${deviceName}; matrix products: ${peak ? `${(peak / 1e12).toFixed(2)} TFLOP/s` : "not measured"}`);
 
-const rows: Row[] = [];
-for (const width of numbers(options.widths)) {
-  let reference: Contestant | undefined;
-  for (const stack of numbers(options.stacks)) {
-    for (const name of options.contestants.split(";")) {
-      const entry = commands[name];
-      if (entry === undefined) throw new Error(`no contestant is called ${name}`);
-      if (!entry.stacks && stack > 1) continue;
-      const work: Work = { ...base, width, stack };
-      const contestant = await Contestant.start(name, entry.command, work, environmentOf(name));
-      if (typeof contestant === "string") {
-        console.error(`left out: width ${width}, stack ${stack}, ${contestant}`);
-        rows.push({ contestant: name, width, stack, left_out: contestant });
-        continue;
-      }
-      reference ??= contestant;
-      checkLosses(reference, [contestant], tolerance);
-      const seconds = await timeOne(contestant);
-      contestant.stop();
-      const rate = flopsPerStep(modelOf(work), work.batch) / seconds;
-      const most = entry.reduced ? reducedPeak : peak;
-      const row: Row = {
-        ...{ contestant: name, width, stack, ms_per_step: 1000 * seconds * stack, ms_per_model: 1000 * seconds },
-        ...{ gflops: rate / 1e9, ...(most !== undefined && { peak_share: rate / most }), losses: contestant.losses },
-      };
-      rows.push(row);
-      console.error(
-        `width ${width}, stack ${stack}, ${name}: ${row.ms_per_step?.toPrecision(3)} ms per step, ${row.ms_per_model?.toPrecision(3)} per model, ${row.gflops?.toFixed(0)} GFLOP/s${most ? `, ${((100 * rate) / most).toFixed(1)} % of a product's rate` : ""}`,
-      );
-    }
+/** Trains one contestant for a while, once its losses are those of the others. */
+async function timeCell(name: string, work: Work, references: Map<number, Contestant>): Promise<Row> {
+  const { width, stack } = work;
+  const { command, reduced } = commands[name];
+  const contestant = await Contestant.start(name, command, work, environmentOf(name));
+  if (typeof contestant === "string") return { contestant: name, width, stack, left_out: contestant };
+  try {
+    const reference = references.get(width) ?? contestant;
+    references.set(width, reference);
+    checkLosses(reference, [contestant], tolerance);
+    const seconds = await timeOne(contestant);
+    const rate = flopsPerStep(modelOf(work), work.batch) / seconds;
+    const most = reduced ? reducedPeak : peak;
+    return {
+      ...{ contestant: name, width, stack, ms_per_step: 1000 * seconds * stack, ms_per_model: 1000 * seconds },
+      ...{ gflops: rate / 1e9, ...(most !== undefined && { peak_share: rate / most }), losses: contestant.losses },
+    };
+  } catch (error) {
+    return { contestant: name, width, stack, left_out: (error as Error).message };
+  } finally {
+    contestant.stop();
   }
 }
 
-const report = {
-  device: deviceName,
-  driver: nvidia?.driver ?? null,
-  node: process.version,
-  work: { ...gpuProxy },
-  rounds: Number(options.rounds),
-  seconds: Number(options.seconds),
-  matrix_product_tflops: peak === undefined ? null : peak / 1e12,
-  reduced_matrix_product_tflops: reducedPeak === undefined ? null : reducedPeak / 1e12,
-  rows,
-};
+const rows: Row[] = [];
 mkdirSync(options.out, { recursive: true });
 const path = join(options.out, `${deviceName.toLowerCase().replace(/[^a-z0-9]+/g, "-")}.json`);
-writeFileSync(path, `${JSON.stringify(report, null, 1)}\n`);
+/** After each row: what was measured is not lost with what comes after it. */
+function write(): void {
+  const report = {
+    device: deviceName,
+    driver: nvidia?.driver ?? null,
+    node: process.version,
+    work: { ...gpuProxy },
+    rounds: Number(options.rounds),
+    seconds: Number(options.seconds),
+    matrix_product_tflops: peak === undefined ? null : peak / 1e12,
+    reduced_matrix_product_tflops: reducedPeak === undefined ? null : reducedPeak / 1e12,
+    rows,
+  };
+  writeFileSync(path, `${JSON.stringify(report, null, 1)}\n`);
+}
+
+const references = new Map<number, Contestant>();
+for (const width of numbers(options.widths))
+  for (const stack of numbers(options.stacks))
+    for (const name of names.filter((each) => commands[each].stacks || stack === 1)) {
+      const row = await timeCell(name, { ...base, width, stack }, references);
+      rows.push(row);
+      write();
+      const share = row.peak_share === undefined ? "" : `, ${(100 * row.peak_share).toFixed(1)} % of a product's rate`;
+      console.error(
+        row.left_out === undefined
+          ? `width ${width}, stack ${stack}, ${name}: ${row.ms_per_step?.toPrecision(3)} ms per step, ${row.ms_per_model?.toPrecision(3)} per model, ${row.gflops?.toFixed(0)} GFLOP/s${share}`
+          : `left out: width ${width}, stack ${stack}, ${row.left_out}`,
+      );
+    }
 console.error(`wrote ${path}`);
 
-const names = options.contestants.split(";");
 const head = ["width", "stack", ...names.map((name) => `${name}: ms per model (GFLOP/s)`)];
 console.log(`| ${head.join(" | ")} |\n|${head.map(() => "---:").join("|")}|`);
 for (const width of numbers(options.widths))

@@ -5,22 +5,20 @@
  */
 import { availableParallelism, arch, cpus, platform, release, totalmem } from "node:os";
 import { engineNames, type EngineName } from "../engines/engine.ts";
-import { nvidiaGpus, vulkanDevices } from "../engines/gpus.ts";
+import { nvidiaGpus } from "../engines/gpus.ts";
 import { engines } from "../engines/registry.ts";
 import { exitCodes, type ExitCode } from "../errors.ts";
 import { renderDoctor, type Diagnosis, type EngineState } from "../report/doctor.ts";
 import { jsonText } from "../report/json.ts";
 import { WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
 import { workerEntry } from "./engine.ts";
+import { withPatience } from "./patience.ts";
 import { cacheFolder, engineHost } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface DoctorCommand {
   readonly json?: boolean;
 }
-
-/** A process that does not answer by then has hung in a driver. */
-const patienceSeconds = 60;
 
 export async function doctor({ json }: DoctorCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const states = await Promise.all(engineNames.map(examine));
@@ -31,7 +29,6 @@ export async function doctor({ json }: DoctorCommand, terminal: Terminal, versio
     cpu: `${cpus()[0]?.model.trim() ?? "unknown"}, ${availableParallelism()} cores`,
     memoryBytes: totalmem(),
     nvidia: nvidiaGpus(process.env),
-    vulkan: await vulkanDevices(),
     cache: cacheFolder(),
     engines: states,
   };
@@ -40,12 +37,12 @@ export async function doctor({ json }: DoctorCommand, terminal: Terminal, versio
 }
 
 async function examine(name: EngineName): Promise<EngineState> {
-  const { meaning, kind, install, workers, isWorthTrying } = engines[name];
+  const { meaning, kind, install, workers, hopeless } = engines[name];
   const [environment] = workers(engineHost(), "float32");
   const pool = new WorkerPool(workerEntry, name, [{ ...process.env, ...environment }]);
-  const state = { name, meaning, kind, worthTrying: await isWorthTrying(engineHost()) };
+  const state = { name, meaning, kind, install, worthTrying: (await hopeless(engineHost())) === undefined };
   try {
-    const answer: EngineDescription = await withPatience(pool.run({ kind: "describe" }));
+    const answer: EngineDescription = await withPatience(pool.run({ kind: "describe" }), "no answer");
     return { ...state, usable: true, ...answer };
   } catch (error) {
     const { message } = error as Error;
@@ -53,12 +50,4 @@ async function examine(name: EngineName): Promise<EngineState> {
   } finally {
     pool.close();
   }
-}
-
-async function withPatience<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${patienceSeconds} s`)), patienceSeconds * 1000);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

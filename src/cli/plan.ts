@@ -12,17 +12,19 @@ import { dumpProgram } from "../program/dump.ts";
 import { jsonText } from "../report/json.ts";
 import { renderPlan, type Forecast, type PlanSummary } from "../report/plan.ts";
 import type { Plan } from "../spec/plan.ts";
-import type { Setup, Timed } from "../sweep/stacking.ts";
+import { chosenTiming, type Timed } from "../sweep/stacking.ts";
 import { planTrials, stackJob } from "../sweep/trials.ts";
-import type { WorkerPool } from "../sweep/worker-pool.ts";
+import { WorkerFailed, type WorkerPool } from "../sweep/worker-pool.ts";
 import { programOf, type StackJob } from "../training/train.ts";
-import { Engines, workerBytes, type EngineOptions } from "./engine.ts";
+import { Engines, type EngineOptions } from "./engine.ts";
 import { openPlan } from "./files.ts";
 import { checkMemory, memoryProblem } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Steps expected to take longer are not timed but scaled from the proxy's by FLOPs. */
 const probeSeconds = 3;
+/** How long the target is timed. */
+const timedSeconds = 0.1;
 /** A forward pass as a share of a training step. */
 const forwardShare = 1 / 3;
 
@@ -42,11 +44,11 @@ export async function printPlan(opened: Plan, options: PlanCommand, terminal: Te
     terminal.out(`${dumpProgram(programOf(stackJob(opened, trials, opened.spec.width.proxy, 1)))}\n`);
     return exitCodes.ok;
   }
-  const chooser = new Engines(
-    options,
-    (text) => terminal.err(`${terminal.errStyle.dim(text)}\n`),
-    () => terminal.now(),
-  );
+  const chooser = new Engines(options, {
+    say: (text) => terminal.err(`${terminal.errStyle.dim(text)}\n`),
+    now: () => terminal.now(),
+    always: true,
+  });
   try {
     const summary = await summarize(opened, chooser, options, terminal);
     terminal.out(options.json ? jsonText(summary) : `${renderPlan(summary, terminal.outStyle)}\n`);
@@ -76,10 +78,11 @@ async function summarize(opened: Plan, chooser: Engines, options: PlanCommand, t
     models,
     parameters: parameterCount(job.model),
     flops: models * train.steps * flopsPerStep(job.model, train.batch),
-    memoryBytes: workerBytes + (await engines[setup.engine].footprint(programOf(job), job.threads)).bytes,
+    memoryBytes: engines[setup.engine].processBytes + (await engines[setup.engine].footprint(programOf(job), job.threads)).bytes,
     seconds: stepsWorth * secondsPerSweepStep,
   });
   const proxy = chosenTiming(setup);
+  if (proxy === undefined) throw new Error("summarize: the chosen arrangement was not timed");
   return {
     name: spec.name,
     method: spec.search.method,
@@ -89,20 +92,12 @@ async function summarize(opened: Plan, chooser: Engines, options: PlanCommand, t
     tokensPerStep: train.batch * spec.model.context,
     setup,
     proxies: await forecast(proxyJob, trials.length, proxy.secondsPerSweepStep),
-    target: await forecast(targetJob, 1, await targetSeconds(pool, proxyJob, targetJob, proxy, jobs, unfit !== undefined)),
+    target: await forecast(
+      targetJob,
+      1,
+      await targetSeconds(pool, proxyJob, targetJob, proxy, jobs, unfit !== undefined, (text) => terminal.err(`${text}\n`)),
+    ),
   };
-}
-
-function chosenTiming({ engine, arrangement, timed }: Setup): Timed {
-  const found = timed.find(
-    (each) =>
-      each.engine === engine &&
-      each.stackSize === arrangement.stackSize &&
-      each.jobs === arrangement.jobs &&
-      each.threads === arrangement.threads,
-  );
-  if (found === undefined) throw new Error("chosenTiming: the chosen arrangement was not timed");
-  return found;
 }
 
 /** Seconds of a step of the target: timed, or scaled from the proxies' when it would take long or does not fit. */
@@ -113,10 +108,18 @@ async function targetSeconds(
   proxy: Timed,
   jobs: number,
   unfit: boolean,
+  say: (text: string) => void,
 ): Promise<number> {
   const { batch } = targetJob.train;
   const perFlop = proxy.secondsPerStep / (jobs * proxyJob.lanes.length * flopsPerStep(proxyJob.model, batch));
   const scaled = perFlop * flopsPerStep(targetJob.model, batch);
   if (unfit || scaled > probeSeconds) return scaled;
-  return (await pool.run({ kind: "measure", job: targetJob })).secondsPerStep;
+  try {
+    await pool.run({ kind: "prepare", job: targetJob });
+    return (await pool.run({ kind: "measure", job: targetJob, seconds: timedSeconds })).secondsPerStep;
+  } catch (error) {
+    if (!(error instanceof WorkerFailed)) throw error;
+    say(`note: the target cannot be trained here (${error.message}): its time is scaled from the proxy's`);
+    return scaled;
+  }
 }

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { jsonLine, jsonText } from "../report/json.ts";
-import { renderNotes, resultNotes, specNotes } from "../report/notes.ts";
+import { renderNotes, resultNotes, setupNotes, specNotes } from "../report/notes.ts";
 import { SweepProgress } from "../report/progress.ts";
 import { renderSetup } from "../report/setup.ts";
 import { renderRanking, renderVerdict, trialsCsv } from "../report/ranking.ts";
@@ -20,7 +20,7 @@ import { runSweep, type SweepEvent } from "../sweep/sweep.ts";
 import { planTrials, stackJob, type Trial } from "../sweep/trials.ts";
 import { WorkerUnavailable, type WorkerPool } from "../sweep/worker-pool.ts";
 import { environmentOf } from "./environment.ts";
-import { Engines, precisionNotes, type EngineOptions } from "./engine.ts";
+import { Engines, type EngineOptions } from "./engine.ts";
 import { fieldsOf, openPlan } from "./files.ts";
 import { checkMemory } from "./memory.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
@@ -45,11 +45,7 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
   const say = sayOf(options, terminal);
   if (options.dryRun) return printPlan(await openPlan(file), options, terminal);
   say(terminal.errStyle.dim(`reading ${file}`));
-  const engines = new Engines(
-    options,
-    (text) => say(terminal.errStyle.dim(text)),
-    () => terminal.now(),
-  );
+  const engines = new Engines(options, { say: (text) => say(terminal.errStyle.dim(text)), now: () => terminal.now() });
   try {
     const [plan] = await Promise.all([openPlan(file), engines.warm()]);
     return await sweepWith(engines, plan, options, terminal, version);
@@ -66,9 +62,13 @@ async function sweepWith(engines: Engines, plan: Plan, options: SweepCommand, te
   try {
     const trials = planTrials(plan);
     checkMemory(stackJob(plan, trials.slice(0, 1), plan.spec.width.proxy, 1), "a proxy");
-    const { setup, pool } = await untilSignal(() => engines.choose({ plan, trials, width: plan.spec.width.proxy }, folder));
+    const work = { plan, trials, width: plan.spec.width.proxy };
+    const { setup, pool } = await untilSignal(() => engines.choose(work, folder));
+    engines.remember(work, folder, setup);
     say(renderSetup(setup, options.verbose ?? false, terminal.errStyle));
-    const results = await train(pool, plan, trials, setup, folder, options, terminal, version);
+    const halved = (stackSize: number): void =>
+      engines.remember(work, folder, { ...setup, arrangement: { ...setup.arrangement, stackSize } });
+    const results = await train(pool, plan, trials, setup, halved, folder, options, terminal, version);
     const path = join(folder, "results.json");
     const ranked = rankTrials(results.trials);
     writeAtomically(path, [jsonText(results)]);
@@ -82,7 +82,12 @@ async function sweepWith(engines: Engines, plan: Plan, options: SweepCommand, te
     if (error instanceof WorkerUnavailable)
       throw new UserError({ code: "engine_unavailable", message: error.message, hint: "--engine names another one" }, exitCodes.engine);
     if (!(error instanceof Interrupted)) throw error;
-    say(`interrupted: finished trials are in ${join(folder, "journal.jsonl")}; the same command continues from there`);
+    const journal = join(folder, "journal.jsonl");
+    say(
+      existsSync(journal)
+        ? `interrupted: finished trials are in ${journal}; the same command continues from there`
+        : "interrupted before the first step",
+    );
     return error.exitCode;
   }
 }
@@ -92,12 +97,13 @@ async function train(
   plan: Plan,
   trials: readonly Trial[],
   setup: Setup,
+  halved: (stackSize: number) => void,
   folder: string,
   options: SweepCommand,
   terminal: Terminal,
   version: string,
 ): Promise<Results> {
-  sayOf(options, terminal)(renderNotes(precisionNotes(plan.spec.train.precision, setup.products), terminal.errStyle));
+  sayOf(options, terminal)(renderNotes(setupNotes(plan.spec, setup), terminal.errStyle));
   const environment = environmentOf(plan, setup, resolve(folder), version);
   const journalPath = join(folder, "journal.jsonl");
   if (!existsSync(journalPath)) refuseOther(join(folder, "results.json"), plan);
@@ -112,6 +118,7 @@ async function train(
   const progress = new SweepProgress(terminal.now());
   const emit = (event: SweepEvent): void => {
     if (options.events) terminal.out(jsonLine(event));
+    if (event.event === "stack_halved") halved(event.size);
     const line = progress.apply(event, terminal.errStyle);
     if (line !== undefined && !options.quiet) terminal.err(`${line}\n`);
   };

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { jsonText } from "../report/json.ts";
+import { renderNotes, setupNotes } from "../report/notes.ts";
 import { countOf, lossOf, valueOf } from "../report/numbers.ts";
 import { SweepProgress } from "../report/progress.ts";
 import { renderSetup } from "../report/setup.ts";
@@ -21,7 +22,7 @@ import { WorkerFailed, WorkerUnavailable, type WorkerPool } from "../sweep/worke
 import type { Outcome } from "../training/outcome.ts";
 import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
 import { environmentOf } from "./environment.ts";
-import { Engines, precisionNotes, type EngineOptions } from "./engine.ts";
+import { Engines, type EngineOptions } from "./engine.ts";
 import { cacheFolder, fieldsOf, readNamedFile } from "./files.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
@@ -37,7 +38,7 @@ export interface TransferCommand extends Pick<EngineOptions, "engine"> {
 }
 
 export async function transfer(options: TransferCommand, terminal: Terminal, version: string): Promise<ExitCode> {
-  const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${text}\n`));
+  const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
   say(terminal.errStyle.dim(`reading ${options.best}`));
   const results = parseResults(readNamedFile(options.best, "the results.json of a sweep"), options.best);
   const { best, spec } = results;
@@ -64,15 +65,13 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   const launch = planLaunch(plan, results, best, width, availableParallelism());
   checkMemory(launch.job, "the target");
   if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
-  const engines = new Engines(
-    options,
-    (text) => say(terminal.errStyle.dim(text)),
-    () => terminal.now(),
-  );
+  const engines = new Engines(options, { say: (text) => say(terminal.errStyle.dim(text)), now: () => terminal.now() });
   try {
-    const { setup, pool } = await untilSignal(() => engines.choose({ plan, trials: [launch], width }, folder));
+    const work = { plan, trials: [launch], width };
+    const { setup, pool } = await untilSignal(() => engines.choose(work, folder));
+    engines.remember(work, folder, setup);
     say(renderSetup(setup, false, terminal.errStyle));
-    for (const note of precisionNotes(spec.train.precision, setup.products)) say(terminal.errStyle.dim(`note: ${note}`));
+    say(renderNotes(setupNotes(spec, setup), terminal.errStyle));
     const outcome = await train(pool, plan, launch, join(folder, "weights.safetensors"), options, terminal);
     const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, setup, resolve(folder), version));
     writeAtomically(path, [jsonText(record)]);

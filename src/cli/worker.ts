@@ -8,7 +8,7 @@ import { parametersOf } from "../model/config.ts";
 import { dumpProgram } from "../program/dump.ts";
 import { writeAtomically } from "../sweep/run-dir.ts";
 import { saysOutOfMemory, type Task, type TaskResult, type WorkerMessage } from "../sweep/worker-pool.ts";
-import { measureStep } from "../training/probe.ts";
+import { prepareSteps, type PreparedSteps } from "../training/probe.ts";
 import { trainStack, type Compile } from "../training/train.ts";
 import { encodeSafetensors } from "../transfer/safetensors.ts";
 import { engineHost } from "./files.ts";
@@ -35,6 +35,7 @@ const now = (): number => performance.now() / 1000;
 const send = (message: WorkerMessage): void => void process.send?.(message);
 
 async function train(engine: Engine, { job, weights }: Task<"train">): Promise<TaskResult<"train">> {
+  prepared = undefined;
   const { outcomes, state, engineSeconds } = await trainStack(compileWith(engine), job, {
     now,
     onProgress: (progress) => send({ kind: "progress", progress }),
@@ -50,11 +51,19 @@ async function train(engine: Engine, { job, weights }: Task<"train">): Promise<T
   return { outcomes, engineSeconds };
 }
 
+let prepared: PreparedSteps | undefined;
+
 const tasks: { readonly [K in Task["kind"]]: (engine: Engine, task: Task<K>) => Promise<TaskResult<K>> } = {
   train,
-  measure: async (engine, { job }) => ({ secondsPerStep: await measureStep(compileWith(engine), job, now) }),
-  describe: ({ version, device, mixedProducts }) =>
-    Promise.resolve({ version, device, ...(mixedProducts !== undefined && { mixedProducts }) }),
+  prepare: async (engine, { job }) => {
+    prepared = await prepareSteps(compileWith(engine), job);
+    return {};
+  },
+  measure: async (_, { seconds }) => {
+    if (prepared === undefined) throw new Error("measure: nothing is prepared");
+    return { secondsPerStep: await prepared.time(seconds, now) };
+  },
+  describe: ({ version, device }) => Promise.resolve({ version, device }),
 };
 
 async function answer<K extends Task["kind"]>(task: Task<K>): Promise<WorkerMessage> {

@@ -12,8 +12,6 @@ export interface Engine {
   /** Package and version that does the arithmetic. */
   readonly version: string;
   readonly device: Device;
-  /** What `mixed` rounds the operands of matrix products to, on this machine; absent when it makes no difference. */
-  readonly mixedProducts?: string;
   /** Builds the executable form of a step. */
   compile(program: Program, options: CompileOptions): Promise<Executable>;
 }
@@ -25,6 +23,8 @@ export interface Device {
   readonly memoryBytes: number;
   /** Largest single tensor, where there is a limit besides the memory. */
   readonly tensorBytes?: number;
+  /** What the engine rounds the operands of matrix products to when `mixed` is asked for; absent when it makes no difference. */
+  readonly mixedProducts?: string;
 }
 
 /** The machine's own processors. */

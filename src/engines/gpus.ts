@@ -6,8 +6,8 @@ import { execFileSync } from "node:child_process";
 import { platform } from "node:os";
 
 export interface NvidiaGpu {
-  /** What CUDA_VISIBLE_DEVICES calls it. */
-  readonly index: string;
+  /** What CUDA_VISIBLE_DEVICES calls it: not its number, which CUDA and nvidia-smi count in different orders. */
+  readonly uuid: string;
   readonly name: string;
   readonly memoryBytes: number;
   readonly driver: string;
@@ -15,10 +15,28 @@ export interface NvidiaGpu {
   readonly computeCapability: string;
 }
 
-const nvidiaFields = ["index", "name", "memory.total", "driver_version", "compute_cap"] as const;
+const nvidiaFields = ["index", "uuid", "name", "memory.total", "driver_version", "compute_cap"] as const;
+
+const listed = new Map<string, readonly (NvidiaGpu & { readonly index: string })[]>();
 
 /** NVIDIA GPUs that this process may use; none without a driver. */
 export function nvidiaGpus(environment: Readonly<Record<string, string | undefined>>): readonly NvidiaGpu[] {
+  const path = environment["PATH"] ?? "";
+  const all = listed.get(path) ?? listNvidia(environment);
+  listed.set(path, all);
+  const visible = environment["CUDA_VISIBLE_DEVICES"]?.split(",").map((each) => each.trim());
+  if (visible === undefined) return all.map(withoutIndex);
+  // CUDA stops at the first name that it does not know. Names other than of whole GPUs (MIG slices) are not resolved here.
+  const found = visible.map((name) => all.find(({ index, uuid }) => name === index || (name.startsWith("GPU-") && uuid.startsWith(name))));
+  const unknown = found.indexOf(undefined);
+  return (unknown < 0 ? found : found.slice(0, unknown)).flatMap((gpu) => (gpu === undefined ? [] : [withoutIndex(gpu)]));
+}
+
+const withoutIndex = ({ uuid, name, memoryBytes, driver, computeCapability }: NvidiaGpu): NvidiaGpu => ({
+  ...{ uuid, name, memoryBytes, driver, computeCapability },
+});
+
+function listNvidia(environment: Readonly<Record<string, string | undefined>>): readonly (NvidiaGpu & { readonly index: string })[] {
   let listing: string;
   try {
     const query = [`--query-gpu=${nvidiaFields.join()}`, "--format=csv,noheader,nounits"];
@@ -31,26 +49,18 @@ export function nvidiaGpus(environment: Readonly<Record<string, string | undefin
   } catch {
     return []; // no driver, or none that answers
   }
-  const all = listing
+  return listing
     .split("\n")
     .map((line) => line.split(",").map((field) => field.trim()))
     .filter((fields) => fields.length === nvidiaFields.length)
-    .map(([index, name, mebibytes, driver, computeCapability]) => ({
-      index,
-      name,
+    .map(([index, uuid, name, mebibytes, driver, computeCapability]) => ({
+      ...{ index, uuid, name, driver, computeCapability },
       memoryBytes: Number(mebibytes) * 2 ** 20,
-      driver,
-      computeCapability,
     }));
-  const visible = environment["CUDA_VISIBLE_DEVICES"]?.split(",").map((each) => each.trim());
-  // Other names than indices (UUIDs, MIG devices) are CUDA's business: each counts as the GPU at its place.
-  return visible === undefined
-    ? all
-    : visible.filter(Boolean).flatMap((name, place) => {
-        const known = all.find(({ index }) => index === name) ?? (/^\d+$|^-/.test(name) ? undefined : all[place]);
-        return known === undefined ? [] : [{ ...known, index: name }];
-      });
 }
+
+/** The first compute capability whose products can round operands to TF32. */
+export const hasTf32 = ({ computeCapability }: Pick<NvidiaGpu, "computeCapability">): boolean => Number(computeCapability) >= 8;
 
 export interface VulkanDevice {
   readonly name: string;
@@ -69,15 +79,22 @@ const cpuType = 4;
 const instanceInfoType = 1;
 const maxDevices = 16;
 
-/** Devices that Vulkan offers; none without its loader. */
-export async function vulkanDevices(): Promise<readonly VulkanDevice[]> {
-  const { default: koffi } = await import("koffi");
-  let vulkan: ReturnType<typeof koffi.load>;
+type Library = ReturnType<(typeof import("koffi"))["load"]>;
+async function vulkanLoader(): Promise<Library | undefined> {
   try {
-    vulkan = koffi.load(platform() === "win32" ? "vulkan-1.dll" : "libvulkan.so.1");
+    return (await import("koffi")).default.load(platform() === "win32" ? "vulkan-1.dll" : "libvulkan.so.1");
   } catch {
-    return [];
+    return undefined; // no loader, or no koffi to load it with
   }
+}
+
+/** Whether there is a Vulkan loader; no driver is loaded to find out. */
+export const hasVulkan = async (): Promise<boolean> => (await vulkanLoader()) !== undefined;
+
+/** Devices that Vulkan offers; none without its loader. Loads their drivers into this process. */
+export async function vulkanDevices(): Promise<readonly VulkanDevice[]> {
+  const vulkan = await vulkanLoader();
+  if (vulkan === undefined) return [];
   type Call = (...values: readonly (Buffer | bigint | null)[]) => number;
   const createInstance = vulkan.func("int vkCreateInstance(void *, void *, void *)") as Call;
   const destroyInstance = vulkan.func("void vkDestroyInstance(uint64_t, void *)") as Call;

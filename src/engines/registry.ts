@@ -6,18 +6,20 @@
 import { availableParallelism, platform } from "node:os";
 import type { Program } from "../program/program.ts";
 import type { Engine, EngineName, Footprint, Host, Precision } from "./engine.ts";
-import { nvidiaGpus, vulkanDevices } from "./gpus.ts";
+import { hasVulkan, nvidiaGpus } from "./gpus.ts";
 import { installedPackages, tensorflowEnvironment } from "./tfjs/load.ts";
 
 /** Variables of a worker process. */
 export type WorkerEnvironment = Readonly<Record<string, string>>;
 
-interface Entry {
+export interface Entry {
   /** What it computes on and through, in a few words. */
   readonly meaning: string;
   readonly kind: "cpu" | "gpu";
-  /** Whether it is considered when no engine was named: decided without loading it. */
-  readonly isWorthTrying: (host: Host) => Promise<boolean>;
+  /** Why it need not be tried when no engine was named, found out without loading it; undefined when it should. */
+  readonly hopeless: (host: Host) => Promise<string | undefined>;
+  /** Memory of a process that has loaded it and trains nothing yet. */
+  readonly processBytes: number;
   /** One environment for each worker that should train at the same time. */
   readonly workers: (host: Host, precision: Precision) => readonly WorkerEnvironment[];
   readonly footprint: (program: Program, threads: number) => Promise<Footprint>;
@@ -33,7 +35,7 @@ const onePerCore = (): readonly WorkerEnvironment[] => Array.from({ length: avai
 function onePerGpu({ environment }: Host, precision: Precision): readonly WorkerEnvironment[] {
   const products = precision === "float32" ? { NVIDIA_TF32_OVERRIDE: "0" } : {};
   const gpus = nvidiaGpus(environment);
-  return gpus.length === 0 ? [products] : gpus.map(({ index }) => ({ ...products, CUDA_VISIBLE_DEVICES: index }));
+  return gpus.length === 0 ? [products] : gpus.map(({ uuid }) => ({ ...products, CUDA_VISIBLE_DEVICES: uuid }));
 }
 
 const smallOpsFootprint = async (program: Program): Promise<Footprint> => (await import("./small-ops/footprint.ts")).footprintOf(program);
@@ -41,11 +43,18 @@ const hasNvidia = ({ environment }: Host): boolean => nvidiaGpus(environment).le
 const onnxruntime = async (name: "onnxruntime" | "cuda" | "webgpu", host: Host): Promise<Engine> =>
   (await import("./onnxruntime/engine.ts")).openOnnxruntime(name, host);
 
-export const engines: { readonly [E in EngineName]: Entry } = {
+/** Measured on Linux x64, rounded up: 54 MB for native, 57 MB for onnxruntime, 363 MB for tfjs with libtensorflow. */
+const [smallProcess, tensorflowProcess] = [100 * 2 ** 20, 500 * 2 ** 20];
+const always = (): Promise<undefined> => Promise.resolve(undefined);
+const noNvidia = "no NVIDIA GPU";
+
+export type Registry = { readonly [E in EngineName]: Entry };
+export const engines: Registry = {
   cuda: {
     meaning: "NVIDIA GPUs, onnxruntime's CUDA provider",
     kind: "gpu",
-    isWorthTrying: async (host) => hasNvidia(host) && (await import("./onnxruntime/cuda-libraries.ts")).hasCudaProvider(),
+    hopeless: async (host) => (hasNvidia(host) ? (await import("./onnxruntime/cuda-libraries.ts")).missingCudaProvider() : noNvidia),
+    processBytes: tensorflowProcess, // not measured: CUDA's context and libraries
     workers: onePerGpu,
     footprint: smallOpsFootprint,
     install: "needs an NVIDIA GPU, CUDA 12, cuDNN 9 and: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install",
@@ -54,7 +63,11 @@ export const engines: { readonly [E in EngineName]: Entry } = {
   tfjs: {
     meaning: "TensorFlow.js: NVIDIA GPUs (tfjs-node-gpu), CPU (tfjs-node, or plain JavaScript)",
     kind: "gpu",
-    isWorthTrying: (host) => Promise.resolve(hasNvidia(host) && installedPackages()[0]?.name === "@tensorflow/tfjs-node-gpu"),
+    hopeless: (host) => {
+      const isInstalled = installedPackages()[0]?.name === "@tensorflow/tfjs-node-gpu";
+      return Promise.resolve(!hasNvidia(host) ? noNvidia : isInstalled ? undefined : "@tensorflow/tfjs-node-gpu is not installed");
+    },
+    processBytes: tensorflowProcess,
     // Without a GPU one process uses every core: libtensorflow decides on its threads itself.
     workers: (host, precision) =>
       (hasNvidia(host) ? onePerGpu(host, precision) : [{}]).map((each) => ({ ...tensorflowEnvironment, ...each })),
@@ -65,7 +78,8 @@ export const engines: { readonly [E in EngineName]: Entry } = {
   webgpu: {
     meaning: "any GPU with Vulkan, Metal or D3D12, onnxruntime's WebGPU provider",
     kind: "gpu",
-    isWorthTrying: async () => platform() === "darwin" || (await vulkanDevices()).some(({ isGpu }) => isGpu),
+    hopeless: async () => (platform() === "darwin" || (await hasVulkan()) ? undefined : "no Vulkan loader"),
+    processBytes: smallProcess,
     workers: () => [{}],
     footprint: smallOpsFootprint,
     install: "needs a GPU driver and, on Linux, the Vulkan loader (Debian: apt install libvulkan1)",
@@ -74,7 +88,8 @@ export const engines: { readonly [E in EngineName]: Entry } = {
   native: {
     meaning: "CPU, this project's C kernels",
     kind: "cpu",
-    isWorthTrying: () => Promise.resolve(true),
+    hopeless: always,
+    processBytes: smallProcess,
     workers: onePerCore,
     footprint: async (program, threads) => (await import("./native/engine.ts")).footprintOf(program, threads),
     install: "needs a C compiler (Debian: apt install gcc, macOS: xcode-select --install)",
@@ -83,7 +98,8 @@ export const engines: { readonly [E in EngineName]: Entry } = {
   onnxruntime: {
     meaning: "CPU, onnxruntime",
     kind: "cpu",
-    isWorthTrying: () => Promise.resolve(true),
+    hopeless: always,
+    processBytes: smallProcess,
     workers: onePerCore,
     footprint: smallOpsFootprint,
     install: "comes with this package",

@@ -4,6 +4,7 @@
  */
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { Results } from "../sweep/results.ts";
+import type { Setup } from "../sweep/stacking.ts";
 import { valueOf } from "./numbers.ts";
 import type { Style } from "./style.ts";
 
@@ -12,6 +13,9 @@ const floors = { width: 256, depth: 4, batch: 32, context: 128, steps: 5000 } as
 
 /** Below this base width the readout learns too slowly without an output multiplier; measured, see the README. */
 const smallBaseWidth = 256;
+
+/** Steps that a call of the cuda engine should make. */
+const worthACall = 50;
 
 /** How near to a bound, as a fraction of the range, an optimum counts as lying at its edge. */
 const edge = 0.05;
@@ -24,6 +28,20 @@ export function specNotes(spec: CompleteSpec): readonly string[] {
         `output_multiplier is fixed at 1 with base width ${spec.width.base}: at small base widths the readout then learns too slowly and μP looks worse than it is; search it over 1–64`,
       ]
     : [];
+}
+
+/** What this machine or engine cannot do of what was asked for. */
+export function setupNotes({ train }: CompleteSpec, { products, engine, device }: Setup): readonly string[] {
+  const notMixed = train.precision === "mixed" && products === "float32";
+  const shortCalls = engine === "cuda" && train.evaluate.every < worthACall;
+  return [
+    ...(notMixed ? [`precision mixed: ${engine} has no faster products on ${device.name}, so everything is float32`] : []),
+    ...(shortCalls
+      ? [
+          `evaluations every ${train.evaluate.every} steps cut the cuda engine's calls short, and each call carries the state to the host and back; evaluate.every of ${worthACall} or more is faster`,
+        ]
+      : []),
+  ];
 }
 
 export function resultNotes({ best, spec }: Results): readonly string[] {

@@ -19,8 +19,10 @@ interface Tasks {
     /** Outcomes in lane order. */
     readonly result: { readonly outcomes: readonly Outcome[]; readonly engineSeconds: number };
   };
-  /** Times a few steps of a job and keeps nothing. */
-  measure: { readonly task: { readonly job: StackJob }; readonly result: { readonly secondsPerStep: number } };
+  /** Compiles a job and makes its first steps, which are slower than the rest, so that it can be timed. */
+  prepare: { readonly task: { readonly job: StackJob }; readonly result: object };
+  /** Times the steps that a prepared job makes in about so many seconds. */
+  measure: { readonly task: { readonly job: StackJob; readonly seconds: number }; readonly result: { readonly secondsPerStep: number } };
   describe: { readonly task: object; readonly result: EngineDescription };
 }
 type TaskKind = keyof Tasks;
@@ -31,7 +33,6 @@ export type TaskResult<K extends TaskKind> = Tasks[K]["result"];
 export interface EngineDescription {
   readonly version: string;
   readonly device: Device;
-  readonly mixedProducts?: string;
 }
 
 /** What a worker says, besides nothing at all when it dies. */
@@ -70,8 +71,11 @@ function lastWords(stderr: string): string {
 }
 
 /** How the many allocators between here and a GPU say that they have nothing left. */
-export const saysOutOfMemory = (text: string): boolean =>
-  /out of memory|\bOOM\b|resource.?exhausted|bad_alloc|allocation failed|failed to allocate|cannot allocate|not enough memory/i.test(text);
+export function saysOutOfMemory(text: string): boolean {
+  const wanting = /out.?of.?(device.?|host.?)?memory|\bOOM\b|resource.?exhausted|bad_alloc|alloc(ation)?_?.?failed|failed to allocate/i;
+  const refused = /cannot allocate|not enough memory|exceeds the max buffer size|invalid (typed )?array (buffer )?length/i;
+  return wanting.test(text) || refused.test(text);
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -108,6 +112,9 @@ export class WorkerPool {
     if (this.closed) return Promise.reject(new PoolClosed());
     const worker = this.idle.shift() ?? this.start();
     const { child } = worker;
+    worker.stderr = "";
+    /** Why the worker is being ended: it is out of memory, and what it has allocated goes with its process only. */
+    let shortage: WorkerFailed | undefined;
     return new Promise((resolve, reject) => {
       const settle = (finish: () => void, reusable: boolean): void => {
         child.off("message", onMessage).off("exit", onExit).off("error", onError);
@@ -118,12 +125,15 @@ export class WorkerPool {
         if (message.kind === "progress") return onProgress(message.progress);
         if (message.kind === "done") return settle(() => resolve(message.result), true);
         if (message.kind === "unavailable") return settle(() => reject(new WorkerUnavailable(message.reason)), true);
-        // What an engine has allocated before it failed for want of more goes with its process only.
-        if (message.outOfMemory) child.kill("SIGKILL");
-        settle(() => reject(new WorkerFailed(message.reason, message)), !message.outOfMemory);
+        const failure = new WorkerFailed(message.reason, message);
+        if (!failure.outOfMemory) return settle(() => reject(failure), true);
+        shortage = failure;
+        child.kill("SIGKILL");
       };
       const onExit = (code: number | null, signal: string | null): void => {
         if (this.closed) return settle(() => reject(new PoolClosed()), false);
+        const reason = shortage;
+        if (reason !== undefined) return settle(() => reject(reason), false);
         const words = lastWords(worker.stderr);
         const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
         // Systems that run out of memory kill without a word.

@@ -1,42 +1,54 @@
 /**
- * Measures what a training step costs here, on the job's own data, without
- * keeping anything: a few steps after a first call that warms up.
+ * Measures what a training step costs here, on the job's own data, without keeping
+ * anything. In two parts, so that several processes can be timed while all of them train.
  */
-import { readBatches, trainingStarts } from "../data/batches.ts";
+import { readBatches, trainingStarts, type TokenBatches } from "../data/batches.ts";
 import { openTokens } from "../data/token-file.ts";
 import { initialState } from "./initialize.ts";
 import { programOf, type Compile, type StackJob } from "./train.ts";
 
-/** Steps are timed in so many runs of about so long, and the fastest counts: whatever else the machine does only slows. */
-const runs = 3;
-const runSeconds = 0.02;
-const mostSteps = 32;
-/** Steps that take longer are timed once. */
-const longStepSeconds = 0.2;
+export interface PreparedSteps {
+  /** Seconds per step over as many steps as fit into about so many seconds; `now` is a monotonic clock in seconds. */
+  time(seconds: number, now: () => number): Promise<number>;
+}
 
-/** Seconds per step of this job; `now` is a monotonic clock in seconds. */
-export async function measureStep(compile: Compile, job: StackJob, now: () => number): Promise<number> {
+/** Steps of one call after the first, unless the engine wants more. */
+const stepsPerCall = 4;
+
+/** Compiles the job and makes its first steps, which are slower than the rest. */
+export async function prepareSteps(compile: Compile, job: StackJob): Promise<PreparedSteps> {
   const program = programOf(job);
   const executable = await compile(program, { threads: job.threads, precision: job.train.precision });
-  const reader = openTokens(job.data.train);
-  try {
-    executable.load(initialState(job.model, job.scaling, job.lanes, program.scalars));
-    const shape = { batch: job.train.batch, context: job.model.context };
-    const run = async (steps: number): Promise<number> => {
-      const starts = Array.from({ length: steps }, (_, step) => trainingStarts(job.dataSeed, step + 1, job.data.train.count, shape)).flat();
-      const batches = readBatches(reader, starts, shape);
+  executable.load(initialState(job.model, job.scaling, job.lanes, program.scalars));
+  const few = executable.leastSteps ?? 1;
+  const many = Math.max(few, stepsPerCall);
+  const batches = new Map([1, few, many].map((steps) => [steps, firstBatches(job, steps)]));
+  const run = async (steps: number): Promise<void> =>
+    void (await executable.train({ ...(batches.get(steps) as TokenBatches), factors: new Float32Array(steps) }));
+  await run(1);
+  await run(few);
+  return {
+    time: async (seconds, now) => {
       const started = now();
-      await executable.train({ ...batches, factors: new Float32Array(steps) });
+      let steps = 0;
+      for (let count = few; steps === 0 || now() - started < seconds; count = many) {
+        await run(count);
+        steps += count;
+      }
       return (now() - started) / steps;
-    };
-    const least = executable.leastSteps ?? 1;
-    await run(1);
-    const first = await run(least);
-    if (first * least > longStepSeconds) return first;
-    const steps = Math.max(least, Math.min(mostSteps, Math.ceil(runSeconds / first)));
-    const times: number[] = [];
-    while (times.length < runs) times.push(await run(steps));
-    return Math.min(...times);
+    },
+  };
+}
+
+function firstBatches({ data, dataSeed, train, model }: StackJob, steps: number): TokenBatches {
+  const shape = { batch: train.batch, context: model.context };
+  const reader = openTokens(data.train);
+  try {
+    return readBatches(
+      reader,
+      Array.from({ length: steps }, (_, step) => trainingStarts(dataSeed, step + 1, data.train.count, shape)).flat(),
+      shape,
+    );
   } finally {
     reader.close();
   }

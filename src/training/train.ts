@@ -99,7 +99,8 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
     await evaluate(step);
     while (step < train.steps && !records.every(({ diverged }) => diverged)) {
       const nextEvaluation = Math.min(train.steps, (Math.floor(step / train.evaluateEvery) + 1) * train.evaluateEvery);
-      const count = Math.min(chunk, nextEvaluation - step);
+      const left = nextEvaluation - step;
+      const count = Math.ceil(left / Math.ceil(left / chunk)); // calls of about equal length
       const factors = Float32Array.from({ length: count }, (_, index) => scheduleFactor(train.schedule, step + index + 1, train.steps));
       const batches = data.training(step, count);
       const before = engineSeconds;

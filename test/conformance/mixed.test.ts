@@ -72,7 +72,7 @@ async function gradients({ program, state, batches }: Setup, precision: Precisio
 
 const normOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 
-describe.skipIf(engine.mixedProducts === undefined)("mixed precision (needs AVX512_BF16)", () => {
+describe.skipIf(engine.device.mixedProducts === undefined)("mixed precision (needs AVX512_BF16)", () => {
   it.each(Object.entries(shapes))("trains like float32, but not the same: %s", async (_, { model, batch }) => {
     const work = setup(model, batch);
     const [exact, rounded] = [await losses(work, "float32"), await losses(work, "mixed")];
@@ -101,5 +101,5 @@ describe("precision mixed on an engine without it", () => {
   beforeAll(async () => {
     plain = await engines.onnxruntime.open(engineHost());
   });
-  it("is float32, and the engine says so", () => expect(plain.mixedProducts).toBeUndefined());
+  it("is float32, and the engine says so", () => expect(plain.device.mixedProducts).toBeUndefined());
 });

@@ -7,7 +7,7 @@ import { Sessions, type Provider, type Runtime } from "../../src/engines/onnxrun
 import { engines } from "../../src/engines/registry.ts";
 import { cpuDevice } from "../../src/engines/engine.ts";
 import { nvidiaGpus } from "../../src/engines/gpus.ts";
-import { hasCudaProvider } from "../../src/engines/onnxruntime/cuda-libraries.ts";
+import { missingCudaProvider } from "../../src/engines/onnxruntime/cuda-libraries.ts";
 import { engineConformance } from "./suite.ts";
 
 engineConformance("onnxruntime", () => engines.onnxruntime.open(engineHost()), { threaded: true });
@@ -31,7 +31,7 @@ engineConformance(
   { threaded: true },
 );
 
-const missing = nvidiaGpus(process.env).length === 0 ? "no NVIDIA GPU" : hasCudaProvider() ? undefined : "no CUDA provider";
+const missing = nvidiaGpus(process.env).length === 0 ? "no NVIDIA GPU" : missingCudaProvider();
 engineConformance("cuda", () => engines.cuda.open(engineHost()), { threaded: false, missing });
 
 describe.skipIf(missing === undefined)("the cuda engine without its device", () => {

@@ -32,7 +32,7 @@ describe("the footprint as small ops", () => {
     expect((await footprint(programOf(3, { context: 300 }), 1)).largestTensorBytes).toBe(4 * 3 * 4 * 2 * 300 * 300);
   });
 
-  it("is no less than what TensorFlow.js holds at its fullest, and no more than three times as much", async () => {
+  it("is no less than what TensorFlow.js holds at its fullest, and no more than four times as much", async () => {
     const { tf } = await loadTfjs("@tensorflow/tfjs-backend-cpu");
     const executable = await (
       await openTfjs(engineHost(), { package: "@tensorflow/tfjs-backend-cpu" })
@@ -67,6 +67,6 @@ describe("the footprint as small ops", () => {
     await executable.dispose();
     const { bytes } = await engines.tfjs.footprint(programOf(2), 1);
     expect(bytes).toBeGreaterThan(peak);
-    expect(bytes).toBeLessThan(3 * peak);
+    expect(bytes).toBeLessThan(4 * peak);
   });
 });

@@ -24,7 +24,7 @@ function device(
   };
 }
 const choose = async (bounds: Bounds, { measure, now }: ReturnType<typeof device>): Promise<Arrangement> => {
-  const { stackSize, jobs, threads } = (await arrange(bounds, measure, now)).best;
+  const { stackSize, jobs, threads } = (await arrange(bounds, measure, now)).best as Arrangement;
   return { stackSize, jobs, threads };
 };
 
@@ -47,6 +47,7 @@ describe("the arrangements to try", () => {
     expect(arrangements({ ...cpu, trials: 2, stackSize: 1 })).toEqual([{ stackSize: 1, jobs: 2, threads: 4 }]));
   it("what the user decides is kept", () => {
     expect(arrangements({ ...cpu, stackSize: 16 })).toEqual([{ stackSize: 16, jobs: 4, threads: 2 }]);
+    expect(arrangements({ ...cpu, stackSize: 1000 })).toEqual([{ stackSize: 64, jobs: 1, threads: 8 }]);
     expect(arrangements({ ...cpu, jobs: 2 }).every(({ jobs, threads }) => jobs === 2 && threads === 1)).toBe(true);
   });
 });
@@ -72,10 +73,34 @@ describe("the arrangement that is chosen", () => {
   });
   it("stops at the size that is more than the device can do", async () => {
     const limited = device(0.01, 0.00001);
-    const measure = async (arrangement: Arrangement): Promise<number> =>
-      arrangement.stackSize > 4 ? Infinity : limited.measure(arrangement);
+    const measure = (arrangement: Arrangement): Promise<number | undefined> =>
+      arrangement.stackSize > 4 ? Promise.resolve(undefined) : limited.measure(arrangement);
     const { best, timed } = await arrange(gpu, measure, limited.now);
-    expect(best.stackSize).toBe(4);
-    expect(timed.map(({ stackSize }) => stackSize)).toEqual([1, 4, 16]);
+    expect(best?.stackSize).toBe(4);
+    expect(timed.map(({ stackSize }) => stackSize)).toEqual([1, 4]);
+  });
+  it("is half of the stack that was asked for, and half of that, until it can be run", async () => {
+    const limited = device(0.01, 0.00001);
+    const measure = (arrangement: Arrangement): Promise<number | undefined> =>
+      arrangement.stackSize > 20 ? Promise.resolve(undefined) : limited.measure(arrangement);
+    expect((await arrange({ ...gpu, stackSize: 1000, always: true }, measure, limited.now)).best?.stackSize).toBe(12);
+    expect(await arrange({ ...gpu, stackSize: 100, always: true }, () => Promise.resolve(undefined), limited.now)).toEqual({
+      best: undefined,
+      timed: [],
+    });
+  });
+  it("has as few fewer workers, then as few fewer trials, as make the estimate fit", async () => {
+    const plain = device(0, 0.002);
+    const fits = ({ jobs, stackSize }: Arrangement): Promise<boolean> => Promise.resolve(jobs * stackSize <= 3);
+    expect((await choose({ ...cpu, fits, jobs: 8 }, plain)).jobs).toBe(2);
+    expect(await choose({ ...cpu, fits, jobs: 8, stackSize: 8 }, plain)).toMatchObject({ jobs: 1, stackSize: 2 });
+    expect(await choose({ ...cpu, fits: () => Promise.resolve(false), stackSize: 8 }, plain)).toMatchObject({ jobs: 1, stackSize: 1 });
+  });
+  it("needs no timing where there is no choice, unless it is wanted", async () => {
+    const single = device(0, 0.002);
+    await choose({ ...cpu, trials: 1 }, single);
+    expect(single.tried).toEqual([]);
+    await choose({ ...cpu, trials: 1, always: true }, single);
+    expect(single.tried).toEqual([{ stackSize: 1, jobs: 1, threads: 8 }]);
   });
 });

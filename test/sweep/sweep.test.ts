@@ -9,7 +9,7 @@ import { journalVersion, openJournal, type Journal } from "../../src/sweep/journ
 import { runSweep, type SweepEvent } from "../../src/sweep/sweep.ts";
 import type { Trial } from "../../src/sweep/trials.ts";
 import { stackJob } from "../../src/sweep/trials.ts";
-import { PoolClosed, WorkerFailed, WorkerPool, WorkerUnavailable, type Task } from "../../src/sweep/worker-pool.ts";
+import { PoolClosed, saysOutOfMemory, WorkerFailed, WorkerPool, WorkerUnavailable, type Task } from "../../src/sweep/worker-pool.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const entry = fileURLToPath(new URL("../support/dying-worker.mjs", import.meta.url));
@@ -70,6 +70,41 @@ describe("the worker pool", () => {
     await expect(workers.run(task(4), ignore)).rejects.toThrow(new WorkerFailed("out of memory"));
     await expect(workers.run(task(5), ignore)).rejects.toThrow(WorkerUnavailable);
   });
+
+  it("gives each worker an environment of its own, also after one has run out of memory", async () => {
+    const workers = new WorkerPool(
+      entry,
+      "onnxruntime",
+      ["a", "b", "c"].map((NAME) => ({ ...process.env, NAME })),
+    );
+    pools.push(workers);
+    const names = async (count: number): Promise<readonly string[]> => {
+      const answers = await Promise.all(Array.from({ length: count }, () => workers.run({ kind: "describe" })));
+      return answers.map(({ version }) => version).sort();
+    };
+    expect(await names(3)).toEqual(["a", "b", "c"]);
+    const lanes = Array.from({ length: 3 }, (_, id) => trial(id, 7));
+    await expect(workers.run({ kind: "train", job: stackJob(marked(), lanes, 16, 1) })).rejects.toMatchObject({ outOfMemory: true });
+    expect(await names(3)).toEqual(["a", "b", "c"]);
+    expect(await names(4)).toEqual(["a", "a", "b", "c"]);
+  });
+
+  it.each([
+    "Non-zero status code: CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+    "VK_ERROR_OUT_OF_DEVICE_MEMORY",
+    "std::bad_alloc",
+    "OOM when allocating tensor with shape[64,2048]",
+    "RESOURCE_EXHAUSTED: Out of memory while trying to allocate",
+    "Failed to allocate memory for requested buffer of size 8388608",
+    "Array buffer allocation failed",
+    "Invalid typed array length: 9000000000",
+    "Buffer size (4294967296) exceeds the max buffer size limit (2147483648)",
+    "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+  ])("knows the words for too little memory: %s", (words) => expect(saysOutOfMemory(words)).toBe(true));
+  it.each(["Segmentation fault", "the model is not valid", "no space left on device", "the zoom is off"])("and other words: %s", (words) =>
+    expect(saysOutOfMemory(words)).toBe(false),
+  );
 
   it("ends its processes when it is closed, and starts no more", async () => {
     const workers = pool();

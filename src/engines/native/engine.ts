@@ -45,8 +45,7 @@ export async function openNative(host: Host): Promise<Engine> {
   return {
     name: "native",
     version: kernelVersion(),
-    device: cpuDevice(),
-    ...(library.hasMixed && { mixedProducts: "bfloat16" }),
+    device: { ...cpuDevice(), ...(library.hasMixed && { mixedProducts: "bfloat16" }) },
     compile: (program, options) => Promise.resolve(new NativeExecutable(library, program, options)),
   };
 }

@@ -6,12 +6,11 @@ import { dirname, join } from "node:path";
 
 const libraries = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
 
-/** The command that fetches them. */
-export const fetchCudaProvider = (): string => `node ${join(packageFolder(), "script/install.js")} --onnxruntime-node-install`;
-
-export function hasCudaProvider(): boolean {
+/** What is missing, with the command that fetches it; undefined when nothing is. */
+export function missingCudaProvider(): string | undefined {
   const folder = join(packageFolder(), "bin/napi-v6", platform(), arch());
-  return libraries.every((name) => existsSync(join(folder, name)));
+  if (libraries.every((name) => existsSync(join(folder, name)))) return undefined;
+  return `onnxruntime's CUDA libraries are missing; fetch them with: node ${join(packageFolder(), "script/install.js")} --onnxruntime-node-install`;
 }
 
 const packageFolder = (): string => dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));

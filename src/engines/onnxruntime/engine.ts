@@ -5,9 +5,10 @@
 import { createRequire } from "node:module";
 import { platform, totalmem } from "node:os";
 import { cpuDevice, EngineUnavailable, type Device, type Engine, type EngineName, type Host } from "../engine.ts";
-import { nvidiaGpus, vulkanDevices } from "../gpus.ts";
-import { CpuAlgebra, FusedAlgebra, OnnxAlgebra } from "./algebra.ts";
-import { fetchCudaProvider, hasCudaProvider } from "./cuda-libraries.ts";
+import { hasTf32, nvidiaGpus, vulkanDevices } from "../gpus.ts";
+import { FusedAlgebra, OnnxAlgebra } from "./algebra.ts";
+import { CpuAlgebra } from "./cpu-algebra.ts";
+import { missingCudaProvider } from "./cuda-libraries.ts";
 import { onDevice } from "./models.ts";
 import { ScanningExecutable } from "./scanning.ts";
 import { Sessions, type Provider, type Runtime } from "./sessions.ts";
@@ -19,8 +20,6 @@ interface OnnxEngine extends Provider {
   readonly executable: typeof ScanningExecutable | typeof SteppingExecutable;
   /** The device, or EngineUnavailable with the piece that is missing. */
   readonly device: (host: Host) => Promise<Device>;
-  /** What `mixed` rounds the operands of matrix products to. */
-  readonly mixedProducts?: string;
 }
 
 const onnxEngines: { readonly [E in OnnxEngineName]: OnnxEngine } = {
@@ -37,7 +36,6 @@ const onnxEngines: { readonly [E in OnnxEngineName]: OnnxEngine } = {
     timeMajor: false,
     executable: ScanningExecutable,
     device: cudaDevice,
-    mixedProducts: "TF32",
   },
   webgpu: { name: "webgpu", algebra: OnnxAlgebra, timeMajor: false, executable: SteppingExecutable, device: webgpuDevice },
 };
@@ -45,9 +43,9 @@ const onnxEngines: { readonly [E in OnnxEngineName]: OnnxEngine } = {
 function cudaDevice({ environment }: Host): Promise<Device> {
   const [gpu] = nvidiaGpus(environment);
   if (gpu === undefined) throw new EngineUnavailable("the cuda engine needs an NVIDIA GPU, and nvidia-smi lists none");
-  if (!hasCudaProvider())
-    throw new EngineUnavailable(`the cuda engine needs onnxruntime's CUDA libraries; fetch them with: ${fetchCudaProvider()}`);
-  return Promise.resolve({ kind: "gpu", name: gpu.name, memoryBytes: gpu.memoryBytes });
+  const missing = missingCudaProvider();
+  if (missing !== undefined) throw new EngineUnavailable(missing);
+  return Promise.resolve({ kind: "gpu", name: gpu.name, memoryBytes: gpu.memoryBytes, ...(hasTf32(gpu) && { mixedProducts: "TF32" }) });
 }
 
 async function webgpuDevice(): Promise<Device> {
@@ -77,7 +75,6 @@ export async function openOnnxruntime(name: OnnxEngineName, host: Host): Promise
     name,
     version: `onnxruntime-node ${version}`,
     device,
-    ...(engine.mixedProducts !== undefined && { mixedProducts: engine.mixedProducts }),
     compile: async (program, { threads }) => {
       const executable = new engine.executable(new Sessions(runtime, engine, threads), program, engine);
       await executable.compile();

@@ -32,7 +32,8 @@ export class Sessions {
 
   constructor(runtime: Runtime, { name }: Provider, threads: number) {
     this.runtime = runtime;
-    // A GPU session that would run part of a step on the CPU is a mistake of ours, not something to live with.
+    // A step that would run partly on the CPU is a mistake of ours, not something to live with. CUDA has not been
+    // seen to run everything on its device, so it may still.
     const fallback = name === "webgpu" ? { disable_cpu_ep_fallback: "1" } : {};
     this.options = {
       executionProviders: [name],

@@ -102,9 +102,9 @@ class SizeAlgebra extends Algebra<Sized> {
 
 /**
  * What allocators take for a byte that a step needs at its fullest moment: they keep freed blocks in
- * sizes of their own. Measured on CPUs: 1.4 (TensorFlow) to 2.8 (onnxruntime, with the host's copies).
+ * sizes of their own. Measured on CPUs: 1.4 (TensorFlow) to 2.8 (onnxruntime), the host's copies included.
  */
-const allocatorShare = 2;
+const allocatorShare = 3;
 
 /** Memory of a training step of this program, state included. */
 export function footprintOf(program: Program): Footprint {

@@ -1,6 +1,6 @@
 /** The TensorFlow.js engine: op by op, or as a graph where libtensorflow is behind it. */
 import { cpuDevice, type Device, type Engine, type Host } from "../engine.ts";
-import { nvidiaGpus } from "../gpus.ts";
+import { hasTf32, nvidiaGpus } from "../gpus.ts";
 import { EagerExecutable } from "./eager.ts";
 import { GraphExecutable } from "./graph.ts";
 import { loadTfjs, type TfjsPackage } from "./load.ts";
@@ -16,12 +16,13 @@ export async function openTfjs({ environment }: Host, options: Options = {}): Pr
   const loaded = await loadTfjs(options.package);
   const { tf, node } = loaded;
   const [gpu] = loaded.isOnGpu ? nvidiaGpus(environment) : [];
-  const device: Device = loaded.isOnGpu ? { kind: "gpu", name: gpu?.name ?? "CUDA", memoryBytes: gpu?.memoryBytes ?? 0 } : cpuDevice();
+  const device: Device = loaded.isOnGpu
+    ? { kind: "gpu", name: gpu?.name ?? "CUDA", memoryBytes: gpu?.memoryBytes ?? 0, ...(gpu && hasTf32(gpu) && { mixedProducts: "TF32" }) }
+    : cpuDevice();
   return {
     name: "tfjs",
     version: `${loaded.package} ${loaded.version}`,
     device,
-    ...(loaded.isOnGpu && { mixedProducts: "TF32" }),
     compile: async (program) =>
       node && options.mode !== "eager" ? await GraphExecutable.compile(tf, node, program) : new EagerExecutable(tf, program),
   };

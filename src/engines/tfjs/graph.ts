@@ -105,8 +105,9 @@ export class GraphExecutable implements Executable {
 
   /** Calls a signature and disposes of everything that went in or came out. */
   private call<R>(model: SavedModel, inputs: Readonly<Record<string, Tensor>>, use: (results: Readonly<Record<string, Tensor>>) => R): R {
-    const results = model.predict(inputs);
+    let results: Readonly<Record<string, Tensor>> = {};
     try {
+      results = model.predict(inputs);
       return use(results);
     } finally {
       this.tf.dispose([...Object.values(inputs), ...Object.values(results)]);
