@@ -8,7 +8,7 @@ import { engineNames, type Device, type EngineName, type Precision } from "../en
 import { nvidiaGpus } from "../engines/gpus.ts";
 import { engines, type Entry, type Registry } from "../engines/registry.ts";
 import { exitCodes, UserError } from "../errors.ts";
-import { hashOf } from "../spec/complete.ts";
+import { hashOf } from "../hash.ts";
 import type { Plan } from "../spec/plan.ts";
 import { arrange, chosenTiming, type Arrangement, type Setup } from "../sweep/stacking.ts";
 import { stackJob, type Trial } from "../sweep/trials.ts";
@@ -55,6 +55,7 @@ export class Engines {
   private readonly context: Context;
   private readonly registry: Registry;
   private readonly pools = new Map<EngineName, WorkerPool>();
+  private preferred: EngineName | undefined;
   private worthTrying: Promise<readonly EngineName[]> | undefined;
   /** Of engines on GPUs, why they are not even tried. */
   private readonly hopeless = new Map<EngineName, string>();
@@ -74,6 +75,13 @@ export class Engines {
     const [first] = await this.candidates();
     if (first !== undefined && this.registry[first].kind === "cpu")
       this.pool(first, "float32").warm(this.options.jobs ?? availableParallelism());
+  }
+
+  /** Takes this engine unless another was named: a run goes on with the engine that it was begun with. */
+  prefer(engine: EngineName): void {
+    if (this.options.engine !== undefined) return;
+    this.preferred = engine;
+    this.worthTrying = Promise.resolve([engine]);
   }
 
   /** Decides for some work, or finds what an earlier run in `folder` has decided for the same. */
@@ -180,6 +188,7 @@ export class Engines {
 
   private reasonAlone({ device }: Setup): string {
     if (this.options.engine !== undefined) return "as asked for";
+    if (this.preferred !== undefined) return "as the run was begun";
     if (device.kind === "gpu") return "the only engine that runs here";
     const gpus = nvidiaGpus(process.env);
     if (gpus.length === 0) return "no GPU found";

@@ -1,7 +1,7 @@
 /** What a result depends on besides its spec: versions, engine, device, data. */
 import { relative } from "node:path";
 import type { Plan } from "../spec/plan.ts";
-import type { Environment } from "../sweep/results.ts";
+import type { Environment } from "../sweep/environment.ts";
 import type { Setup } from "../sweep/stacking.ts";
 
 export function environmentOf(plan: Plan, { version, device, products }: Setup, runFolder: string, mutransfer: string): Environment {

@@ -2,12 +2,14 @@
  * The files and folders a command line names: spec files, results files, the
  * token cache.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import type { Host } from "../engines/engine.ts";
 import type { Plan } from "../spec/plan.ts";
+import type { Self } from "../sweep/lock.ts";
+import { journalName } from "../sweep/run.ts";
 
 /** Reads a text file that the user named; a missing one is a mistake of usage. */
 export function readNamedFile(path: string, what: string): string {
@@ -27,6 +29,12 @@ export function readNamedFile(path: string, what: string): string {
   }
 }
 
+/** A folder named on the command line must hold a run. */
+export function requireRun(folder: string): void {
+  if (existsSync(join(folder, journalName))) return;
+  throw new UserError({ code: "no_run", message: `${folder} holds no run`, hint: "give the folder that `mutransfer sweep` wrote" });
+}
+
 /** The fields of a JSON file this program wrote earlier; none when it is anything else. */
 export function fieldsOf(path: string): Readonly<Record<string, unknown>> {
   try {
@@ -35,6 +43,19 @@ export function fieldsOf(path: string): Readonly<Record<string, unknown>> {
     return {};
   }
 }
+
+/** This process, as locks know it. */
+export const self: Self = {
+  pid: process.pid,
+  isAlive: (pid) => {
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's process is alive too
+    }
+  },
+};
 
 /** Where tokens are kept between runs. */
 export function cacheFolder(): string {

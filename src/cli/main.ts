@@ -7,9 +7,13 @@ import { createRequire } from "node:module";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { engineNames } from "../engines/engine.ts";
 import { exitCodes, UserError } from "../errors.ts";
+import type { Interval } from "../sweep/worker-pool.ts";
 import type { DoctorCommand } from "./doctor.ts";
+import { listenToFaults } from "./faults.ts";
 import type { PlanCommand } from "./plan.ts";
+import type { RetryCommand } from "./retry.ts";
 import type { SchemaCommand } from "./schema.ts";
+import type { StatusCommand } from "./status.ts";
 import type { SweepCommand } from "./sweep.ts";
 import type { TableCommand } from "./table.ts";
 import { Terminal } from "./terminal.ts";
@@ -23,6 +27,22 @@ function positiveInteger(text: string): number {
   return value;
 }
 
+/** `500` steps, `90s`, `10m`, `2h`, or `off`. */
+function interval(text: string): Interval {
+  const found = /^(\d+)([smh]?)$/.exec(text);
+  if (text === "off") return {};
+  if (found === null || Number(found[1]) < 1) throw new InvalidArgumentError("expected steps (500), a time (90s, 10m, 2h), or off.");
+  const count = Number(found[1]);
+  const seconds = { s: 1, m: 60, h: 3600 }[found[2] ?? ""];
+  return seconds === undefined ? { steps: count } : { seconds: count * seconds };
+}
+
+function trialId(text: string, others: readonly number[] = []): readonly number[] {
+  const id = Number(text);
+  if (!Number.isSafeInteger(id) || id < 0) throw new InvalidArgumentError("expected the number of a trial.");
+  return [...others, id];
+}
+
 const config = new Argument("<config>", "sweep spec (YAML)");
 const out = new Option("--out <dir>", "run folder");
 const engine = new Option("--engine <name>", "compute engine; auto takes the fastest that runs here (default: auto)").choices([
@@ -31,6 +51,16 @@ const engine = new Option("--engine <name>", "compute engine; auto takes the fas
 ]);
 const jobs = new Option("--jobs <n>", "stacks trained at the same time (default: one per core, or per GPU)").argParser(positiveInteger);
 const stack = new Option("--stack <n>", "trials per stack (default: what is timed to be fastest)").argParser(positiveInteger);
+const checkpoint = new Option(
+  "--checkpoint <interval>",
+  "how often unfinished training is kept: steps (500), a time (90s, 10m, 2h), or off",
+)
+  .argParser(interval)
+  .default({ seconds: 300 }, "5m");
+const runFolder = new Argument("<dir>", "run folder");
+const quiet = new Option("-q, --quiet", "no progress on stderr");
+const verbose = new Option("-v, --verbose", "also print what was timed to choose engine and stacks");
+const events = new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json");
 const json = new Option("--json", "print the result as one JSON object");
 const width = new Option("--width <n>", "width instead of the spec's target").argParser(positiveInteger);
 
@@ -58,8 +88,8 @@ function buildProgram(terminal: Terminal, exit: (code: number) => void): Command
     .addHelpText(
       "after",
       `
-Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no trial survived,
-6 disk or I/O, 7 engine not usable, 130 interrupted, 143 terminated.`,
+Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run folder in use,
+5 no trial survived, 6 disk or I/O, 7 engine not usable, 130 interrupted, 143 terminated.`,
     );
 
   program
@@ -78,11 +108,13 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .addOption(jobs)
     .addOption(stack)
     .addOption(engine)
+    .addOption(checkpoint)
+    .option("--extend", "add the trials by which the spec has grown to the run in the folder")
     .option("--dry-run", "print the plan and train nothing")
-    .option("-v, --verbose", "also print what was timed to choose engine and stacks")
     .addOption(json)
-    .addOption(new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json"))
-    .option("-q, --quiet", "no progress on stderr")
+    .addOption(events)
+    .addOption(quiet)
+    .addOption(verbose)
     .action(async (file: string, options: SweepCommand) =>
       exit(await (await import("./sweep.ts")).sweep(file, options, terminal, version)),
     );
@@ -100,9 +132,39 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 5 no tria
     .addOption(width)
     .addOption(out)
     .addOption(engine)
+    .addOption(checkpoint)
     .addOption(json)
-    .option("-q, --quiet", "no progress on stderr")
+    .addOption(quiet)
     .action(async (options: TransferCommand) => exit(await (await import("./transfer.ts")).transfer(options, terminal, version)));
+  program
+    .command("status")
+    .description("what is known of a run, while it goes on or after it died; changes nothing")
+    .addArgument(runFolder)
+    .addOption(json)
+    .action(async (folder: string, options: StatusCommand) => exit(await (await import("./status.ts")).status(folder, options, terminal)));
+  program
+    .command("retry")
+    .description("train some trials of a run again, and whatever else it still lacks")
+    .addArgument(runFolder)
+    .addArgument(new Argument("[ids...]", "trials").argParser(trialId))
+    .option("--failed", "every trial that failed")
+    .option("--diverged", "every trial that diverged")
+    .addOption(jobs)
+    .addOption(stack)
+    .addOption(engine)
+    .addOption(checkpoint)
+    .addOption(json)
+    .addOption(events)
+    .addOption(quiet)
+    .addOption(verbose)
+    .action(async (folder: string, ids: readonly number[], options: RetryCommand) =>
+      exit(await (await import("./retry.ts")).retry(folder, ids, options, terminal, version)),
+    );
+  program
+    .command("repair")
+    .description("put damaged lines of a run's journal aside, so that the rest can be gone on with")
+    .addArgument(runFolder)
+    .action(async (folder: string) => exit(await (await import("./repair.ts")).repair(folder, terminal)));
   program
     .command("validate")
     .description("check a spec and its data; every mistake at once")
@@ -166,6 +228,9 @@ const ioErrors: ReadonlyMap<string, string> = new Map([
 /** Runs one command line (without node and script) and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const terminal = new Terminal();
+  listenToFaults();
+  // So that a write beyond a size limit is an error like any other.
+  if (process.platform !== "win32") process.on("SIGXFSZ", () => undefined);
   let code: number = exitCodes.ok;
   try {
     const program = buildProgram(terminal, (value) => (code = value));

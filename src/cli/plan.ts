@@ -15,6 +15,7 @@ import type { Plan } from "../spec/plan.ts";
 import { chosenTiming, type Timed } from "../sweep/stacking.ts";
 import { planTrials, stackJob } from "../sweep/trials.ts";
 import { WorkerFailed, type WorkerPool } from "../sweep/worker-pool.ts";
+import { checkpointBytes } from "../training/checkpoint.ts";
 import { programOf, type StackJob } from "../training/train.ts";
 import { Engines, type EngineOptions } from "./engine.ts";
 import { openPlan } from "./files.ts";
@@ -80,6 +81,8 @@ async function summarize(opened: Plan, chooser: Engines, options: PlanCommand, t
     flops: models * train.steps * flopsPerStep(job.model, train.batch),
     memoryBytes: engines[setup.engine].processBytes + (await engines[setup.engine].footprint(programOf(job), job.threads)).bytes,
     seconds: stepsWorth * secondsPerSweepStep,
+    // The last two of each stack in training, and one more while it is written.
+    checkpointBytes: 3 * Math.min(jobs, models) * checkpointBytes(job),
   });
   const proxy = chosenTiming(setup);
   if (proxy === undefined) throw new Error("summarize: the chosen arrangement was not timed");

@@ -18,13 +18,26 @@ import { reopenPlan } from "../spec/read.ts";
 import type { Plan } from "../spec/plan.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
-import { WorkerFailed, WorkerUnavailable, type WorkerPool } from "../sweep/worker-pool.ts";
+import { removeCheckpoints, targetStem } from "../sweep/checkpoints.ts";
+import { takeLock } from "../sweep/lock.ts";
+import { maxAttempts, type SweepEvent } from "../sweep/sweep.ts";
+import {
+  WorkerFailed,
+  WorkerStopped,
+  WorkerUnavailable,
+  type Interval,
+  type News,
+  type Task,
+  type WorkerPool,
+} from "../sweep/worker-pool.ts";
+import { jobIdentity } from "../training/checkpoint.ts";
 import type { Outcome } from "../training/outcome.ts";
 import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
 import { environmentOf } from "./environment.ts";
 import { Engines, type EngineOptions } from "./engine.ts";
-import { cacheFolder, fieldsOf, readNamedFile } from "./files.ts";
-import { Interrupted, untilSignal } from "./interrupt.ts";
+import { cacheFolder, fieldsOf, readNamedFile, self } from "./files.ts";
+import { stopGently } from "./continue.ts";
+import { Interrupted, untilSignal, type Stop } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
@@ -33,6 +46,7 @@ export interface TransferCommand extends Pick<EngineOptions, "engine"> {
   readonly best: string;
   readonly width?: number;
   readonly out?: string;
+  readonly checkpoint: Interval;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -61,38 +75,49 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   const folder = options.out ?? runFolder;
   makeRunDirectory(folder);
   const path = join(folder, "transfer.json");
-  refuseOther(path, results, width);
-  const launch = planLaunch(plan, results, best, width, availableParallelism());
-  checkMemory(launch.job, "the target");
-  if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
+  const lock = takeLock(folder, self);
   const engines = new Engines(options, { say: (text) => say(terminal.errStyle.dim(text)), now: () => terminal.now() });
   try {
+    refuseOther(path, results, width);
+    const launch = planLaunch(plan, results, best, width, availableParallelism());
+    checkMemory(launch.job, "the target");
+    if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
     const work = { plan, trials: [launch], width };
     const { setup, pool } = await untilSignal(() => engines.choose(work, folder));
     engines.remember(work, folder, setup);
     say(renderSetup(setup, false, terminal.errStyle));
     say(renderNotes(setupNotes(spec, setup), terminal.errStyle));
-    const outcome = await train(pool, plan, launch, join(folder, "weights.safetensors"), options, terminal);
-    const record = transferRecord(plan, results, best, launch, outcome, environmentOf(plan, setup, resolve(folder), version));
-    writeAtomically(path, [jsonText(record)]);
+    const environment = environmentOf(plan, setup, resolve(folder), version);
+    const outcome = await untilSignal(
+      (stop) => train(pool, plan, launch, folder, `${environment.engine}, ${setup.device.kind}`, stop, options, terminal),
+      () => stopGently(pool, say),
+    );
+    const record = transferRecord(plan, results, best, launch, outcome, environment);
+    writeAtomically(path, [jsonText(record)], "results");
+    removeCheckpoints(targetStem(folder, width));
     if (options.json) terminal.out(jsonText(record));
     else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, path, terminal)}\n`);
     return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
   } catch (error) {
-    if (error instanceof WorkerUnavailable) throw new UserError({ code: "engine_unavailable", message: error.message }, exitCodes.engine);
-    if (error instanceof WorkerFailed && error.systemCode !== undefined)
-      throw Object.assign(new Error(error.message), { code: error.systemCode });
-    if (error instanceof WorkerFailed)
-      throw new UserError(
-        { code: "target_failed", message: error.message, hint: "the same command starts it again" },
-        exitCodes.noSurvivor,
-      );
-    if (!(error instanceof Interrupted)) throw error;
-    say("interrupted: the target was not finished; the same command starts it again");
-    return error.exitCode;
+    if (error instanceof Interrupted) {
+      say("interrupted: the target was not finished; the same command goes on from its last checkpoint");
+      return error.exitCode;
+    }
+    throw asTargetError(error);
   } finally {
     engines.close();
+    lock.release();
   }
+}
+
+function asTargetError(error: unknown): unknown {
+  if (error instanceof WorkerUnavailable) return new UserError({ code: "engine_unavailable", message: error.message }, exitCodes.engine);
+  if (!(error instanceof WorkerFailed)) return error;
+  if (error.systemCode !== undefined) return Object.assign(new Error(error.message), { code: error.systemCode });
+  return new UserError(
+    { code: "target_failed", message: error.message, hint: "the same command goes on from its last checkpoint" },
+    exitCodes.noSurvivor,
+  );
 }
 
 /** A finished target of another sweep or width is not overwritten. */
@@ -124,30 +149,55 @@ async function planOf({ spec, environment }: Results, runFolder: string): Promis
   }
 }
 
+/** Trains the target, from its last checkpoint if there is one, and again when its worker dies. */
 async function train(
   pool: WorkerPool,
   plan: Plan,
   launch: Launch,
-  weightsPath: string,
+  folder: string,
+  arithmetic: string,
+  stop: Stop,
   options: TransferCommand,
   terminal: Terminal,
 ): Promise<Outcome> {
   const progress = new SweepProgress(terminal.now());
   const { steps } = plan.spec.train;
-  progress.apply(
-    { event: "sweep_started", name: `target of width ${launch.width}`, trials: 1, resumed: 0, stacks: 1, jobs: 1, steps },
-    terminal.errStyle,
-  );
+  const apply = (event: SweepEvent): void => {
+    const line = progress.apply(event, terminal.errStyle);
+    if (line !== undefined && !options.quiet) terminal.err(`${line}\n`);
+  };
+  apply({ event: "sweep_started", name: `target of width ${launch.width}`, trials: 1, resumed: 0, stacks: 1, jobs: 1, steps });
   if (!options.quiet) terminal.live(progress);
+  const { job, width } = launch;
+  const task: Task<"train"> = {
+    kind: "train",
+    job,
+    keep: { stem: targetStem(folder, width), identity: jobIdentity(job, arithmetic), labels: {}, interval: options.checkpoint },
+    weights: { path: join(folder, "weights.safetensors"), metadata: weightsMetadata(plan, launch) },
+  };
+  const attempt = async (number: number): Promise<Outcome> => {
+    try {
+      const { outcomes } = await pool.run(task, (news) => apply(eventOf(news)));
+      return outcomes[0];
+    } catch (error) {
+      if (error instanceof WorkerStopped) throw new Interrupted(stop.exitCode ?? exitCodes.interrupted);
+      const isWorthRetrying = error instanceof WorkerFailed && error.systemCode === undefined && number < maxAttempts;
+      if (!isWorthRetrying || stop.exitCode !== undefined) throw error;
+      apply({ event: "stack_retried", stack: 0, attempt: number + 1, reason: error.message });
+      return attempt(number + 1);
+    }
+  };
   try {
-    const task = { kind: "train" as const, job: launch.job, weights: { path: weightsPath, metadata: weightsMetadata(plan, launch) } };
-    const { outcomes } = await untilSignal(() =>
-      pool.run(task, (each) => void progress.apply({ event: "stack_progress", stack: 0, trials: [0], ...each }, terminal.errStyle)),
-    );
-    return outcomes[0];
+    return await attempt(1);
   } finally {
     terminal.rest();
   }
+}
+
+function eventOf(news: News): SweepEvent {
+  if ("note" in news) return { event: "stack_note", stack: 0, note: news.note };
+  if ("resumedAt" in news) return { event: "stack_resumed", stack: 0, trials: [0], step: news.resumedAt };
+  return { event: "stack_progress", stack: 0, trials: [0], ...news };
 }
 
 function renderLaunch(plan: Plan, best: NonNullable<Results["best"]>, launch: Launch, { outStyle }: Terminal): string {

@@ -4,15 +4,29 @@
  */
 import { EngineUnavailable, type Engine, type EngineName, type Executable } from "../engines/engine.ts";
 import { engines } from "../engines/registry.ts";
+import { failpoint } from "../failpoints.ts";
 import { parametersOf } from "../model/config.ts";
 import { dumpProgram } from "../program/dump.ts";
+import { shapeOf } from "../program/program.ts";
+import { loadCheckpoint, saveCheckpoint } from "../sweep/checkpoints.ts";
 import { writeAtomically } from "../sweep/run-dir.ts";
-import { saysOutOfMemory, type Task, type TaskResult, type WorkerMessage } from "../sweep/worker-pool.ts";
+import {
+  saysOutOfMemory,
+  type Keep,
+  type News,
+  type StopMessage,
+  type Task,
+  type TaskResult,
+  type WorkerMessage,
+} from "../sweep/worker-pool.ts";
+import { encodeCheckpoint } from "../training/checkpoint.ts";
 import { prepareSteps, type PreparedSteps } from "../training/probe.ts";
-import { trainStack, type Compile } from "../training/train.ts";
-import { encodeSafetensors } from "../transfer/safetensors.ts";
+import { programOf, trainStack, type Compile, type Keeping, type StackJob } from "../training/train.ts";
+import { encodeSafetensors } from "../data/safetensors.ts";
+import { listenToFaults } from "./faults.ts";
 import { engineHost } from "./files.ts";
 
+listenToFaults();
 /** Loaded at once, while the parent is still reading its spec. */
 const loading = engines[process.argv[2] as EngineName].open(engineHost());
 loading.catch(() => undefined); // reported with the first task
@@ -33,13 +47,45 @@ const compileWith =
 
 const now = (): number => performance.now() / 1000;
 const send = (message: WorkerMessage): void => void process.send?.(message);
+const tell = (news: News): void => send({ kind: "news", news });
 
-async function train(engine: Engine, { job, weights }: Task<"train">): Promise<TaskResult<"train">> {
+/** Set when the parent wants the task at hand to be kept and stopped. */
+let stopping = false;
+
+/** A stack's checkpoints: where it begins, and when it is kept. */
+function keeping(job: StackJob, { stem, identity, labels, interval }: Keep): Keeping {
+  const program = programOf(job);
+  const from = loadCheckpoint(stem, identity, job, (note) => tell({ note }));
+  if (from !== undefined) tell({ resumedAt: from.state.step });
+  let keptAt = now();
+  const { steps = Infinity, seconds = Infinity } = interval;
+  return {
+    from,
+    nextStep: (step) => (Math.floor(step / steps) + 1) * steps,
+    due: (step) => (stopping ? "save and stop" : step % steps === 0 || now() - keptAt >= seconds ? "save" : "go on"),
+    save: (checkpoint) => {
+      // A parent that is gone has left the folder to another.
+      if (!process.connected) process.exit();
+      saveCheckpoint(
+        stem,
+        checkpoint.state.step,
+        encodeCheckpoint(checkpoint, identity, labels, (ref) => shapeOf(program, ref)),
+      );
+      keptAt = now();
+    },
+  };
+}
+
+async function train(engine: Engine, { job, keep, weights }: Task<"train">): Promise<TaskResult<"train"> | undefined> {
   prepared = undefined;
-  const { outcomes, state, engineSeconds } = await trainStack(compileWith(engine), job, {
-    now,
-    onProgress: (progress) => send({ kind: "progress", progress }),
-  });
+  stopping = false;
+  const { outcomes, state, engineSeconds } = await trainStack(
+    compileWith(engine),
+    job,
+    { now, onProgress: tell },
+    keep && keeping(job, keep),
+  );
+  if (outcomes === undefined) return undefined;
   if (weights !== undefined) {
     const tensors = parametersOf(job.model).map(({ name: parameter, shape }) => ({
       name: parameter,
@@ -47,28 +93,31 @@ async function train(engine: Engine, { job, weights }: Task<"train">): Promise<T
       data: state.parameters.get(parameter)?.weight as Float32Array,
     }));
     writeAtomically(weights.path, encodeSafetensors(tensors, weights.metadata));
+    failpoint("weights.written");
   }
   return { outcomes, engineSeconds };
 }
 
-let prepared: PreparedSteps | undefined;
+let prepared: { readonly job: string; readonly steps: PreparedSteps } | undefined;
 
-const tasks: { readonly [K in Task["kind"]]: (engine: Engine, task: Task<K>) => Promise<TaskResult<K>> } = {
+/** What is done for each kind of task; nothing comes of one that was stopped. */
+const tasks: { readonly [K in Task["kind"]]: (engine: Engine, task: Task<K>) => Promise<TaskResult<K> | undefined> } = {
   train,
   prepare: async (engine, { job }) => {
-    prepared = await prepareSteps(compileWith(engine), job);
+    prepared = { job: JSON.stringify(job), steps: await prepareSteps(compileWith(engine), job) };
     return {};
   },
-  measure: async (_, { seconds }) => {
-    if (prepared === undefined) throw new Error("measure: nothing is prepared");
-    return { secondsPerStep: await prepared.time(seconds, now) };
+  measure: async (_, { job, seconds }) => {
+    if (prepared?.job !== JSON.stringify(job)) throw new Error("measure: another job is prepared");
+    return { secondsPerStep: await prepared.steps.time(seconds, now) };
   },
   describe: ({ version, device }) => Promise.resolve({ version, device }),
 };
 
 async function answer<K extends Task["kind"]>(task: Task<K>): Promise<WorkerMessage> {
   try {
-    return { kind: "done", result: await tasks[task.kind](await loading, task) };
+    const result = await tasks[task.kind](await loading, task);
+    return result === undefined ? { kind: "stopped" } : { kind: "done", result };
   } catch (error) {
     const { message: reason, code: systemCode } = error as NodeJS.ErrnoException;
     if (error instanceof EngineUnavailable) return { kind: "unavailable", reason };
@@ -76,7 +125,12 @@ async function answer<K extends Task["kind"]>(task: Task<K>): Promise<WorkerMess
   }
 }
 
-process.on("message", (task: Task) => void answer(task).then(send));
+process.on("message", (message: Task | StopMessage) => {
+  if (message.kind === "stop") stopping = true;
+  else void answer(message).then(send);
+});
 process.on("disconnect", () => process.exit());
-// Ctrl-C reaches the whole process group; when to stop is the parent's decision.
-process.on("SIGINT", () => undefined);
+// Signals reach the whole process group; when to stop is the parent's decision.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+// So that a write beyond a size limit is an error like any other.
+if (process.platform !== "win32") process.on("SIGXFSZ", () => undefined);

@@ -3,7 +3,7 @@
  * winners that are no optimum. Each note says what to do about it.
  */
 import type { CompleteSpec } from "../spec/complete.ts";
-import type { Results } from "../sweep/results.ts";
+import type { ResultsHead } from "../sweep/results.ts";
 import type { Setup } from "../sweep/stacking.ts";
 import { valueOf } from "./numbers.ts";
 import type { Style } from "./style.ts";
@@ -44,7 +44,7 @@ export function setupNotes({ train }: CompleteSpec, { products, engine, device }
   ];
 }
 
-export function resultNotes({ best, spec }: Results): readonly string[] {
+export function resultNotes({ best, spec }: ResultsHead): readonly string[] {
   if (best === null) return [];
   const { width, model, train, search, parametrization } = spec;
   const sizes = { width: width.proxy, depth: model.layers, batch: train.batch, context: model.context, steps: train.steps };

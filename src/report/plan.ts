@@ -15,6 +15,8 @@ export interface Forecast {
   /** Of one worker while it trains. */
   readonly memoryBytes: number;
   readonly seconds: number;
+  /** Of the checkpoints that all workers together keep, when there are any. */
+  readonly checkpointBytes: number;
 }
 
 export interface PlanSummary {
@@ -32,8 +34,8 @@ export interface PlanSummary {
 export function renderPlan(summary: PlanSummary, style: Style): string {
   const { proxies, target, setup } = summary;
   const { stackSize, jobs } = setup.arrangement;
-  const part = (title: string, { width, models, parameters, flops, memoryBytes, seconds }: Forecast): string =>
-    `${style.bold(title)}: ${models > 1 ? `${models} models of ` : ""}width ${width}, ${countOf(parameters)} parameters${models > 1 ? " each" : ""}, ${flopsOf(flops)}, up to ${bytesOf(memoryBytes)}${models > 1 ? " per worker" : ""}, about ${duration(seconds)}`;
+  const part = (title: string, { width, models, parameters, flops, memoryBytes, seconds, checkpointBytes }: Forecast): string =>
+    `${style.bold(title)}: ${models > 1 ? `${models} models of ` : ""}width ${width}, ${countOf(parameters)} parameters${models > 1 ? " each" : ""}, ${flopsOf(flops)}, up to ${bytesOf(memoryBytes)}${models > 1 ? " per worker" : ""}, about ${duration(seconds)}, checkpoints up to ${bytesOf(checkpointBytes)} on disk`;
   return [
     `${style.bold(summary.name)}: ${summary.trials} ${summary.method} trials in ${summary.stacks} ${summary.stacks === 1 ? "stack" : "stacks"} of ${stackSize}, ${jobs} at a time, with ${setup.engine} on ${setup.device.name}`,
     `${summary.steps} steps of ${countOf(summary.tokensPerStep)} tokens for every model`,

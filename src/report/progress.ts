@@ -41,6 +41,10 @@ export class SweepProgress {
       }
       case "stack_retried":
         return style.red(`stack ${event.stack} is tried again (attempt ${event.attempt}): ${event.reason}`);
+      case "stack_resumed":
+        return style.dim(`${this.stackName(event.trials) || "the target: "}going on from step ${event.step}`);
+      case "stack_note":
+        return style.red(event.note);
       case "stack_halved":
         return style.red(
           `stack ${event.stack} of ${event.trials.length} does not fit the memory: going on with stacks of ${event.size} (${event.reason})`,

@@ -3,12 +3,14 @@
  * closing lines with the winner, its cost and the next command.
  */
 import Table from "cli-table3";
-import type { Results } from "../sweep/results.ts";
+import type { ResultsHead } from "../sweep/results.ts";
+import type { TrialSummary } from "../sweep/state.ts";
 import type { TrialResult } from "../sweep/trial-result.ts";
 import { flopsOf, lossOf, percentOf, valueOf } from "./numbers.ts";
 import type { Style } from "./style.ts";
 
-const shown = 20;
+/** Trials that the terminal shows. */
+export const shownTrials = 20;
 
 /** cli-table3 without its own colours: styles are ours. */
 export function textTable(
@@ -49,14 +51,14 @@ function variedNames(trials: readonly TrialResult[]): readonly string[] {
   return names.filter((name) => new Set(trials.map(({ hyperparameters }) => hyperparameters[name])).size > 1);
 }
 
-/** The ranked trials, best first. */
-export function renderRanking(ranked: readonly TrialResult[], style: Style): string {
+/** The first ranked trials of `count`, best first. */
+export function renderRanking(ranked: readonly TrialResult[], count: number, style: Style): string {
   const names = variedNames(ranked);
-  const rows = ranked.slice(0, shown).map((trial, index) => {
+  const rows = ranked.map((trial, index) => {
     const loss = trial.status === "completed" ? lossOf(trial.validation_loss) : style.red(trial.status);
     return [String(index + 1), String(trial.id), loss, ...names.map((name) => valueOf(trial.hyperparameters[name] ?? NaN))];
   });
-  const more = ranked.length > shown ? [style.dim(`… and ${ranked.length - shown} more in trials.csv`)] : [];
+  const more = count > ranked.length ? [style.dim(`… and ${count - ranked.length} more in trials.csv`)] : [];
   return [textTable(["rank", "trial", "loss", ...names], rows, [true, true, true, ...names.map(() => true)], style), ...more].join("\n");
 }
 
@@ -66,8 +68,12 @@ const setOf = (hyperparameters: Readonly<Record<string, number>>): string =>
     .join(", ");
 
 /** What to know and what to type after a sweep. */
-export function renderVerdict(results: Results, resultsPath: string, style: Style): string {
-  const { best, cost, spec, trials } = results;
+export function renderVerdict(
+  { best, cost, spec }: ResultsHead,
+  trials: readonly Pick<TrialSummary, "status">[],
+  resultsPath: string,
+  style: Style,
+): string {
   if (best === null) return style.red("no trial completed: every one diverged or failed");
   const unfinished = (["diverged", "failed"] as const).flatMap((status) => {
     const count = trials.filter((trial) => trial.status === status).length;
@@ -86,20 +92,17 @@ const csvCell = (value: string | number | null | undefined): string => {
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
-/** Every trial as CSV, best first; losses in nats. */
-export function trialsCsv(ranked: readonly TrialResult[]): string {
-  const names = Object.keys(ranked[0]?.hyperparameters ?? {});
-  const rows = ranked.map((trial, index) => [
-    index + 1,
-    trial.id,
-    trial.status,
-    trial.validation_loss,
-    trial.steps,
-    trial.seed,
-    ...names.map((name) => trial.hyperparameters[name]),
-    trial.reason,
-  ]);
-  return [["rank", "trial", "status", "validation_loss", "steps", "seed", ...names, "reason"], ...rows]
-    .map((row) => `${row.map(csvCell).join(",")}\n`)
-    .join("");
+/** Every trial as CSV, best first, a piece at a time; losses in nats. */
+export function* trialsCsv(ranked: Iterable<TrialResult>): Generator<string> {
+  const line = (cells: readonly (string | number | null | undefined)[]): string => `${cells.map(csvCell).join(",")}\n`;
+  let names: readonly string[] | undefined;
+  let rank = 0;
+  for (const trial of ranked) {
+    if (names === undefined) {
+      names = Object.keys(trial.hyperparameters);
+      yield line(["rank", "trial", "status", "validation_loss", "steps", "seed", ...names, "reason"]);
+    }
+    const tried = names.map((name) => trial.hyperparameters[name]);
+    yield line([++rank, trial.id, trial.status, trial.validation_loss, trial.steps, trial.seed, ...tried, trial.reason]);
+  }
 }

@@ -2,7 +2,6 @@
  * Fills the defaults that depend on other keys, so that nothing is left open: the
  * complete spec is what results.json holds and what the spec's hash is taken of.
  */
-import { createHash } from "node:crypto";
 import type { ZeroInit } from "../model/config.ts";
 import { transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import { spaceSize } from "./rules.ts";
@@ -53,18 +52,4 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
       parameters,
     },
   };
-}
-
-/** JSON with sorted keys: equal data gives equal text. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
-}
-
-/** sha256 of the canonical form. */
-export function hashOf(value: unknown): string {
-  return createHash("sha256").update(canonicalJson(value)).digest("hex");
 }

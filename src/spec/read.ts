@@ -4,7 +4,8 @@
  */
 import { contextProblems, openDataset, type Dataset } from "../data/dataset.ts";
 import { UserError, type Diagnostic } from "../errors.ts";
-import { completeSpec, hashOf, type CompleteSpec } from "./complete.ts";
+import { hashOf } from "../hash.ts";
+import { completeSpec, type CompleteSpec } from "./complete.ts";
 import { salvage, schemaFindings, type Finding } from "./diagnose.ts";
 import { parseSpecDocument, type Path, type SpecDocument } from "./document.ts";
 import { dataConfig, type Plan } from "./plan.ts";

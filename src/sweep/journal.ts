@@ -1,122 +1,226 @@
 /**
- * The run folder's append-only journal, one JSON record a line: a header, then
- * each trial as it ends, each with a check over its content. A record counts once
- * it is on disk; the state of a run is whatever its journal says.
+ * The run folder's append-only journal. A record counts once it is on disk; a line
+ * cut short by a crash is put aside and cut off; anything else that is not as it was
+ * written is refused, with the line's number. Knows lines and files, not what records mean.
  */
-import { createHash } from "node:crypto";
-import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
-import { z } from "zod";
-import { UserError, exitCodes } from "../errors.ts";
-import { trialResultSchema, type TrialResult } from "./trial-result.ts";
+import { closeSync, existsSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeFileSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { exitCodes, UserError } from "../errors.ts";
+import { failpoint, hasFailpoints } from "../failpoints.ts";
+import { decodeLine, encodeLine } from "./journal-lines.ts";
+import { checkRecord, type JournalRecord } from "./records.ts";
+import { syncFolder } from "./run-dir.ts";
 
-export const journalVersion = 1;
-
-const headerSchema = z.strictObject({
-  version: z.literal(journalVersion),
-  name: z.string(),
-  spec_hash: z.string(),
-  data_hash: z.string(),
-  engine: z.string(),
-  mutransfer: z.string(),
-});
-const recordSchema = z.discriminatedUnion("record", [
-  z.strictObject({ record: z.literal("header"), header: headerSchema }),
-  z.strictObject({ record: z.literal("trial"), trial: trialResultSchema }),
-]);
-type JournalRecord = z.infer<typeof recordSchema>;
-export type JournalHeader = z.infer<typeof headerSchema>;
-
-export interface Replay {
-  readonly header: JournalHeader | undefined;
-  /** Ended trials by id; the first record of a trial counts, but a failed one gives way to a later one. */
-  readonly trials: ReadonlyMap<number, TrialResult>;
-  /** Bytes of complete records: what follows is a line cut short by a crash. */
-  readonly goodBytes: number;
+/** Where a record lies in its journal. */
+export interface Place {
+  readonly offset: number;
+  readonly bytes: number;
 }
 
-/** First 16 hex digits of the sha256 of a record's JSON. */
-const checkOf = (record: object): string => createHash("sha256").update(JSON.stringify(record)).digest("hex").slice(0, 16);
-
-/** State of a journal's bytes; throws a UserError (exit 3) for a damaged line that is not its last. */
-export function replayJournal(bytes: Uint8Array, file: string): Replay {
-  const goodBytes = bytes.lastIndexOf(10) + 1;
-  const complete = Buffer.from(bytes.buffer, bytes.byteOffset, goodBytes).toString();
-  let header: JournalHeader | undefined;
-  const trials = new Map<number, TrialResult>();
-  complete
-    .split("\n")
-    .slice(0, -1)
-    .forEach((line, index) => {
-      const record = parseRecord(line, `${file}:${index + 1}`);
-      if (record.record === "header") header = record.header;
-      else if ((trials.get(record.trial.id)?.status ?? "failed") === "failed") trials.set(record.trial.id, record.trial);
-    });
-  return { header, trials, goodBytes };
+export interface Scan {
+  /** Records that are whole. */
+  readonly count: number;
+  /** Their bytes. */
+  readonly bytes: number;
+  /** What follows them: a line cut short by a crash. */
+  readonly torn: Buffer;
 }
 
-function parseRecord(line: string, where: string): JournalRecord {
-  const refuse = (message: string): UserError =>
-    new UserError(
-      {
-        code: "journal_damaged",
-        message: `${where}: ${message}`,
-        hint: "the journal was damaged: restore it, or start in another folder with --out",
-      },
+/** One line that is not as it was written. */
+export interface Damage {
+  /** From 1. */
+  readonly line: number;
+  readonly problem: string;
+  readonly text: Buffer;
+  /** What the line says, when only its place is wrong. */
+  readonly record?: JournalRecord;
+}
+
+const readBytes = 1 << 20;
+const newline = 10;
+
+/** Calls `take` for each line with its newline, and once more for what follows the last. */
+function eachLine(file: number, take: (line: Buffer, offset: number, isWhole: boolean) => void): void {
+  let rest: Buffer = Buffer.alloc(0);
+  let offset = 0;
+  for (let position = 0; ;) {
+    const block = Buffer.alloc(readBytes);
+    const got = readSync(file, block, 0, readBytes, position);
+    position += got;
+    rest = Buffer.concat([rest, block.subarray(0, got)]);
+    for (let end = rest.indexOf(newline); end >= 0; end = rest.indexOf(newline)) {
+      take(rest.subarray(0, end), offset, true);
+      offset += end + 1;
+      rest = rest.subarray(end + 1);
+    }
+    if (got === 0) break;
+  }
+  if (rest.length > 0) take(rest, offset, false);
+}
+
+/** Visits every record of an open journal in order; `damaged` is told of each line that is none, and may throw. */
+function scanFile(file: number, visit: (record: JournalRecord, place: Place) => void, damaged: (damage: Damage) => void): Scan {
+  let [count, bytes, line, expected] = [0, 0, 0, 0];
+  let torn: Buffer = Buffer.alloc(0);
+  eachLine(file, (text, offset, isWhole) => {
+    line++;
+    const decoded = decodeLine(text);
+    if (!isWhole && "problem" in decoded && "problem" in decodeLine(text.subarray(0, -1))) {
+      torn = Buffer.from(text);
+      return;
+    }
+    // A whole line but for its newline is a record; one with another byte instead has been changed.
+    const record = "problem" in decoded ? decoded.problem : checkRecord(decoded.data);
+    const seq = "problem" in decoded ? expected : decoded.seq;
+    const isInPlace = seq === expected;
+    expected = seq + 1;
+    if (typeof record === "string") return damaged({ line, problem: record, text: Buffer.from(text) });
+    if (!isInPlace) {
+      const problem = `the line has number ${seq} where ${line - 1} should be: lines were lost, doubled or moved`;
+      return damaged({ line, problem, text: Buffer.from(text), record });
+    }
+    count++;
+    bytes = offset + text.length + (isWhole ? 1 : 0);
+    visit(record, { offset, bytes: text.length });
+  });
+  return { count, bytes, torn };
+}
+
+const refusal = (path: string, { line, problem }: Damage): UserError =>
+  new UserError(
+    {
+      code: "journal_damaged",
+      message: `${path}:${line}: ${problem}`,
+      hint: `restore it, or put the line aside with: mutransfer repair ${dirname(path)}`,
+    },
+    exitCodes.disagreement,
+  );
+
+/** Reads a journal without changing it; throws a UserError (exit 3) at a damaged line unless told what to do with it. */
+export function scanJournal(
+  path: string,
+  visit: (record: JournalRecord, place: Place) => void,
+  damaged: (damage: Damage) => void = (damage) => {
+    throw refusal(path, damage);
+  },
+): Scan {
+  const file = openSync(path, "r");
+  try {
+    return scanFile(file, visit, damaged);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Reads the record at a place that a scan or an append has given. */
+function readRecord(file: number, path: string, { offset, bytes }: Place): JournalRecord {
+  const text = Buffer.alloc(bytes);
+  readSync(file, text, 0, bytes, offset);
+  const decoded = decodeLine(text);
+  const record = "problem" in decoded ? decoded.problem : checkRecord(decoded.data);
+  if (typeof record === "string")
+    throw new UserError(
+      { code: "journal_damaged", message: `${path}: it was changed while it was in use: ${record}` },
       exitCodes.disagreement,
     );
-  let data: unknown;
-  try {
-    data = JSON.parse(line);
-  } catch {
-    throw refuse("the line is no JSON");
+  return record;
+}
+
+export class Journal {
+  readonly path: string;
+  /** What a crash had left of a line, put aside before it was cut off. */
+  readonly tornFile: string | undefined;
+  private readonly file: number;
+  private count: number;
+  private end: number;
+
+  private constructor(path: string, file: number, { count, bytes }: Scan, tornFile: string | undefined) {
+    this.path = path;
+    this.file = file;
+    this.count = count;
+    this.end = bytes;
+    this.tornFile = tornFile;
   }
-  const { check, ...content } = (typeof data === "object" ? data : {}) as { readonly check?: unknown };
-  if (check !== checkOf(content)) throw refuse("the line was changed after it was written");
-  const parsed = recordSchema.safeParse(content);
-  if (!parsed.success) throw refuse("the line is no record this version knows");
-  return parsed.data;
-}
 
-export interface Journal {
-  readonly replay: Replay;
-  /** Appends a trial and returns when it is on disk. */
-  append(trial: TrialResult): void;
-  close(): void;
-}
-
-/**
- * Opens or creates the journal of a run. Throws a UserError (exit 3) when the folder
- * holds the run of another spec, of other data, or of another engine.
- */
-export function openJournal(path: string, header: JournalHeader): Journal {
-  const file = openSync(path, "a+");
-  const write = (record: JournalRecord): void => {
-    const bytes = Buffer.from(`${JSON.stringify({ ...record, check: checkOf(record) })}\n`);
-    for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
-    fdatasyncSync(file);
-  };
-  try {
-    const replay = replayJournal(readFileSync(path), path);
-    const changed =
-      replay.header === undefined
-        ? []
-        : (["spec_hash", "data_hash", "engine"] as const).filter((key) => replay.header?.[key] !== header[key]);
-    if (changed.length > 0) {
-      const what = changed.map((key) => key.replace("_hash", "")).join(" and ");
-      throw new UserError(
-        {
-          code: "run_of_another_spec",
-          message: `${path} belongs to a sweep with another ${what}`,
-          hint: "give another folder with --out, or remove this one",
-        },
-        exitCodes.disagreement,
-      );
+  /** Opens or creates a journal and visits its records; call it under the folder's lock. */
+  static open(path: string, visit: (record: JournalRecord, place: Place) => void): Journal {
+    const isNew = !existsSync(path);
+    const file = openSync(path, isNew ? "wx+" : "r+");
+    try {
+      if (isNew) syncFolder(dirname(path));
+      const scan = scanFile(file, visit, (damage) => {
+        throw refusal(path, damage);
+      });
+      const tornFile = scan.torn.length > 0 ? putAside(path, scan) : undefined;
+      const journal = new Journal(path, file, scan, tornFile);
+      journal.cutBack();
+      return journal;
+    } catch (error) {
+      closeSync(file);
+      throw error;
     }
-    ftruncateSync(file, replay.goodBytes);
-    if (replay.header === undefined) write({ record: "header", header });
-    return { replay, append: (trial) => write({ record: "trial", trial }), close: () => closeSync(file) };
-  } catch (error) {
-    closeSync(file);
-    throw error;
+  }
+
+  /** Appends records and returns where they lie when all of them are on disk; when they cannot be, none of them is. */
+  append(records: readonly JournalRecord[]): readonly Place[] {
+    const lines = records.map((record, index) => Buffer.from(encodeLine(this.count + index, record)));
+    let offset = this.end;
+    const places = lines.map(({ length }) => {
+      const place = { offset, bytes: length - 1 };
+      offset += length;
+      return place;
+    });
+    try {
+      failpoint("journal.before");
+      const bytes = Buffer.concat(lines);
+      const half = hasFailpoints() ? Math.floor(bytes.length / 2) : 0;
+      if (half > 0) {
+        this.write(bytes.subarray(0, half), this.end);
+        failpoint("journal.half");
+      }
+      this.write(bytes.subarray(half), this.end + half);
+      failpoint("journal.written");
+      fdatasyncSync(this.file);
+    } catch (error) {
+      this.cutBack();
+      throw error;
+    }
+    this.count += records.length;
+    this.end = offset;
+    failpoint("journal.synced");
+    return places;
+  }
+
+  read(place: Place): JournalRecord {
+    return readRecord(this.file, this.path, place);
+  }
+
+  close(): void {
+    closeSync(this.file);
+  }
+
+  private write(bytes: Buffer, position: number): void {
+    for (let written = 0; written < bytes.length;)
+      written += writeSync(this.file, bytes, written, bytes.length - written, position + written);
+  }
+
+  /** To the end of the last whole record, with its newline. */
+  private cutBack(): void {
+    if (fstatSync(this.file).size > this.end) ftruncateSync(this.file, this.end);
+    const last = Buffer.alloc(1);
+    if (this.end > 0 && readSync(this.file, last, 0, 1, this.end - 1) === 1 && last[0] !== newline) {
+      this.write(Buffer.from("\n"), this.end);
+      this.end++;
+    }
+  }
+}
+
+/** Keeps the cut line in a file beside the journal. */
+function putAside(path: string, { count, torn }: Scan): string {
+  for (let copy = 0; ; copy++) {
+    const name = `${path}.torn-${count}${copy === 0 ? "" : `-${copy}`}`;
+    if (existsSync(name)) continue;
+    writeFileSync(name, torn, { flag: "wx" });
+    return name;
   }
 }

@@ -1,45 +1,40 @@
 /**
- * The format of results.json: its schema, how it is made from a plan and its
- * finished trials, and how a file is checked before anything is launched from it.
+ * The format of results.json: how it is made from a plan and its finished trials, one
+ * trial at a time, and how a file is checked before anything is launched from it.
  * Holds no clock times: the same sweep gives the same bytes.
  */
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { UserError, exitCodes, type Diagnostic } from "../errors.ts";
+import { canonicalJson, hashOf } from "../hash.ts";
 import { flopsPerStep } from "../model/config.ts";
 import { transferable } from "../parametrization/roles.ts";
-import { hashOf, type CompleteSpec } from "../spec/complete.ts";
+import type { CompleteSpec } from "../spec/complete.ts";
 import { modelConfig, type Hyperparameters, type Plan } from "../spec/plan.ts";
+import { environmentSchema, type Environment } from "./environment.ts";
 import { selectBest } from "./select.ts";
+import type { TrialSummary } from "./state.ts";
 import { trialResultSchema, type TrialResult } from "./trial-result.ts";
 
-export const resultsVersion = 1;
+export const resultsVersion = 2;
 
 const hyperparameters = z.record(z.string(), z.number());
-
-export const environmentSchema = z.strictObject({
-  mutransfer: z.string(),
-  node: z.string(),
-  engine: z.string(),
-  device: z.string(),
-  data_hash: z.string(),
-  /** Folder that relative data paths start from, relative to the run folder. */
-  data_directory: z.string(),
-});
-export type Environment = z.infer<typeof environmentSchema>;
 
 const resultsSchema = z.strictObject({
   version: z.literal(resultsVersion),
   name: z.string(),
   spec: z.custom<CompleteSpec>((value) => typeof value === "object" && value !== null),
   spec_hash: z.string(),
-  best: z.strictObject({ trial: z.int(), hyperparameters, validation_loss: z.number() }).nullable(),
-  trials: z.array(trialResultSchema),
+  best: z.strictObject({ trial: z.int(), seed: z.int(), hyperparameters, validation_loss: z.number() }).nullable(),
   cost: z.strictObject({ proxy_flops: z.number(), target_flops: z.number(), ratio: z.number() }),
   environment: environmentSchema,
+  trials: z.array(trialResultSchema),
   /** sha256 of everything else. */
   digest: z.string(),
 });
 export type Results = z.infer<typeof resultsSchema>;
+/** Results without the trials themselves, of which there may be very many. */
+export type ResultsHead = Omit<Results, "trials" | "digest">;
 
 /** Hyperparameters without those marked as not transferring: what the target gets. */
 export function transferredOf(tried: Hyperparameters | Readonly<Record<string, number>>): Record<string, number> {
@@ -47,7 +42,7 @@ export function transferredOf(tried: Hyperparameters | Readonly<Record<string, n
 }
 
 /** Training FLOPs of all proxies as far as they got, of the target, and their ratio. */
-function costOf(plan: Plan, trials: readonly TrialResult[]): Results["cost"] {
+function costOf(plan: Plan, trials: readonly TrialSummary[]): Results["cost"] {
   const { width, train } = plan.spec;
   const steps = trials.reduce((sum, trial) => sum + trial.steps, 0);
   const proxyFlops = steps * flopsPerStep(modelConfig(plan, width.proxy), train.batch);
@@ -55,9 +50,15 @@ function costOf(plan: Plan, trials: readonly TrialResult[]): Results["cost"] {
   return { proxy_flops: proxyFlops, target_flops: targetFlops, ratio: proxyFlops / targetFlops };
 }
 
-export function makeResults(plan: Plan, trials: readonly TrialResult[], environment: Environment): Results {
+/** What a finished sweep comes to; `resultOf` gives a trial's whole result. */
+export function makeHead(
+  plan: Plan,
+  trials: readonly TrialSummary[],
+  resultOf: (trial: TrialSummary) => TrialResult,
+  environment: Environment,
+): ResultsHead {
   const best = selectBest(trials);
-  const content = {
+  return {
     version: resultsVersion,
     name: plan.spec.name,
     spec: plan.spec,
@@ -65,12 +66,33 @@ export function makeResults(plan: Plan, trials: readonly TrialResult[], environm
     best:
       best === undefined
         ? null
-        : { trial: best.id, hyperparameters: transferredOf(best.hyperparameters), validation_loss: best.validation_loss as number },
-    trials: [...trials].sort((a, b) => a.id - b.id),
+        : {
+            trial: best.id,
+            seed: best.seed,
+            hyperparameters: transferredOf(resultOf(best).hyperparameters),
+            validation_loss: best.validationLoss as number,
+          },
     cost: costOf(plan, trials),
     environment,
-  } as const;
-  return { ...content, digest: hashOf(content) };
+  };
+}
+
+/** Digest of a head and the canonical JSON of each trial. */
+function digestOf(head: ResultsHead, trials: Iterable<TrialResult>): string {
+  const hash = createHash("sha256").update(canonicalJson(head));
+  for (const trial of trials) hash.update("\n").update(canonicalJson(trial));
+  return hash.digest("hex");
+}
+
+/** The file's text in pieces, one trial a line. */
+export function* resultsText(head: ResultsHead, trials: () => Iterable<TrialResult>): Generator<string> {
+  yield `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "trials": [`;
+  let separator = "\n    ";
+  for (const trial of trials()) {
+    yield separator + JSON.stringify(trial);
+    separator = ",\n    ";
+  }
+  yield `\n  ],\n  "digest": "${digestOf(head, trials())}"\n}\n`;
 }
 
 /** Checks the text of a results file; throws a UserError that says what is wrong with it. */
@@ -100,8 +122,8 @@ export function parseResults(text: string, file: string): Results {
     const { path, message } = parsed.error.issues[0];
     throw refuse("results_format", `${path.join(".") || "the file"}: ${message}`, "the file was changed or cut: run the sweep again");
   }
-  const { digest, ...content } = parsed.data;
-  if (hashOf(content) !== digest || hashOf(content.spec) !== content.spec_hash) {
+  const { digest, trials, ...head } = parsed.data;
+  if (digestOf(head, trials) !== digest || hashOf(head.spec) !== head.spec_hash) {
     throw refuse(
       "results_edited",
       "its content does not match its digest: it was changed after the sweep wrote it",

@@ -5,6 +5,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { platform } from "node:os";
 import { dirname } from "node:path";
+import { failpoint } from "../failpoints.ts";
 
 /** Creates a folder and its parents. */
 export function makeRunDirectory(path: string): void {
@@ -12,7 +13,7 @@ export function makeRunDirectory(path: string): void {
 }
 
 /** Makes a rename durable; Windows cannot open folders and needs no such call. */
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   if (platform() === "win32") return;
   const folder = openSync(path, "r");
   try {
@@ -35,15 +36,18 @@ function writeDurably(path: string, pieces: Iterable<string | Uint8Array>): void
   }
 }
 
-/** Replaces the file at `path` by the given pieces, all or nothing. */
-export function writeAtomically(path: string, pieces: Iterable<string | Uint8Array>): void {
+/** Replaces the file at `path` by the given pieces, all or nothing; `what` names its failpoints. */
+export function writeAtomically(path: string, pieces: Iterable<string | Uint8Array>, what?: "results" | "checkpoint"): void {
   const temporary = `${path}.tmp`;
   try {
+    if (what) failpoint(`${what}.before`);
     writeDurably(temporary, pieces);
+    if (what) failpoint(`${what}.written`);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
   }
   syncFolder(dirname(path));
+  if (what) failpoint(`${what}.renamed`);
 }

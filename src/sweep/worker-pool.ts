@@ -13,6 +13,8 @@ interface Tasks {
   train: {
     readonly task: {
       readonly job: StackJob;
+      /** Where and how often the stack is kept while it trains; it goes on from what is kept there already. */
+      readonly keep?: Keep;
       /** When given, the final weights of lane 0 are written there as safetensors, with this metadata. */
       readonly weights?: { readonly path: string; readonly metadata: Readonly<Record<string, string>> };
     };
@@ -21,10 +23,26 @@ interface Tasks {
   };
   /** Compiles a job and makes its first steps, which are slower than the rest, so that it can be timed. */
   prepare: { readonly task: { readonly job: StackJob }; readonly result: object };
-  /** Times the steps that a prepared job makes in about so many seconds. */
+  /** Times the steps that a job makes in about so many seconds; the worker must have prepared it last. */
   measure: { readonly task: { readonly job: StackJob; readonly seconds: number }; readonly result: { readonly secondsPerStep: number } };
   describe: { readonly task: object; readonly result: EngineDescription };
 }
+/** How often a stack is kept: every so many steps, or whenever so many seconds have passed since it was. */
+export interface Interval {
+  readonly steps?: number;
+  readonly seconds?: number;
+}
+export interface Keep {
+  /** Path of its checkpoints, without step and suffix. */
+  readonly stem: string;
+  readonly identity: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly interval: Interval;
+}
+
+/** What a worker reports of a task that is under way. */
+export type News = Progress | { readonly resumedAt: number } | { readonly note: string };
+
 type TaskKind = keyof Tasks;
 export type Task<K extends TaskKind = TaskKind> = { readonly [P in K]: { readonly kind: P } & Tasks[P]["task"] }[K];
 export type TaskResult<K extends TaskKind> = Tasks[K]["result"];
@@ -37,10 +55,16 @@ export interface EngineDescription {
 
 /** What a worker says, besides nothing at all when it dies. */
 export type WorkerMessage =
-  | { readonly kind: "progress"; readonly progress: Progress }
+  | { readonly kind: "news"; readonly news: News }
   | { readonly kind: "done"; readonly result: TaskResult<TaskKind> }
   | { readonly kind: "failed"; readonly reason: string; readonly systemCode?: string | undefined; readonly outOfMemory?: boolean }
+  | { readonly kind: "stopped" }
   | { readonly kind: "unavailable"; readonly reason: string };
+
+/** What a worker is told besides its tasks. */
+export interface StopMessage {
+  readonly kind: "stop";
+}
 
 /** The engine cannot run on this machine: trying again is of no use. */
 export class WorkerUnavailable extends Error {}
@@ -58,6 +82,8 @@ export class WorkerFailed extends Error {
   }
 }
 
+/** The task was stopped on request, and what it had come to is kept. */
+export class WorkerStopped extends Error {}
 /** The pool was closed while the task was running or waiting. */
 export class PoolClosed extends Error {}
 
@@ -108,9 +134,10 @@ export class WorkerPool {
   }
 
   /** Runs a task on an idle or new worker; rejects with WorkerFailed, WorkerUnavailable or PoolClosed. */
-  run<K extends TaskKind>(task: Task<K>, onProgress: (progress: Progress) => void = () => undefined): Promise<TaskResult<K>> {
+  run<K extends TaskKind>(task: Task<K>, onNews: (news: News) => void = () => undefined): Promise<TaskResult<K>> {
     if (this.closed) return Promise.reject(new PoolClosed());
-    const worker = this.idle.shift() ?? this.start();
+    // The worker that became idle last: who has prepared a job is asked to measure it.
+    const worker = this.idle.pop() ?? this.start();
     const { child } = worker;
     worker.stderr = "";
     /** Why the worker is being ended: it is out of memory, and what it has allocated goes with its process only. */
@@ -122,8 +149,9 @@ export class WorkerPool {
         finish();
       };
       const onMessage = (message: WorkerMessage): void => {
-        if (message.kind === "progress") return onProgress(message.progress);
+        if (message.kind === "news") return onNews(message.news);
         if (message.kind === "done") return settle(() => resolve(message.result), true);
+        if (message.kind === "stopped") return settle(() => reject(new WorkerStopped()), true);
         if (message.kind === "unavailable") return settle(() => reject(new WorkerUnavailable(message.reason)), true);
         const failure = new WorkerFailed(message.reason, message);
         if (!failure.outOfMemory) return settle(() => reject(failure), true);
@@ -150,6 +178,11 @@ export class WorkerPool {
   /** Of the workers that are alive. */
   get processIds(): readonly number[] {
     return [...this.all].flatMap(({ child }) => child.pid ?? []);
+  }
+
+  /** Has every worker keep what it is doing and stop. */
+  stop(): void {
+    for (const { child } of this.all) if (child.connected) child.send({ kind: "stop" } satisfies StopMessage);
   }
 
   /** Ends every worker, busy or not. */

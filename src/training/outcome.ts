@@ -27,11 +27,33 @@ const blownUpNats = 1e4;
 /** The loss, or null when it is not finite or blown up. */
 const sound = (lossNats: number): number | null => (Math.abs(lossNats) < blownUpNats ? lossNats : null);
 
+/** What a record holds, as plain data. */
+export interface LaneSnapshot {
+  readonly curve: readonly CurvePoint[];
+  /** Of the training losses since the last evaluation. */
+  readonly lossSum: number;
+  readonly lossCount: number;
+  readonly divergedAt: number | null;
+}
+
 export class LaneRecord {
   private readonly curve: CurvePoint[] = [];
   private lossSum = 0;
   private lossCount = 0;
   private divergedAt: number | undefined;
+
+  /** Goes on from a snapshot, or begins. */
+  constructor(snapshot?: LaneSnapshot) {
+    if (snapshot === undefined) return;
+    this.curve.push(...snapshot.curve);
+    ({ lossSum: this.lossSum, lossCount: this.lossCount } = snapshot);
+    this.divergedAt = snapshot.divergedAt ?? undefined;
+  }
+
+  get snapshot(): LaneSnapshot {
+    const { curve, lossSum, lossCount, divergedAt } = this;
+    return { curve: [...curve], lossSum: Number.isFinite(lossSum) ? lossSum : 0, lossCount, divergedAt: divergedAt ?? null };
+  }
 
   get diverged(): boolean {
     return this.divergedAt !== undefined;

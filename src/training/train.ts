@@ -5,13 +5,14 @@
 import { readBatches, trainingStarts, validationStarts, type BatchShape, type TokenBatches } from "../data/batches.ts";
 import { openTokens, type TokenFile } from "../data/token-file.ts";
 import type { CompileOptions, Executable, Precision, State } from "../engines/engine.ts";
+import { failpoint } from "../failpoints.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { trainingStep } from "../model/transformer.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
 import type { Program } from "../program/program.ts";
 import { scheduleFactor, type Schedule } from "../program/schedule.ts";
 import { initialState, type Lane } from "./initialize.ts";
-import { LaneRecord, type Outcome } from "./outcome.ts";
+import { LaneRecord, type LaneSnapshot, type Outcome } from "./outcome.ts";
 
 export interface TrainConfig {
   readonly steps: number;
@@ -65,23 +66,42 @@ export function programOf({ model, train, lanes }: Pick<StackJob, "model" | "tra
 /** Makes a program executable; the caller decides how long to keep it. */
 export type Compile = (program: Program, options: CompileOptions) => Promise<Executable>;
 
-export interface Trained {
+/** A stack in the middle of its training. */
+export interface Checkpoint {
+  readonly state: State;
   /** In lane order. */
-  readonly outcomes: readonly Outcome[];
+  readonly lanes: readonly LaneSnapshot[];
+}
+
+/** When and how a stack in training is kept, so that another process can go on with it. */
+export interface Keeping {
+  /** Where to begin, instead of at the first step. */
+  readonly from?: Checkpoint | undefined;
+  /** A step after which it is time to save whatever the clock says; Infinity for none. */
+  nextStep(step: number): number;
+  /** Asked after each call. */
+  due(step: number): "go on" | "save" | "save and stop";
+  save(checkpoint: Checkpoint): void;
+}
+
+export interface Trained {
+  /** In lane order; undefined when it was stopped before its end. */
+  readonly outcomes: readonly Outcome[] | undefined;
   readonly state: State;
   /** Time spent inside the engine; the rest of a worker's time is this program's own cost. */
   readonly engineSeconds: number;
 }
 
-/** Trains one stack to its end. */
-export async function trainStack(compile: Compile, job: StackJob, observer: Observer): Promise<Trained> {
+/** Trains one stack to its end, or until it is told to stop. */
+export async function trainStack(compile: Compile, job: StackJob, observer: Observer, keeping?: Keeping): Promise<Trained> {
   const { train, lanes } = job;
   const program = programOf(job);
   const executable = await compile(program, { threads: job.threads, precision: train.precision });
   const data = openData(job);
   try {
-    executable.load(initialState(job.model, job.scaling, lanes, program.scalars));
-    const records = lanes.map(() => new LaneRecord());
+    const from = keeping?.from;
+    executable.load(from?.state ?? initialState(job.model, job.scaling, lanes, program.scalars));
+    const records = lanes.map((_, lane) => new LaneRecord(from?.lanes[lane]));
     let engineSeconds = 0;
     const timed = async <T>(work: () => Promise<T>): Promise<T> => {
       const started = observer.now();
@@ -93,13 +113,13 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
       const losses = await timed(() => meanLosses(executable, data.validation, lanes.length));
       records.forEach((record, lane) => record.evaluated(step, losses[lane]));
     };
-    let step = 0;
     const least = executable.leastSteps ?? 1;
+    let step = from?.state.step ?? 0;
     let chunk = least;
-    await evaluate(step);
+    if (from === undefined) await evaluate(step);
     while (step < train.steps && !records.every(({ diverged }) => diverged)) {
       const nextEvaluation = Math.min(train.steps, (Math.floor(step / train.evaluateEvery) + 1) * train.evaluateEvery);
-      const left = nextEvaluation - step;
+      const left = Math.min(nextEvaluation, keeping?.nextStep(step) ?? Infinity) - step;
       const count = Math.ceil(left / Math.ceil(left / chunk)); // calls of about equal length
       const factors = Float32Array.from({ length: count }, (_, index) => scheduleFactor(train.schedule, step + index + 1, train.steps));
       const batches = data.training(step, count);
@@ -109,8 +129,14 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
       chunk = Math.max(least, Math.min(4 * chunk, Math.floor(callSeconds / perStep)));
       losses.forEach((loss, index) => records[index % lanes.length].trained(step + Math.floor(index / lanes.length) + 1, loss));
       step += count;
+      failpoint("worker.step");
       if (step === nextEvaluation) await evaluate(step);
       observer.onProgress({ step, validationLosses: records.map(({ latest }) => latest) });
+      const due = step < train.steps ? keeping?.due(step) : undefined;
+      if (due === undefined || due === "go on") continue;
+      const state = await executable.read();
+      keeping?.save({ state, lanes: records.map(({ snapshot }) => snapshot) });
+      if (due === "save and stop") return { outcomes: undefined, state, engineSeconds };
     }
     return { outcomes: records.map((record) => record.outcome(step)), state: await executable.read(), engineSeconds };
   } finally {

@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
-import { makeResults, type Results } from "../../src/sweep/results.ts";
+import type { Results } from "../../src/sweep/results.ts";
 import { bin, run, start, until, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { resultsFileOf } from "../support/results.ts";
 import { tolerances } from "../tolerances.ts";
 
 const folder = temporaryFolder();
@@ -238,9 +239,11 @@ describe("what goes wrong", () => {
     const plan = await readPlan({ text: tiny, file: "tiny.yaml", directory: folder }, join(folder, "cache"));
     const { trials, environment } = resultsIn("wild");
     const wild = trials.find(({ hyperparameters }) => hyperparameters["learning_rate"] === 1e30) as Results["trials"][number];
-    const results = makeResults(plan, [{ ...wild, status: "completed", validation_loss: 2 }], environment);
     mkdirSync(join(folder, "doomed"));
-    writeFileSync(join(folder, "doomed", "results.json"), JSON.stringify(results));
+    writeFileSync(
+      join(folder, "doomed", "results.json"),
+      resultsFileOf(plan, [{ ...wild, status: "completed", validation_loss: 2 }], environment),
+    );
     const { code, stdout } = await cli("transfer", "--best", "doomed/results.json");
     expect([code, stdout]).toEqual([5, expect.stringContaining("the target of width 16 diverged")]);
     expect(transferIn("doomed")).toMatchObject({ status: "diverged", validation_loss: null });
@@ -259,18 +262,21 @@ describe("what goes wrong", () => {
   it.each([
     ["Ctrl-C", 130, "SIGINT"],
     ["termination", 143, "SIGTERM"],
-  ] as const)("%s stops at once with exit %i, and the same command ends as if nothing had happened", async (_, exitCode, signal) => {
-    const long = spec("interrupted.yaml", tiny.replace("name: tiny", "name: interrupted"));
-    const running = start(["sweep", long, "--out", signal], { cwd: folder });
-    await until(() => existsSync(join(folder, signal, "journal.jsonl")) && bytes(signal, "journal.jsonl").split("\n").length > 2);
-    running.child.kill(signal);
-    const { code, stderr } = await running.finished;
-    expect([code, stderr]).toEqual([exitCode, expect.stringContaining("the same command continues from there")]);
-    const continued = await cli("sweep", long, "--out", signal);
-    expect(continued.stderr).toMatch(/continuing: [1-5] of 6/);
-    expect((await cli("sweep", long, "--out", "uninterrupted", "-q")).code).toBe(0);
-    expect(bytes(signal, "results.json")).toBe(bytes("uninterrupted", "results.json"));
-  });
+  ] as const)(
+    "%s stops at a checkpoint with exit %i, and the same command ends as if nothing had happened",
+    async (_, exitCode, signal) => {
+      const long = spec("interrupted.yaml", tiny.replace("name: tiny", "name: interrupted"));
+      const running = start(["sweep", long, "--out", signal], { cwd: folder });
+      await until(() => existsSync(join(folder, signal, "journal.jsonl")) && bytes(signal, "journal.jsonl").split("\n").length > 2);
+      running.child.kill(signal);
+      const { code, stderr } = await running.finished;
+      expect([code, stderr]).toEqual([exitCode, expect.stringContaining("the same command continues from there")]);
+      const continued = await cli("sweep", long, "--out", signal);
+      expect(continued.stderr).toMatch(/continuing: [1-5] of 6/);
+      expect((await cli("sweep", long, "--out", "uninterrupted", "-q")).code).toBe(0);
+      expect(bytes(signal, "results.json")).toBe(bytes("uninterrupted", "results.json"));
+    },
+  );
 
   it("a killed worker costs its stack's work and nothing else", async () => {
     const long = spec("killed.yaml", tiny.replace("name: tiny", "name: killed"));

@@ -47,7 +47,7 @@ describe("the ranking", () => {
 
   it("has a column for each hyperparameter that varies", () => {
     expect(
-      renderRanking(ranked, plain)
+      renderRanking(ranked, ranked.length, plain)
         .split("\n")
         .map((line) => line.trim().split(/ +/)),
     ).toEqual([
@@ -59,11 +59,11 @@ describe("the ranking", () => {
   });
 
   it("aligns its columns in colour as without", () => {
-    expect(renderRanking(ranked, colored).replace(/\u001b\[\d+m/g, "")).toBe(renderRanking(ranked, plain));
+    expect(renderRanking(ranked, ranked.length, colored).replace(/\u001b\[\d+m/g, "")).toBe(renderRanking(ranked, ranked.length, plain));
   });
 
   it("as CSV has every trial and hyperparameter, exactly", () => {
-    expect(trialsCsv([...ranked, trial(3, null, { learning_rate: 2, init_std: 1 }, 'died, "badly"')])).toBe(
+    expect([...trialsCsv([...ranked, trial(3, null, { learning_rate: 2, init_std: 1 }, 'died, "badly"')])].join("")).toBe(
       [
         "rank,trial,status,validation_loss,steps,seed,learning_rate,init_std,reason",
         "1,2,completed,1.23456,10,1,0.012345678,1,",

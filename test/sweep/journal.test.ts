@@ -1,107 +1,181 @@
-import { readFileSync, writeFileSync } from "node:fs";
+/** The journal against every cut, every flipped byte, and lines that were doubled, moved or lost. */
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
-import { journalVersion, openJournal, replayJournal, type JournalHeader } from "../../src/sweep/journal.ts";
-import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import { Journal, scanJournal } from "../../src/sweep/journal.ts";
+import type { JournalRecord } from "../../src/sweep/records.ts";
+import { repairJournal } from "../../src/sweep/repair.ts";
+import { journalName } from "../../src/sweep/run.ts";
+import { RunState } from "../../src/sweep/state.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { runRecord, trial, trialRecord } from "../support/run.ts";
 
 const folder = temporaryFolder();
-const header: JournalHeader = {
-  version: journalVersion,
-  name: "x",
-  spec_hash: "spec",
-  data_hash: "data",
-  engine: "engine",
-  mutransfer: "0",
-};
-const trial = (id: number, loss: number | null = 2): TrialResult => ({
-  id,
-  seed: 1,
-  hyperparameters: { learning_rate: 0.01 },
-  status: loss === null ? "diverged" : "completed",
-  validation_loss: loss,
-  steps: 10,
-  curve: [{ step: 10, training_loss: null, validation_loss: loss }],
-});
-const code = (action: () => unknown): readonly [string, number] => {
+/** Identity of a failed action, or nothing when it did not fail. */
+const refusal = (action: () => unknown): readonly [string, number] | undefined => {
   try {
     action();
   } catch (error) {
-    if (error instanceof UserError) return [error.diagnostics[0]?.code ?? "", error.exitCode];
+    if (error instanceof UserError) return [error.diagnostics[0].code, error.exitCode];
     throw error;
   }
-  return ["", 0];
+  return undefined;
 };
 
-function written(name: string, count: number): string {
+function recordsIn(path: string): readonly JournalRecord[] {
+  const records: JournalRecord[] = [];
+  scanJournal(path, (record) => records.push(record));
+  return records;
+}
+function written(name: string, records: readonly JournalRecord[]): string {
   const path = join(folder, name);
-  const journal = openJournal(path, header);
-  for (let id = 0; id < count; id++) journal.append(trial(id));
+  const journal = Journal.open(path, () => undefined);
+  for (const record of records) journal.append([record]);
   journal.close();
+  return path;
+}
+const four = [runRecord, trialRecord(0), trialRecord(1, 1.5), trialRecord(2, null)];
+
+/** A run folder with a journal of these bytes. */
+function runFolder(name: string, bytes: Buffer): string {
+  const path = join(folder, name);
+  rmSync(path, { recursive: true, force: true });
+  mkdirSync(path);
+  writeFileSync(join(path, journalName), bytes);
   return path;
 }
 
 describe("the journal", () => {
-  it("gives back what was appended", () => {
-    const path = written("plain.jsonl", 2);
-    const journal = openJournal(path, header);
-    expect([...journal.replay.trials.values()]).toEqual([trial(0), trial(1)]);
-    journal.append(trial(2, null));
+  it("gives back what was appended, one by one or several at once, and where each lies", () => {
+    const path = written("plain.jsonl", four.slice(0, 2));
+    const seen: JournalRecord[] = [];
+    const journal = Journal.open(path, (record) => seen.push(record));
+    expect(seen).toEqual(four.slice(0, 2));
+    const places = journal.append(four.slice(2));
+    expect(places.map((place) => journal.read(place))).toEqual(four.slice(2));
     journal.close();
-    expect(replayJournal(readFileSync(path), path).trials.get(2)).toEqual(trial(2, null));
+    expect(recordsIn(path)).toEqual(four);
   });
 
-  it("cut at any byte loses at most its last record, and grows on", () => {
-    const path = written("whole.jsonl", 3);
-    const bytes = readFileSync(path);
-    const ends = [...bytes.entries()].flatMap(([index, byte]) => (byte === 10 ? [index + 1] : []));
-    const cut = join(folder, "cut.jsonl");
+  it("cut at any byte loses at most its last record, keeps what there was of it, and grows on", () => {
+    const bytes = readFileSync(written("whole.jsonl", four));
+    const ends = [...bytes.entries()].flatMap(([index, byte]) => (byte === 10 ? [index] : []));
     for (let length = 0; length <= bytes.length; length++) {
-      writeFileSync(cut, bytes.subarray(0, length));
+      const cut = join(runFolder("cut", bytes.subarray(0, length)), journalName);
+      // A line that lacks nothing but its newline is whole.
       const complete = ends.filter((end) => end <= length).length;
-      const journal = openJournal(cut, header);
-      expect(journal.replay.trials.size, `cut at ${length}`).toBe(Math.max(0, complete - 1));
-      journal.append(trial(9));
+      const journal = Journal.open(cut, () => undefined);
+      journal.append([trialRecord(9)]);
       journal.close();
-      expect([...replayJournal(readFileSync(cut), cut).trials.keys()]).toEqual([
-        ...Array.from({ length: Math.max(0, complete - 1) }, (_, id) => id),
-        9,
-      ]);
+      expect(recordsIn(cut), `cut at ${length}`).toEqual([...four.slice(0, complete), trialRecord(9)]);
+      const rest = bytes.subarray(complete === 0 ? 0 : (ends[complete - 1] as number) + 1, length);
+      expect(journal.tornFile === undefined ? Buffer.alloc(0) : readFileSync(journal.tornFile)).toEqual(rest);
     }
   });
 
-  it("keeps a trial's first record, unless it failed", () => {
-    const path = join(folder, "twice.jsonl");
-    const journal = openJournal(path, header);
-    for (const each of [trial(0, 2), trial(0, 3), { ...trial(1, null), status: "failed" as const }, trial(1, 4)]) journal.append(each);
+  it("with any byte changed is refused at its line and not touched; repaired, it lacks that line only", () => {
+    const bytes = readFileSync(written("flipped.jsonl", four));
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = Buffer.from(bytes);
+      changed[at] ^= 1 << (at % 8);
+      const path = runFolder("flip", changed);
+      const file = join(path, journalName);
+      expect(
+        refusal(() => Journal.open(file, () => undefined)),
+        `byte ${at}`,
+      ).toEqual(["journal_damaged", 3]);
+      expect(readFileSync(file).equals(changed)).toBe(true);
+      const { hasRun, quarantined } = repairJournal(path);
+      const line = bytes.subarray(0, at).filter((byte) => byte === 10).length;
+      if (line === 0) {
+        expect([hasRun, readFileSync(file).equals(changed)]).toEqual([false, true]);
+        continue;
+      }
+      const kept = recordsIn(file);
+      expect(quarantined.length).toBeGreaterThan(0);
+      expect(kept.length).toBeGreaterThanOrEqual(four.length - 2); // a newline that is gone joins two lines
+      for (const record of kept) expect(four).toContainEqual(record);
+      expect(readdirSync(path)).toContain(`${journalName}.damaged-1`);
+    }
+  });
+
+  it.each<[string, (lines: string[]) => string[]]>([
+    ["doubled", (lines) => [...lines.slice(0, 2), lines[1], ...lines.slice(2)]],
+    ["moved", ([run, first, second, third]) => [run, second, first, third]],
+    ["lost", ([run, first, , third]) => [run, first, third]],
+    ["emptied", ([run, first, , third]) => [run, first, "", third]],
+  ])("with a line %s is refused, and repaired without losing the others", (what, change) => {
+    const lines = readFileSync(written(`${what}.jsonl`, four), "utf8")
+      .trim()
+      .split("\n");
+    const path = runFolder("changed", Buffer.from(`${change(lines).join("\n")}\n`));
+    const file = join(path, journalName);
+    expect(refusal(() => Journal.open(file, () => undefined))).toEqual(["journal_damaged", 3]);
+    expect(repairJournal(path).hasRun).toBe(true);
+    const kept = recordsIn(file);
+    for (const record of what === "lost" || what === "emptied" ? four.filter((_, index) => index !== 2) : four)
+      expect(kept).toContainEqual(record);
+    expect(kept).toHaveLength(new Set(kept.map((record) => JSON.stringify(record))).size);
+  });
+
+  it("is left alone by a repair when nothing is wrong with it", () => {
+    const bytes = readFileSync(written("sound.jsonl", four));
+    const path = runFolder("sound", bytes);
+    expect(repairJournal(path)).toMatchObject({ quarantined: [], hasRun: true });
+    expect(readFileSync(join(path, journalName)).equals(bytes)).toBe(true);
+    expect(readdirSync(path)).toEqual([journalName]);
+  });
+
+  it("of another version is refused for that", () => {
+    const path = join(folder, "older.jsonl");
+    const journal = Journal.open(path, () => undefined);
+    journal.append([{ ...runRecord, version: 1 } as unknown as JournalRecord]);
     journal.close();
-    expect([...replayJournal(readFileSync(path), path).trials.values()]).toEqual([trial(0, 2), trial(1, 4)]);
+    expect(() => Journal.open(path, () => undefined)).toThrow(/has version 1, and this program knows version 2/);
   });
 
-  it("refuses a damaged line in its middle, naming it", () => {
-    const path = written("damaged.jsonl", 3);
-    const lines = readFileSync(path, "utf8").split("\n");
-    writeFileSync(path, [lines[0], lines[1]?.slice(5), lines[2], ""].join("\n"));
-    expect(code(() => openJournal(path, header))).toEqual(["journal_damaged", 3]);
-    expect(() => openJournal(path, header)).toThrow(/damaged\.jsonl:2/);
+  it("never writes over what it put aside before", () => {
+    const bytes = readFileSync(written("torn.jsonl", four));
+    const path = runFolder("torn", bytes.subarray(0, -5));
+    const file = join(path, journalName);
+    for (const expected of ["", "-1", "-2"]) {
+      writeFileSync(file, bytes.subarray(0, -5));
+      const journal = Journal.open(file, () => undefined);
+      journal.close();
+      expect(journal.tornFile).toBe(`${file}.torn-3${expected}`);
+      expect(existsSync(`${file}.torn-3${expected}`)).toBe(true);
+    }
   });
+});
 
-  it("refuses a line whose content was changed, and bytes that are no text", () => {
-    const path = written("edited.jsonl", 2);
-    const text = readFileSync(path, "utf8");
-    writeFileSync(path, text.replace('"validation_loss":2', '"validation_loss":1'));
-    expect(code(() => openJournal(path, header))).toEqual(["journal_damaged", 3]);
-    const bytes = Buffer.from(text);
-    bytes[text.indexOf('"x"') + 1] = 0xff;
-    writeFileSync(path, bytes);
-    expect(code(() => openJournal(path, header))).toEqual(["journal_damaged", 3]);
-    expect(readFileSync(path)).toEqual(bytes);
+describe("what records add up to", () => {
+  const stateOf = (...records: readonly JournalRecord[]): RunState => {
+    const state = new RunState();
+    records.forEach((record, offset) => state.apply(record, { offset, bytes: 0 }));
+    return state;
+  };
+  it("counts a trial's first result, unless it failed", () => {
+    const failed: JournalRecord = { record: "trial", trial: { ...trial(1), status: "failed", validation_loss: null } };
+    const state = stateOf(runRecord, trialRecord(0, 2), trialRecord(0, 3), failed, trialRecord(1, 4));
+    expect(state.trials.map(({ id, validationLoss }) => [id, validationLoss])).toEqual([
+      [0, 2],
+      [1, 4],
+    ]);
   });
-
-  it("refuses the run of another spec, other data or another engine", () => {
-    const path = written("mine.jsonl", 1);
-    for (const key of ["spec_hash", "data_hash", "engine"] as const)
-      expect(code(() => openJournal(path, { ...header, [key]: "other" }))).toEqual(["run_of_another_spec", 3]);
+  it("forgets trials that are to be trained again", () => {
+    const state = stateOf(runRecord, trialRecord(0), trialRecord(1), { record: "again", trials: [0, 7] }, trialRecord(2));
+    expect(state.trials.map(({ id }) => id)).toEqual([1, 2]);
+    expect(
+      stateOf(runRecord, trialRecord(0), { record: "again", trials: [0] }, trialRecord(0, 5)).of({ id: 0, seed: 1 })?.validationLoss,
+    ).toBe(5);
+  });
+  it("tells trials of one number apart by their seeds", () => {
+    const state = stateOf(runRecord, { record: "trial", trial: trial(0, 2, 1) }, { record: "trial", trial: trial(0, 3, 2) });
+    expect([1, 2, 3].map((seed) => state.of({ id: 0, seed })?.validationLoss)).toEqual([2, 3, undefined]);
+  });
+  it("has the spec that the run was extended to", () => {
+    const longer = { ...runRecord.spec, search: { ...runRecord.spec.search, trials: 9 } };
+    expect(stateOf(runRecord, { record: "extended", spec: longer, spec_hash: "h" })).toMatchObject({ spec: longer, specHash: "h" });
   });
 });

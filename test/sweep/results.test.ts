@@ -4,10 +4,13 @@ import { UserError } from "../../src/errors.ts";
 import { flopsPerStep } from "../../src/model/config.ts";
 import { modelConfig } from "../../src/spec/plan.ts";
 import { readPlan } from "../../src/spec/read.ts";
-import { makeResults, parseResults, type Environment, type Results } from "../../src/sweep/results.ts";
+import type { Environment } from "../../src/sweep/environment.ts";
+import { parseResults, type Results } from "../../src/sweep/results.ts";
 import { rankTrials } from "../../src/sweep/select.ts";
+import { summaryOf } from "../../src/sweep/state.ts";
 import type { TrialResult } from "../../src/sweep/trial-result.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { resultsFileOf, resultsOf } from "../support/results.ts";
 
 const folder = temporaryFolder();
 const text =
@@ -46,13 +49,14 @@ describe("ranking", () => {
       trial(4, null, 0.01, "failed"),
       trial(5, 2.1, 0.01),
     ];
-    expect(rankTrials(trials).map(({ id }) => id)).toEqual([3, 5, 2, 1, 0, 4]);
+    const summaries = trials.map((each) => summaryOf(each, { offset: 0, bytes: 0 }));
+    expect(rankTrials(summaries).map(({ id }) => id)).toEqual([3, 5, 2, 1, 0, 4]);
   });
 });
 
 describe("results.json", () => {
-  const results = makeResults(plan, [trial(1, 2.5), trial(0, 2.2), trial(2, null)], environment);
-  const file = JSON.stringify(results);
+  const file = resultsFileOf(plan, [trial(0, 2.2), trial(1, 2.5), trial(2, null)], environment);
+  const results = JSON.parse(file) as Results;
   const refusal = (content: string): readonly [string, number] => {
     try {
       parseResults(content, "results.json");
@@ -74,10 +78,15 @@ describe("results.json", () => {
   };
 
   it("holds the winner without what does not transfer, every trial in order, and the complete spec", () => {
-    expect(results.best).toEqual({ trial: 0, hyperparameters: { learning_rate: 0.01, init_std: 1 }, validation_loss: 2.2 });
+    expect(results.best).toEqual({ trial: 0, seed: 1, hyperparameters: { learning_rate: 0.01, init_std: 1 }, validation_loss: 2.2 });
     expect(results.trials.map(({ id }) => id)).toEqual([0, 1, 2]);
     expect(results.spec.search.parameters.embedding_std).toEqual({ value: 1 });
     expect(parseResults(file, "results.json")).toEqual(JSON.parse(file));
+  });
+
+  it("has a line for each trial, and is what its parts are put together to", () => {
+    expect(file.split("\n").filter((line) => line.startsWith('    {"id":'))).toHaveLength(3);
+    expect(file.endsWith("}\n")).toBe(true);
   });
 
   it("may have its keys in any order", () => {
@@ -87,7 +96,7 @@ describe("results.json", () => {
   });
 
   it("has no winner when nothing completed", () => {
-    expect(makeResults(plan, [trial(0, null)], environment).best).toBeNull();
+    expect(resultsOf(plan, [trial(0, null)], environment).best).toBeNull();
   });
 
   it("counts the steps that were made, against the target's", () => {
@@ -98,7 +107,7 @@ describe("results.json", () => {
   it.each<[string, string, readonly [string, number]]>([
     ["no JSON", "name: x", ["results_not_json", 2]],
     ["no results", "[]", ["results_version", 2]],
-    ["another version", changed((copy) => Object.assign(copy, { version: 2 })), ["results_version", 2]],
+    ["another version", changed((copy) => Object.assign(copy, { version: 1 })), ["results_version", 2]],
     ["a missing key", changed((copy) => delete (copy as Partial<Results>).cost), ["results_format", 2]],
     ["an extra key", changed((copy) => (copy["note"] = "mine")), ["results_format", 2]],
     ["an edited learning rate", changed((copy) => copy.best && (copy.best.hyperparameters["learning_rate"] = 0.02)), ["results_edited", 3]],
@@ -106,7 +115,7 @@ describe("results.json", () => {
     ["an edited spec", changed((copy) => Object.assign(copy.spec, { seed: 2 })), ["results_edited", 3]],
     [
       "an edited spec under a digest made for it",
-      JSON.stringify(makeResults({ ...plan, spec: { ...plan.spec, seed: 2 } }, [trial(0, 2.2)], environment)),
+      resultsFileOf({ ...plan, spec: { ...plan.spec, seed: 2 } }, [trial(0, 2.2)], environment),
       ["results_edited", 3],
     ],
   ])("is refused: %s", (_, content, expected) => {

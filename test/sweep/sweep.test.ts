@@ -1,12 +1,14 @@
 /** The pool and the sweep with real child processes that die in real ways. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
 import type { Plan } from "../../src/spec/plan.ts";
-import { journalVersion, openJournal, type Journal } from "../../src/sweep/journal.ts";
-import { runSweep, type SweepEvent } from "../../src/sweep/sweep.ts";
+import { journalVersion } from "../../src/sweep/records.ts";
+import { Run } from "../../src/sweep/run.ts";
+import { self } from "../../src/cli/files.ts";
+import { runSweep, TooManyFailures, type SweepEvent } from "../../src/sweep/sweep.ts";
 import type { Trial } from "../../src/sweep/trials.ts";
 import { stackJob } from "../../src/sweep/trials.ts";
 import { PoolClosed, saysOutOfMemory, WorkerFailed, WorkerPool, WorkerUnavailable, type Task } from "../../src/sweep/worker-pool.ts";
@@ -51,7 +53,7 @@ describe("the worker pool", () => {
     const workers = pool();
     const steps: number[] = [];
     for (let run = 0; run < 3; run++) {
-      const { outcomes } = await workers.run(task(1), ({ step }) => steps.push(step));
+      const { outcomes } = await workers.run(task(1), (news) => "step" in news && steps.push(news.step));
       expect(outcomes).toEqual([{ status: "completed", validationLoss: 1.5, curve: [], steps: 7 }]);
     }
     expect(steps).toEqual([3, 3, 3]);
@@ -118,21 +120,29 @@ describe("the worker pool", () => {
 });
 
 describe("a sweep", () => {
-  const header = { version: journalVersion, name: "x", spec_hash: "s", data_hash: "d", engine: "e", mutransfer: "0" } as const;
-  const run = async (trials: readonly Trial[], file: string, options: { stackSize?: number; of?: Plan } = {}) => {
+  const run = async (trials: readonly Trial[], name: string, options: { stackSize?: number; of?: Plan; jobs?: number } = {}) => {
     const events: SweepEvent[] = [];
-    const path = join(folder, file);
-    const journal: Journal = openJournal(path, header);
+    const opened = Run.open(join(folder, name), self);
+    const environment = { mutransfer: "0", node: "v20", engine: "e", device: "d", data_hash: "d", data_directory: "." };
     try {
-      const results = await runSweep(
+      if (opened.state.run === undefined)
+        opened.begin({ name: "x", spec: plan.spec, spec_hash: "s", engine: "native", arithmetic: "a", environment }, journalVersion);
+      const { state } = opened;
+      await runSweep(
         options.of ?? marked(),
         trials,
-        { jobs: 2, threads: 1, stackSize: options.stackSize ?? 1 },
-        { journal, pool: pool(), emit: (event) => events.push(event) },
+        { jobs: options.jobs ?? 2, threads: 1, stackSize: options.stackSize ?? 1 },
+        {
+          ...{ folder: opened.folder, state, pool: pool(), arithmetic: "a", interval: {} },
+          emit: (event) => events.push(event),
+          acknowledge: (each) => opened.acknowledge(each),
+          stopping: () => false,
+        },
       );
-      return { results, events, lines: readFileSync(path, "utf8").trim().split("\n").length };
+      const results = trials.flatMap((each) => state.of(each) ?? []).map((summary) => opened.result(summary));
+      return { results, events, lines: readFileSync(opened.journalPath, "utf8").trim().split("\n").length };
     } finally {
-      journal.close();
+      opened.close();
     }
   };
 
@@ -177,7 +187,8 @@ describe("a sweep", () => {
 
   it("continues where its journal ends and runs nothing twice", async () => {
     await run([trial(0, 1), trial(1, 1)], "continued.jsonl");
-    const { results, events, lines } = await run([trial(0, 2), trial(1, 2), trial(2, 1)], "continued.jsonl");
+    const same = [trial(0, 1), trial(1, 1), trial(2, 1)];
+    const { results, events, lines } = await run(same, "continued.jsonl");
     expect(results.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
     expect(events[0]).toMatchObject({ event: "sweep_started", trials: 3, resumed: 2, stacks: 1 });
     expect(events.filter(({ event }) => event === "trial_finished").length).toBe(1);
@@ -185,11 +196,21 @@ describe("a sweep", () => {
   });
 
   it("tries failed trials again when it continues", async () => {
-    await run([trial(0, 1), trial(1, 2)], "healed.jsonl");
-    const { results, events } = await run([trial(0, 2), trial(1, 1)], "healed.jsonl");
+    const of = marked();
+    const trials = [trial(0, 1), trial(1, 8)];
+    expect((await run(trials, "healed.jsonl", { of })).results.map(({ status }) => status)).toEqual(["completed", "failed"]);
+    writeFileSync(of.dataset.train.path, "");
+    const { results, events } = await run(trials, "healed.jsonl", { of });
     expect(results.map(({ status }) => status)).toEqual(["completed", "completed"]);
     expect(events[0]).toMatchObject({ resumed: 1, stacks: 1 });
-    expect((await run([trial(0, 2), trial(1, 2)], "healed.jsonl")).results[1]?.status).toBe("completed");
+    expect((await run(trials, "healed.jsonl", { of })).events[0]).toMatchObject({ resumed: 2, stacks: 0 });
+  });
+
+  it("stops when one stack after the other fails, and leaves the rest to be tried", async () => {
+    const trials = Array.from({ length: 8 }, (_, id) => trial(id, 4));
+    await expect(run(trials, "hopeless.jsonl", { jobs: 1 })).rejects.toThrow(TooManyFailures);
+    const again = await run([trial(9, 1)], "hopeless.jsonl");
+    expect(again.lines).toBe(1 + 3 + 1);
   });
 
   it("stops at once when the engine cannot run here", async () => {

@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
-import { makeResults, type Results } from "../../src/sweep/results.ts";
+import type { Results } from "../../src/sweep/results.ts";
 import { planTrials } from "../../src/sweep/trials.ts";
 import { planLaunch, weightsMetadata } from "../../src/transfer/transfer.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { resultsOf } from "../support/results.ts";
 
 const folder = temporaryFolder();
 const text = `name: x
@@ -18,7 +19,7 @@ it("the weights' metadata holds the multipliers at the target's width", async ()
   const plan = await readPlan({ text, file: "x.yaml", directory: folder }, join(folder, "cache"));
   const trials = planTrials(plan).map((trial) => ({ ...trial, status: "completed" as const, validation_loss: 2, steps: 600, curve: [] }));
   const environment = { mutransfer: "0", node: "v20", engine: "e", device: "cpu", data_hash: plan.dataset.hash, data_directory: "." };
-  const results = makeResults(plan, trials, environment);
+  const results = resultsOf(plan, trials, environment);
   const launch = planLaunch(plan, results, results.best as NonNullable<Results["best"]>, 64, 1);
   const { forward = "" } = weightsMetadata(plan, launch);
   expect(JSON.parse(forward)).toEqual({ input_multiplier: 1, attention_scale: 0.25, output_multiplier: 2 });

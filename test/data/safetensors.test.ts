@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { encodeSafetensors } from "../../src/transfer/safetensors.ts";
+import { encodeSafetensors } from "../../src/data/safetensors.ts";
 
 it("writes the format: length, padded header, tensors without holes", () => {
   const tensors = [

@@ -1,0 +1,40 @@
+/** `mutransfer status`: what is known of a run, from its folder alone; changes nothing, whether a process is in it or not. */
+import { exitCodes, type ExitCode } from "../errors.ts";
+import { jsonText } from "../report/json.ts";
+import { renderStatus, type RunStatus } from "../report/status.ts";
+import { checkpointedStacks } from "../sweep/checkpoints.ts";
+import { isDead, readHolder } from "../sweep/lock.ts";
+import { readRun } from "../sweep/run.ts";
+import { rankTrials } from "../sweep/select.ts";
+import { requireRun, self } from "./files.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface StatusCommand {
+  readonly json?: boolean;
+}
+
+export function status(folder: string, { json }: StatusCommand, terminal: Terminal): Promise<ExitCode> {
+  requireRun(folder);
+  const { state, scan, damages } = readRun(folder);
+  const holder = readHolder(folder);
+  const { spec, trials } = state;
+  const count = (wanted: string): number => trials.filter((trial) => trial.status === wanted).length;
+  const [best] = rankTrials(trials);
+  const result: RunStatus = {
+    folder,
+    name: state.run?.name ?? null,
+    planned: spec?.search.trials ?? null,
+    steps: spec?.train.steps ?? null,
+    completed: count("completed"),
+    diverged: count("diverged"),
+    failed: count("failed"),
+    best: best?.status === "completed" ? { trial: best.id, validationLoss: best.validationLoss as number } : null,
+    engine: state.run?.arithmetic ?? null,
+    process: holder === undefined ? null : { pid: holder.pid, host: holder.host, running: !isDead(holder, self.isAlive) },
+    checkpoints: checkpointedStacks(folder).map(({ members, step }) => ({ trials: members.map(({ id }) => id), step })),
+    tornBytes: scan.torn.length,
+    damages: damages.map(({ line, problem }) => ({ line, problem })),
+  };
+  terminal.out(json ? jsonText(result) : `${renderStatus(result, terminal.outStyle)}\n`);
+  return Promise.resolve(damages.length === 0 ? exitCodes.ok : exitCodes.disagreement);
+}

@@ -1,0 +1,122 @@
+/**
+ * The run folder's checkpoints: the last two of each stack in training, each written
+ * atomically, so that one is always whole. Finds them, and cleans up after those that
+ * are no longer needed.
+ */
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { readHeader } from "../data/safetensors.ts";
+import { hashOf } from "../hash.ts";
+import type { StackJob } from "../training/train.ts";
+import { decodeCheckpoint } from "../training/checkpoint.ts";
+import type { Checkpoint } from "../training/train.ts";
+import { writeAtomically } from "./run-dir.ts";
+import type { Trial } from "./trials.ts";
+
+/** A trial by what identifies it. */
+export type Member = Pick<Trial, "id" | "seed">;
+
+const kept = 2;
+const suffix = ".safetensors";
+const folderOf = (runFolder: string): string => join(runFolder, "checkpoints");
+const namePattern = /^(.+)-(\d+)\.safetensors$/;
+
+/** What the checkpoints of some trials that train together are called, without step and suffix. */
+export function checkpointStem(runFolder: string, members: readonly Member[]): string {
+  const [first] = members;
+  const one = `trial-${first?.id}-seed-${first?.seed}`;
+  const many = `trials-${first?.id}-to-${members.at(-1)?.id}-${hashOf(members.map(({ id, seed }) => [id, seed])).slice(0, 8)}`;
+  return join(folderOf(runFolder), members.length === 1 ? one : many);
+}
+export const targetStem = (runFolder: string, width: number): string => join(folderOf(runFolder), `target-${width}`);
+
+interface Kept {
+  readonly path: string;
+  readonly step: number;
+}
+
+/** Checkpoints of a stem, the newest first. */
+export function checkpointsOf(stem: string): readonly Kept[] {
+  return names(dirname(stem))
+    .flatMap((name) => {
+      const found = namePattern.exec(name);
+      return found?.[1] === basename(stem) ? [{ path: join(dirname(stem), name), step: Number(found[2]) }] : [];
+    })
+    .sort((a, b) => b.step - a.step);
+}
+
+/** Writes a checkpoint and removes all but the one before it. */
+export function saveCheckpoint(stem: string, step: number, pieces: Iterable<Uint8Array>): void {
+  mkdirSync(dirname(stem), { recursive: true });
+  writeAtomically(`${stem}-${step}${suffix}`, pieces, "checkpoint");
+  for (const { path } of checkpointsOf(stem).slice(kept)) rmSync(path, { force: true });
+}
+
+/** The newest checkpoint that is whole and of this job; `note` is told of each that is not. */
+export function loadCheckpoint(stem: string, identity: string, job: StackJob, note: (text: string) => void): Checkpoint | undefined {
+  for (const { path } of checkpointsOf(stem)) {
+    const checkpoint = decodeCheckpoint(readFileSync(path), identity, job);
+    if (typeof checkpoint !== "string") return checkpoint;
+    note(`${path} is not used: ${checkpoint}`);
+  }
+  return undefined;
+}
+
+export function removeCheckpoints(stem: string): void {
+  for (const { path } of checkpointsOf(stem)) rmSync(path, { force: true });
+}
+
+/** Stacks that have checkpoints, by their members and the newest step. */
+export function checkpointedStacks(runFolder: string): readonly { readonly members: readonly Member[]; readonly step: number }[] {
+  const folder = folderOf(runFolder);
+  const stems = new Set(names(folder).flatMap((name) => namePattern.exec(name)?.[1] ?? []));
+  return [...stems].flatMap((stem) => {
+    for (const { path, step } of checkpointsOf(join(folder, stem))) {
+      const members = membersIn(path);
+      if (members !== undefined) return [{ members, step }];
+    }
+    return [];
+  });
+}
+
+/** Metadata of a stack's checkpoint that say which trials are in it. */
+export const memberLabels = (members: readonly Member[]): Readonly<Record<string, string>> => ({
+  trials: JSON.stringify(members.map(({ id, seed }) => ({ id, seed }))),
+});
+
+const headerBytes = 1 << 20;
+
+function membersIn(path: string): readonly Member[] | undefined {
+  const file = openSync(path, "r");
+  try {
+    const start = Buffer.alloc(headerBytes);
+    const header = readHeader(start.subarray(0, readSync(file, start, 0, headerBytes, 0)));
+    if (typeof header === "string") return undefined;
+    const members: unknown = JSON.parse(header.metadata["trials"] ?? "null");
+    const isMember = (each: unknown): each is Member =>
+      typeof each === "object" && each !== null && Number.isInteger((each as Member).id) && Number.isInteger((each as Member).seed);
+    return Array.isArray(members) && members.length > 0 && members.every(isMember) ? members : undefined;
+  } catch {
+    return undefined; // damaged: whoever loads it says so
+  } finally {
+    closeSync(file);
+  }
+}
+
+function names(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Removes checkpoints of trials that need none, and files that a killed process left half-written. */
+export function cleanCheckpoints(runFolder: string, isNeeded: (member: Member) => boolean): void {
+  const folder = folderOf(runFolder);
+  for (const name of names(folder)) if (name.endsWith(".tmp")) rmSync(join(folder, name), { force: true });
+  for (const { members } of checkpointedStacks(runFolder))
+    if (!members.some(isNeeded)) removeCheckpoints(checkpointStem(runFolder, members));
+  if (names(folder).length === 0) rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,13 @@
+/** What a run depends on besides its spec: versions, engine, device and data, as results.json and the journal hold them. */
+import { z } from "zod";
+
+export const environmentSchema = z.strictObject({
+  mutransfer: z.string(),
+  node: z.string(),
+  engine: z.string(),
+  device: z.string(),
+  data_hash: z.string(),
+  /** Folder that relative data paths start from, relative to the run folder. */
+  data_directory: z.string(),
+});
+export type Environment = z.infer<typeof environmentSchema>;

@@ -1,0 +1,29 @@
+/**
+ * One record as one line of a journal: JSON with the line's number and a checksum of
+ * all before it, so that no line can be cut, changed, lost, doubled or moved unnoticed.
+ */
+import { crc32 } from "node:zlib";
+
+/** `{"seq":12,…,"crc":"0f1e2d3c"}`: the checksum is always the last member. */
+const crcBytes = '"crc":"00000000"}'.length + 1;
+const hex = (value: number): string => value.toString(16).padStart(8, "0");
+
+export function encodeLine(seq: number, record: object): string {
+  const body = JSON.stringify({ seq, ...record }).slice(0, -1);
+  return `${body},"crc":"${hex(crc32(body))}"}\n`;
+}
+
+export type Decoded = { readonly seq: number; readonly data: unknown } | { readonly problem: string };
+
+/** The number and the record of a line, without its newline. */
+export function decodeLine(line: Buffer): Decoded {
+  const body = line.subarray(0, -crcBytes);
+  const end = line.toString("latin1", body.length);
+  if (body.length < 2 || end !== `,"crc":"${hex(crc32(body))}"}`) return { problem: "the line was changed after it was written" };
+  try {
+    const { seq, ...data } = JSON.parse(`${body.toString()}}`) as Record<string, unknown>;
+    return typeof seq === "number" ? { seq, data } : { problem: "the line has no number" };
+  } catch {
+    return { problem: "the line is no JSON" };
+  }
+}

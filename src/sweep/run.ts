@@ -1,0 +1,142 @@
+/**
+ * A run folder in the hands of one process: its lock, its journal, and the state that
+ * the journal adds up to. The only way to change a run.
+ */
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { exitCodes, UserError } from "../errors.ts";
+import { specDifferences, type SpecDifference } from "../spec/differences.ts";
+import type { CompleteSpec } from "../spec/complete.ts";
+import { Journal, scanJournal, type Damage, type Place, type Scan } from "./journal.ts";
+import { takeLock, type Lock, type Self } from "./lock.ts";
+import type { JournalRecord, RunRecord } from "./records.ts";
+import { makeRunDirectory } from "./run-dir.ts";
+import { RunState, type TrialSummary } from "./state.ts";
+import type { TrialResult } from "./trial-result.ts";
+
+export const journalName = "journal.jsonl";
+
+/** What a new plan has to match, to be the run that is in the folder. */
+export interface Identity {
+  readonly spec: CompleteSpec;
+  readonly specHash: string;
+  readonly dataHash: string;
+}
+
+export class Run {
+  readonly folder: string;
+  readonly state = new RunState();
+  /** What a reader of the terminal should know of how the run was found. */
+  readonly notes: string[] = [];
+  private readonly lock: Lock;
+  private journal: Journal | undefined;
+
+  private constructor(folder: string, lock: Lock) {
+    this.folder = folder;
+    this.lock = lock;
+  }
+
+  /** Takes a folder, creating it if need be, and replays its journal, if it has one. */
+  static open(folder: string, self: Self): Run {
+    makeRunDirectory(folder);
+    const run = new Run(folder, takeLock(folder, self));
+    try {
+      for (const name of readdirSync(folder)) if (name.endsWith(".tmp")) rmSync(join(folder, name), { force: true });
+      if (existsSync(run.journalPath)) run.openJournal();
+      return run;
+    } catch (error) {
+      run.close();
+      throw error;
+    }
+  }
+
+  get journalPath(): string {
+    return join(this.folder, journalName);
+  }
+
+  /** Begins a run in a folder that has none. */
+  begin(record: Omit<RunRecord, "record" | "version">, version: RunRecord["version"]): void {
+    this.openJournal();
+    this.append([{ record: "run", version, ...record }]);
+  }
+
+  /** Refuses a plan that is not this run's (exit 3), with what differs; with `extend`, more trials are taken in. */
+  match(identity: Identity, extend: boolean): void {
+    const { run, spec, specHash } = this.state;
+    if (run === undefined || spec === undefined) return;
+    if (identity.dataHash !== run.environment.data_hash)
+      throw new UserError(
+        {
+          code: "data_changed",
+          message: `${this.folder}: the data is not what this run has been trained on`,
+          hint: "restore it, or give another folder with --out",
+        },
+        exitCodes.disagreement,
+      );
+    if (identity.specHash === specHash) return;
+    const differences = specDifferences(spec, identity.spec);
+    const extends_ = differences.every(({ extending }) => extending);
+    if (extend && extends_) this.append([{ record: "extended", spec: identity.spec, spec_hash: identity.specHash }]);
+    else throw anotherSpec(this.folder, differences, extends_);
+  }
+
+  /** Makes results count: when this returns they are on disk. */
+  acknowledge(trials: readonly TrialResult[]): void {
+    this.append(trials.map((trial) => ({ record: "trial", trial })));
+  }
+
+  /** Forgets how some trials ended, so that they are trained again. */
+  again(ids: readonly number[]): void {
+    this.append([{ record: "again", trials: [...ids] }]);
+  }
+
+  /** A trial's whole result, read from the journal. */
+  result({ place }: TrialSummary): TrialResult {
+    const record = this.journal?.read(place);
+    if (record?.record !== "trial") throw new Error(`Run.result: no trial at ${place.offset}`);
+    return record.trial;
+  }
+
+  close(): void {
+    this.journal?.close();
+    this.journal = undefined;
+    this.lock.release();
+  }
+
+  private openJournal(): void {
+    this.journal = Journal.open(this.journalPath, (record, place) => this.state.apply(record, place));
+    const { tornFile } = this.journal;
+    if (tornFile !== undefined)
+      this.notes.push(`the journal's last line had been cut short by a crash; what there was of it is in ${tornFile}`);
+  }
+
+  private append(records: readonly JournalRecord[]): void {
+    if (this.journal === undefined) throw new Error("Run.append: the run has not begun");
+    const places: readonly Place[] = this.journal.append(records);
+    records.forEach((record, index) => this.state.apply(record, places[index]));
+  }
+}
+
+function anotherSpec(folder: string, differences: readonly SpecDifference[], extends_: boolean): UserError {
+  const lines = differences.map(({ path, before, after }) => `  ${path}: ${before} → ${after}`);
+  return new UserError(
+    {
+      code: "run_of_another_spec",
+      message: `${folder} holds a run with another spec:\n${lines.join("\n")}`,
+      hint: extends_ ? "--extend adds to that run; --out begins another" : "give another folder with --out, or undo the change",
+    },
+    exitCodes.disagreement,
+  );
+}
+
+/** Replays a journal without the lock and without changing anything; damaged lines are listed instead of refused. */
+export function readRun(folder: string): { readonly state: RunState; readonly scan: Scan; readonly damages: readonly Damage[] } {
+  const state = new RunState();
+  const damages: Damage[] = [];
+  const scan = scanJournal(
+    join(folder, journalName),
+    (record, place) => state.apply(record, place),
+    (damage) => damages.push(damage),
+  );
+  return { state, scan, damages };
+}

@@ -1,0 +1,69 @@
+/**
+ * Where a stack is in the middle of its training, as a file: weights and moments of
+ * all lanes, the step, and each lane's record. Batches and initial weights are
+ * functions of the seed and the step, so the step is the data cursor and the state of
+ * all randomness as well. What is left of a run from here is bit for bit the same.
+ */
+import { decodeSealed, encodeSealed, type NamedTensor } from "../data/safetensors.ts";
+import type { ParameterState } from "../engines/engine.ts";
+import { hashOf } from "../hash.ts";
+import { parametersOf } from "../model/config.ts";
+import type { Ref } from "../program/ops.ts";
+import type { LaneSnapshot } from "./outcome.ts";
+import { programOf, type Checkpoint, type StackJob } from "./train.ts";
+
+const format = "mutransfer checkpoint 1";
+const parts = ["weight", "firstMoment", "secondMoment"] as const satisfies readonly (keyof ParameterState)[];
+
+/** What decides a stack's outcome: a checkpoint of anything else is of no use to it. `arithmetic` names engine and device. */
+export function jobIdentity({ model, scaling, train, lanes, dataSeed, data }: StackJob, arithmetic: string): string {
+  const counts = [data.train.count, data.validation.count];
+  return hashOf({ model, scaling, train, lanes, dataSeed, counts, arithmetic });
+}
+
+/** Bytes of a checkpoint's arrays. */
+export function checkpointBytes(job: StackJob): number {
+  const { shapes, parameters } = programOf(job);
+  return parameters.reduce((sum, ref) => sum + 4 * parts.length * (shapes.get(ref) ?? []).reduce((a, b) => a * b, 1), 0);
+}
+
+/** The file's pieces; `labels` go into its metadata. */
+export function encodeCheckpoint(
+  { state, lanes }: Checkpoint,
+  identity: string,
+  labels: Readonly<Record<string, string>>,
+  shapeOf: (ref: Ref) => readonly number[],
+): readonly Uint8Array[] {
+  const tensors = [...state.parameters].flatMap(([ref, arrays]) =>
+    parts.map((part): NamedTensor => ({ name: `${part}/${ref}`, shape: shapeOf(ref), data: arrays[part] })),
+  );
+  const scalars = [...state.scalars].map(([ref, data]): NamedTensor => ({ name: `scalar/${ref}`, shape: shapeOf(ref), data }));
+  return encodeSealed([...scalars, ...tensors], { format, identity, step: String(state.step), lanes: JSON.stringify(lanes), ...labels });
+}
+
+/** A checkpoint of this job, or why the file is none. */
+export function decodeCheckpoint(bytes: Buffer, identity: string, job: StackJob): Checkpoint | string {
+  const content = decodeSealed(bytes);
+  if (typeof content === "string") return content;
+  const { metadata, tensors } = content;
+  if (metadata["format"] !== format) return "it is no checkpoint of this version";
+  if (metadata["identity"] !== identity) return "it is of another run, or of another engine";
+  // The seal holds from here on: what follows was written by encodeCheckpoint for this very job.
+  const arrays = new Map(tensors.map(({ name, data }) => [name, data]));
+  const array = (name: string): Float32Array => arrays.get(name) ?? new Float32Array();
+  const parameters = parametersOf(job.model).map(
+    ({ name }) =>
+      [
+        name,
+        { weight: array(`weight/${name}`), firstMoment: array(`firstMoment/${name}`), secondMoment: array(`secondMoment/${name}`) },
+      ] as const,
+  );
+  return {
+    state: {
+      step: Number(metadata["step"]),
+      scalars: new Map(programOf(job).scalars.map((ref) => [ref, array(`scalar/${ref}`)])),
+      parameters: new Map(parameters),
+    },
+    lanes: JSON.parse(metadata["lanes"] ?? "[]") as readonly LaneSnapshot[],
+  };
+}

@@ -1,0 +1,18 @@
+/** Results files made of given trials, as a sweep would write them. */
+import type { Plan } from "../../src/spec/plan.ts";
+import type { Environment } from "../../src/sweep/environment.ts";
+import { makeHead, parseResults, resultsText, type Results } from "../../src/sweep/results.ts";
+import { summaryOf } from "../../src/sweep/state.ts";
+import type { TrialResult } from "../../src/sweep/trial-result.ts";
+
+export function resultsFileOf(plan: Plan, trials: readonly TrialResult[], environment: Environment): string {
+  const summaries = trials.map((trial, index) => summaryOf(trial, { offset: index, bytes: 0 }));
+  const head = makeHead(plan, summaries, ({ place }) => trials[place.offset], environment);
+  return [...resultsText(head, () => trials)].join("");
+}
+
+/** Unchecked, so that what is wrong on purpose can be made as well. */
+export const resultsOf = (plan: Plan, trials: readonly TrialResult[], environment: Environment): Results =>
+  JSON.parse(resultsFileOf(plan, trials, environment)) as Results;
+
+export { parseResults };

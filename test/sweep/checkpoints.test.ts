@@ -1,0 +1,148 @@
+/** Checkpoints on disk: any byte of the newest cut or changed, the one before it is used, and training goes on bit for bit. */
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { engineHost } from "../../src/cli/files.ts";
+import type { EngineName } from "../../src/engines/engine.ts";
+import { engines } from "../../src/engines/registry.ts";
+import { shapeOf } from "../../src/program/program.ts";
+import { readPlan } from "../../src/spec/read.ts";
+import {
+  checkpointStem,
+  checkpointedStacks,
+  checkpointsOf,
+  cleanCheckpoints,
+  loadCheckpoint,
+  memberLabels,
+  saveCheckpoint,
+} from "../../src/sweep/checkpoints.ts";
+import { planTrials, stackJob } from "../../src/sweep/trials.ts";
+import { encodeCheckpoint, jobIdentity } from "../../src/training/checkpoint.ts";
+import { programOf, trainStack, type Checkpoint, type StackJob, type Trained } from "../../src/training/train.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+const folder = temporaryFolder();
+const text = `name: x
+data: {source: moby-dick}
+model: {layers: 1, head_dim: 4, context: 8}
+width: {proxy: 4, target: 8}
+train: {steps: 40, batch: 2, evaluate: {every: 16, batches: 1}}
+search: {trials: 2, parameters: {learning_rate: {values: [0.01, 1.0e+30]}}}
+`;
+const plan = await readPlan({ text, file: "x.yaml", directory: folder }, join(folder, "cache"));
+const trials = planTrials(plan);
+const job = stackJob(plan, trials, 4, 1);
+const identity = jobIdentity(job, "e");
+
+/** Trains the job on an engine; kept after `every` steps, and stopped at `stopAt`. */
+async function train(
+  of: StackJob,
+  name: EngineName,
+  options: { from?: Checkpoint; stopAt?: number; every?: number } = {},
+): Promise<Trained & { readonly kept: readonly Checkpoint[] }> {
+  const engine = await engines[name].open(engineHost());
+  const kept: Checkpoint[] = [];
+  const { from, stopAt = Infinity, every = Infinity } = options;
+  const trained = await trainStack(
+    (program, compile) => engine.compile(program, compile),
+    of,
+    { now: () => 0, onProgress: () => undefined },
+    {
+      from,
+      nextStep: (step) => Math.min(step < stopAt ? stopAt : Infinity, (Math.floor(step / every) + 1) * every),
+      due: (step) => (step >= stopAt ? "save and stop" : step % every === 0 ? "save" : "go on"),
+      save: (checkpoint) => kept.push(checkpoint),
+    },
+  );
+  return { ...trained, kept };
+}
+const program = programOf(job);
+const pieces = (checkpoint: Checkpoint): readonly Uint8Array[] =>
+  encodeCheckpoint(checkpoint, identity, memberLabels(trials), (ref) => shapeOf(program, ref));
+const { kept } = await train(job, "native", { every: 7 });
+
+describe("training that was stopped", () => {
+  it.each(["native", "onnxruntime"] as const)("on %s goes on bit for bit, wherever it was stopped", async (name) => {
+    const whole = await train(job, name);
+    expect(whole.outcomes?.map(({ status }) => status)).toEqual(["completed", "diverged"]);
+    for (const stopAt of [1, 7, 16, 33, 39]) {
+      const first = await train(job, name, { stopAt });
+      expect(first.outcomes).toBeUndefined();
+      const bytes = Buffer.concat([...pieces(first.kept[0] as Checkpoint)]);
+      const stem = join(folder, "stopped", `${name}-${stopAt}`);
+      saveCheckpoint(stem, stopAt, [bytes]);
+      const from = loadCheckpoint(stem, identity, job, () => expect.unreachable()) as Checkpoint;
+      const rest = await train(job, name, { from });
+      expect(rest.outcomes, `stopped at ${stopAt}`).toEqual(whole.outcomes);
+      expect(rest.state).toEqual(whole.state);
+    }
+  });
+});
+
+describe("checkpoints on disk", () => {
+  const stem = checkpointStem(folder, trials);
+
+  it("are the last two, by their step", () => {
+    for (const checkpoint of kept) saveCheckpoint(stem, checkpoint.state.step, pieces(checkpoint));
+    expect(checkpointsOf(stem).map(({ step }) => step)).toEqual([35, 28]);
+    expect(checkpointedStacks(folder)).toEqual([{ members: trials.map(({ id, seed }) => ({ id, seed })), step: 35 }]);
+  });
+
+  it("of which the newest is cut or changed at any byte are the one before it, with a word why", () => {
+    const [newest, before] = checkpointsOf(stem);
+    const bytes = readFileSync(newest.path);
+    const older = loadCheckpoint(stem, identity, job, () => undefined);
+    expect(older?.state.step).toBe(newest.step);
+    const check = (damaged: Buffer, what: string): void => {
+      writeFileSync(newest.path, damaged);
+      const notes: string[] = [];
+      const loaded = loadCheckpoint(stem, identity, job, (note) => notes.push(note));
+      expect(loaded?.state.step, what).toBe(before.step);
+      expect(notes, what).toHaveLength(1);
+    };
+    // The file is some thousand bytes: every cut and every byte of the header, and of the arrays every 13th.
+    const headerBytes = 8 + Number(bytes.readBigUInt64LE(0));
+    for (let at = 0; at < bytes.length; at += at < headerBytes ? 1 : 13) {
+      const flipped = Buffer.from(bytes);
+      flipped[at] ^= 1 << (at % 8);
+      check(flipped, `byte ${at} changed`);
+      check(bytes.subarray(0, at), `cut at ${at}`);
+    }
+    check(Buffer.concat([bytes, Buffer.from([0])]), "a byte more");
+    writeFileSync(newest.path, bytes);
+    expect(loadCheckpoint(stem, identity, job, () => expect.unreachable())?.state.step).toBe(newest.step);
+  });
+
+  it.each<[string, string, StackJob]>([
+    ["another engine", jobIdentity(job, "another"), job],
+    [
+      "another learning rate",
+      jobIdentity({ ...job, lanes: job.lanes.map((lane) => ({ ...lane, hps: { ...lane.hps, learning_rate: 0.5 } })) }, "e"),
+      job,
+    ],
+    ["other data", jobIdentity({ ...job, dataSeed: 9 }, "e"), job],
+  ])("of %s are not used", (_, other, of) => {
+    const notes: string[] = [];
+    expect(loadCheckpoint(stem, other, of, (note) => notes.push(note))).toBeUndefined();
+    expect(notes[0]).toContain("of another run");
+  });
+  it("do not depend on the number of threads", () => expect(jobIdentity({ ...job, threads: 7 }, "e")).toBe(identity));
+
+  it("of trials that have ended go, and so do half-written files", () => {
+    writeFileSync(`${stem}-99.safetensors.tmp`, "half");
+    cleanCheckpoints(folder, ({ id }) => id === 1);
+    expect(checkpointsOf(stem)).toHaveLength(2);
+    expect(readdirSync(join(folder, "checkpoints")).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    cleanCheckpoints(folder, () => false);
+    expect(readdirSync(folder)).not.toContain("checkpoints");
+  });
+
+  it("with a header that says nothing of trials are no stack", () => {
+    mkdirSync(join(folder, "checkpoints"));
+    for (const content of ["", "x", "\u0008\0\0\0\0\0\0\0{}      "]) {
+      writeFileSync(join(folder, "checkpoints", "trial-0-seed-1-5.safetensors"), content, "latin1");
+      expect(checkpointedStacks(folder)).toEqual([]);
+    }
+    rmSync(join(folder, "checkpoints"), { recursive: true });
+  });
+});
