@@ -168,6 +168,7 @@ function finish(run: Run, plan: Plan, trials: readonly Trial[], options: Continu
   const head: ResultsHead = makeHead(plan, summaries, resultOf, begun.environment);
   const path = join(run.folder, "results.json");
   const ranked = rankTrials(summaries);
+  cleanCheckpoints(run.folder, () => false);
   const pieces = (): Iterable<string> => resultsText(head, () => mapped(summaries, resultOf));
   writeAtomically(path, pieces(), "results");
   writeAtomically(join(run.folder, "trials.csv"), trialsCsv(mapped(ranked, resultOf)));

@@ -18,7 +18,7 @@ import { reopenPlan } from "../spec/read.ts";
 import type { Plan } from "../spec/plan.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
-import { removeCheckpoints, targetStem } from "../sweep/checkpoints.ts";
+import { removeTargetCheckpoints, targetStem } from "../sweep/checkpoints.ts";
 import { takeLock } from "../sweep/lock.ts";
 import { maxAttempts, type SweepEvent } from "../sweep/sweep.ts";
 import {
@@ -94,7 +94,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     );
     const record = transferRecord(plan, results, best, launch, outcome, environment);
     writeAtomically(path, [jsonText(record)], "results");
-    removeCheckpoints(targetStem(folder, width));
+    removeTargetCheckpoints(folder, width);
     if (options.json) terminal.out(jsonText(record));
     else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, path, terminal)}\n`);
     return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;

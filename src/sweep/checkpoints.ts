@@ -66,6 +66,16 @@ export function removeCheckpoints(stem: string): void {
   for (const { path } of checkpointsOf(stem)) rmSync(path, { force: true });
 }
 
+/** Removes a target's checkpoints, and their folder when nothing else is in it. */
+export function removeTargetCheckpoints(runFolder: string, width: number): void {
+  removeCheckpoints(targetStem(runFolder, width));
+  removeIfEmpty(folderOf(runFolder));
+}
+
+function removeIfEmpty(folder: string): void {
+  if (names(folder).length === 0) rmSync(folder, { recursive: true, force: true });
+}
+
 /** Stacks that have checkpoints, by their members and the newest step. */
 export function checkpointedStacks(runFolder: string): readonly { readonly members: readonly Member[]; readonly step: number }[] {
   const folder = folderOf(runFolder);
@@ -112,11 +122,14 @@ function names(folder: string): readonly string[] {
   }
 }
 
-/** Removes checkpoints of trials that need none, and files that a killed process left half-written. */
+/**
+ * Removes checkpoints of trials that need none, and files that a killed process left half-written.
+ * Only while nothing is in training: the folder goes when it is empty.
+ */
 export function cleanCheckpoints(runFolder: string, isNeeded: (member: Member) => boolean): void {
   const folder = folderOf(runFolder);
   for (const name of names(folder)) if (name.endsWith(".tmp")) rmSync(join(folder, name), { force: true });
   for (const { members } of checkpointedStacks(runFolder))
     if (!members.some(isNeeded)) removeCheckpoints(checkpointStem(runFolder, members));
-  if (names(folder).length === 0) rmSync(folder, { recursive: true, force: true });
+  removeIfEmpty(folder);
 }

@@ -65,6 +65,9 @@ export class RunState {
 const keyOf = ({ id, seed }: Pick<TrialResult, "id" | "seed">): string => `${id}/${seed}`;
 
 /** What decides, of a trial whose record lies at `place`. */
-export function summaryOf({ id, seed, status, validation_loss: validationLoss, steps, hyperparameters }: TrialResult, place: Place): TrialSummary {
+export function summaryOf(
+  { id, seed, status, validation_loss: validationLoss, steps, hyperparameters }: TrialResult,
+  place: Place,
+): TrialSummary {
   return { id, seed, status, validationLoss, steps, learningRate: hyperparameters["learning_rate"] ?? 0, place };
 }

@@ -68,7 +68,7 @@ describe("training that was stopped", () => {
     for (const stopAt of [1, 7, 16, 33, 39]) {
       const first = await train(job, name, { stopAt });
       expect(first.outcomes).toBeUndefined();
-      const bytes = Buffer.concat([...pieces(first.kept[0] as Checkpoint)]);
+      const bytes = Buffer.concat([...pieces(first.kept[0])]);
       const stem = join(folder, "stopped", `${name}-${stopAt}`);
       saveCheckpoint(stem, stopAt, [bytes]);
       const from = loadCheckpoint(stem, identity, job, () => expect.unreachable()) as Checkpoint;

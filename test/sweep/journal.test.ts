@@ -69,7 +69,7 @@ describe("the journal", () => {
       journal.append([trialRecord(9)]);
       journal.close();
       expect(recordsIn(cut), `cut at ${length}`).toEqual([...four.slice(0, complete), trialRecord(9)]);
-      const rest = bytes.subarray(complete === 0 ? 0 : (ends[complete - 1] as number) + 1, length);
+      const rest = bytes.subarray(complete === 0 ? 0 : ends[complete - 1] + 1, length);
       expect(journal.tornFile === undefined ? Buffer.alloc(0) : readFileSync(journal.tornFile)).toEqual(rest);
     }
   });
