@@ -1,0 +1,84 @@
+/**
+ * What coordinate checks and learning-rate curves leave in a run folder, for the
+ * report and for scripts: coord-check.json and curves.json. A loss that is not finite is null.
+ */
+import { z } from "zod";
+
+const verdict = z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]);
+export type Verdict = z.infer<typeof verdict>;
+
+/** One statistic of one activation over the widths, at one step. */
+const coordinate = z.strictObject({
+  tensor: z.string(),
+  /** `size`: mean |x_t|; `update`: rms(x_t − x_0). */
+  statistic: z.enum(["size", "update"]),
+  step: z.int(),
+  /** Per width, over seeds. */
+  means: z.array(z.number().nullable()),
+  standard_errors: z.array(z.number().nullable()),
+  /** Of log2 of the statistic against log2 width (or depth), with its standard error. */
+  slope: z.number().nullable(),
+  slope_standard_error: z.number().nullable(),
+  verdict,
+  /** Why it is exempt, or the rule of the table that a bad slope points at. */
+  note: z.string().optional(),
+});
+export type Coordinate = z.infer<typeof coordinate>;
+
+export const coordCheckSchema = z.strictObject({
+  version: z.literal(1),
+  name: z.string(),
+  axis: z.enum(["width", "depth"]),
+  /** Widths, or depths, in ascending order. */
+  sizes: z.array(z.int()),
+  seeds: z.int(),
+  steps: z.int(),
+  learning_rate: z.number(),
+  parametrization: z.string(),
+  verdict,
+  /** One line a person can act on. */
+  reason: z.string(),
+  coordinates: z.array(coordinate),
+  /** The same statistics under SP, which must not be flat. */
+  control: z.array(coordinate),
+});
+export type CoordCheck = z.infer<typeof coordCheckSchema>;
+
+const optimum = z.strictObject({
+  log2_learning_rate: z.number(),
+  /** 90 % bootstrap interval over seeds. */
+  low: z.number(),
+  high: z.number(),
+  loss: z.number(),
+  /** Which end of the grid the best rate lies at; null for an interior optimum. */
+  edge: z.enum(["low", "high"]).nullable(),
+});
+export type Optimum = z.infer<typeof optimum>;
+
+const curve = z.strictObject({
+  width: z.int(),
+  /** One per learning rate, in ascending order; `losses` has one per seed. */
+  points: z.array(z.strictObject({ learning_rate: z.number(), losses: z.array(z.number().nullable()) })),
+  optimum: optimum.nullable(),
+});
+
+const family = z.strictObject({
+  parametrization: z.string(),
+  curves: z.array(curve),
+  /** Movement of the optimum, in log2 learning rate per doubling of the width. */
+  drift: z.strictObject({ per_doubling: z.number(), standard_error: z.number() }).nullable(),
+  /** Rates at which a wider model is worse than the next narrower by more than two standard errors. */
+  violations: z.array(z.strictObject({ learning_rate: z.number(), narrow: z.int(), wide: z.int(), nats: z.number() })),
+  /** Loss at the largest width with the smallest width's best rate, against its own best rate. */
+  gap: z.strictObject({ nats: z.number(), seed_deviations: z.number().nullable() }).nullable(),
+});
+export type Family = z.infer<typeof family>;
+
+export const curvesSchema = z.strictObject({
+  version: z.literal(1),
+  name: z.string(),
+  spec_hash: z.string(),
+  seeds: z.array(z.int()),
+  families: z.array(family),
+});
+export type Curves = z.infer<typeof curvesSchema>;

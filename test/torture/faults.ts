@@ -1,0 +1,180 @@
+/**
+ * The faults that the crash harness injects, each as what it does to a process, or to
+ * a folder between two processes. Nothing here judges; torture.ts does.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { RandomStream } from "../../src/rng.ts";
+
+/** A command under way. */
+export interface Target {
+  readonly pid: number;
+  readonly folder: string;
+  /** Fulfilled when it has ended. */
+  readonly ended: Promise<unknown>;
+  /** Runs the same command beside it; gives the exit code. */
+  readonly beside: () => Promise<number | null>;
+}
+
+export interface Fault {
+  readonly kind: string;
+  /** Variables for the process that is struck. */
+  readonly environment?: (random: RandomStream) => Readonly<Record<string, string>>;
+  /** A limit put on the process by the shell that starts it. */
+  readonly limit?: string;
+  /** What happens while it runs; gives whether it was still there to be struck. */
+  readonly strike?: (target: Target, random: RandomStream) => Promise<boolean>;
+  /** What happens to its folder afterwards; false when there was nothing to do it to. */
+  readonly between?: (folder: string, random: RandomStream) => boolean;
+  /** Whether `repair` must come before the next process. */
+  readonly repair?: true;
+}
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** A moment of a command that takes one to two seconds. */
+const moment = (random: RandomStream): Promise<void> => sleep(100 + 1600 * random.uniform());
+/** Whether the process, or group, was there to get the signal. */
+const signal = (pid: number, name: NodeJS.Signals): boolean => {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false; // it has ended: the fault came too late, which is one of the moments too
+  }
+};
+function workersOf(pid: number): readonly number[] {
+  const { stdout } = spawnSync("pgrep", ["-P", String(pid)], { encoding: "utf8" });
+  return stdout.split("\n").filter(Boolean).map(Number);
+}
+const at = (point: string, action: string, most: number) => ({
+  environment: (random: RandomStream): Readonly<Record<string, string>> => ({
+    MUTRANSFER_FAULTS: `${point}:${1 + random.integer(most)}=${action}`,
+  }),
+});
+
+/** Changes a random file of those that match; false when there is none. */
+function spoil(folder: string, pattern: RegExp, random: RandomStream, how: (bytes: Buffer) => Buffer): boolean {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => pattern.test(name));
+  if (names.length === 0) return false;
+  const path = join(folder, names[random.integer(names.length)]);
+  if (statSync(path).size === 0) return false;
+  writeFileSync(path, how(readFileSync(path)));
+  return true;
+}
+const cut = (random: RandomStream) => (bytes: Buffer) => bytes.subarray(0, random.integer(bytes.length));
+const flip =
+  (random: RandomStream, from = 0) =>
+  (bytes: Buffer) => {
+    const place = from + random.integer(Math.max(1, bytes.length - from));
+    bytes[place] ^= 1 << random.integer(8);
+    return bytes;
+  };
+/** Where a journal's first record ends: without that one there is nothing to go on with. */
+const afterFirstLine = (folder: string): number => readFileSync(join(folder, "journal.jsonl")).indexOf(10) + 1;
+/** Inside its last line. */
+const cutLastLine = (random: RandomStream) => (bytes: Buffer) => {
+  const begin = bytes.lastIndexOf(10, -2) + 1;
+  return bytes.subarray(0, begin + random.integer(bytes.length - begin));
+};
+
+const killAt = (point: string, most: number): Fault => ({ kind: `killed at ${point}`, ...at(point, "KILL", most) });
+const failAt = (point: string, code: string, most: number): Fault => ({ kind: `${code} at ${point}`, ...at(point, code, most) });
+const signalled = (kind: string, ...names: readonly NodeJS.Signals[]): Fault => ({
+  kind,
+  strike: async ({ pid }, random) => {
+    await moment(random);
+    let struck = false;
+    for (const name of names) {
+      struck = signal(pid, name);
+      await sleep(30 * random.uniform());
+    }
+    return struck;
+  },
+});
+
+export const faults: readonly Fault[] = [
+  signalled("main process killed", "SIGKILL"),
+  {
+    kind: "whole group killed",
+    strike: async ({ pid }, random) => {
+      await moment(random);
+      return signal(-pid, "SIGKILL");
+    },
+  },
+  {
+    kind: "a worker killed",
+    strike: async ({ pid }, random) => {
+      await moment(random);
+      const workers = workersOf(pid);
+      return workers.length > 0 && signal(workers[random.integer(workers.length)], "SIGKILL");
+    },
+  },
+  { kind: "a worker's native crash", ...at("worker.step", "SEGV", 6) },
+  { kind: "a worker aborts", ...at("worker.step", "ABRT", 6) },
+  { kind: "a worker out of memory", ...at("worker.step", "OOM", 6) },
+  signalled("interrupted once", "SIGINT"),
+  signalled("interrupted twice", "SIGINT", "SIGINT"),
+  signalled("terminated", "SIGTERM"),
+  signalled("hung up", "SIGHUP"),
+  {
+    kind: "stopped, and killed later",
+    strike: async ({ pid, beside }, random) => {
+      await moment(random);
+      if (!signal(pid, "SIGSTOP")) return false;
+      // Another process must not take the folder of one that may go on any moment.
+      const code = await beside();
+      if (code !== 4 && code !== 0) throw new Error(`a second process beside a stopped one ended with ${String(code)}`);
+      signal(pid, "SIGKILL");
+      return signal(pid, "SIGCONT");
+    },
+  },
+  {
+    kind: "two processes at once",
+    strike: async ({ beside, ended }) => {
+      await Promise.all([beside(), ended]);
+      return true;
+    },
+  },
+  {
+    kind: "ten processes at once",
+    strike: async ({ beside, ended }) => {
+      await Promise.all([...Array.from({ length: 9 }, beside), ended]);
+      return true;
+    },
+  },
+  killAt("lock.taken", 1),
+  killAt("journal.before", 6),
+  killAt("journal.half", 6),
+  killAt("journal.written", 6),
+  killAt("journal.synced", 6),
+  killAt("checkpoint.before", 6),
+  killAt("checkpoint.written", 6),
+  killAt("checkpoint.renamed", 6),
+  killAt("results.before", 1),
+  killAt("results.written", 1),
+  killAt("results.renamed", 1),
+  failAt("journal.before", "ENOSPC", 6),
+  failAt("journal.half", "ENOSPC", 6),
+  failAt("journal.written", "EIO", 6),
+  failAt("checkpoint.before", "ENOSPC", 6),
+  failAt("checkpoint.written", "EDQUOT", 6),
+  failAt("results.before", "ENOSPC", 1),
+  { kind: "no file may grow beyond 4 KiB", limit: "ulimit -f 8" },
+  {
+    ...signalled("journal's last line cut", "SIGKILL"),
+    between: (folder, random) => spoil(folder, /^journal\.jsonl$/, random, cutLastLine(random)),
+  },
+  {
+    ...signalled("journal's byte flipped", "SIGKILL"),
+    between: (folder, random) => {
+      const from = afterFirstLine(folder);
+      return spoil(folder, /^journal\.jsonl$/, random, (bytes) => (bytes.length > from ? flip(random, from)(bytes) : bytes));
+    },
+    repair: true,
+  },
+  { ...signalled("checkpoint cut", "SIGKILL"), between: (folder, random) => spoil(folder, /\.safetensors$/, random, cut(random)) },
+  {
+    ...signalled("checkpoint's byte flipped", "SIGKILL"),
+    between: (folder, random) => spoil(folder, /\.safetensors$/, random, flip(random)),
+  },
+];
