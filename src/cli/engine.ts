@@ -142,7 +142,8 @@ export class Engines {
   }
 
   private describe(name: EngineName, { plan }: Work): Promise<EngineDescription> {
-    return withPatience(this.pool(name, plan.spec.train.precision).run({ kind: "describe" }), `${name} does not answer`);
+    const pool = this.pool(name, plan.spec.train.precision);
+    return again(() => withPatience(pool.run({ kind: "describe" }), `${name} does not answer`));
   }
 
   /** Times every engine on a GPU that runs here, and the first that runs on the CPU, and takes the fastest. */
@@ -237,7 +238,7 @@ export class Engines {
   private async time(pool: WorkerPool, work: Work, arrangement: Arrangement): Promise<number | undefined> {
     const job = jobOf(work, arrangement);
     const all = async <T>(run: () => Promise<T>): Promise<readonly T[]> => Promise.all(Array.from({ length: arrangement.jobs }, run));
-    try {
+    const timed = async (): Promise<number> => {
       await all(() => pool.run({ kind: "prepare", job }));
       const rounds: number[] = [];
       while (rounds.length < timedRounds) {
@@ -245,12 +246,25 @@ export class Engines {
         rounds.push(times.reduce((sum, { secondsPerStep }) => sum + secondsPerStep, 0) / times.length);
       }
       return Math.min(...rounds);
+    };
+    try {
+      return await (arrangement.stackSize === 1 ? again(timed) : timed());
     } catch (error) {
       if (!(error instanceof WorkerFailed) || arrangement.stackSize === 1) throw error;
       const what = error.outOfMemory ? "does not fit the memory" : `cannot be run (${error.message})`;
       this.context.say(`a stack of ${arrangement.stackSize} ${what}`);
       return undefined;
     }
+  }
+}
+
+/** Once more when a worker dies: what killed it may have nothing to do with its work. */
+async function again<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof WorkerFailed) return run();
+    throw error;
   }
 }
 

@@ -52,9 +52,11 @@ const at = (point: string, action: string, most: number) => ({
   }),
 });
 
+const matching = (folder: string, pattern: RegExp): readonly string[] =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => pattern.test(name));
 /** Changes a random file of those that match; false when there is none. */
 function spoil(folder: string, pattern: RegExp, random: RandomStream, how: (bytes: Buffer) => Buffer): boolean {
-  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => pattern.test(name));
+  const names = matching(folder, pattern);
   if (names.length === 0) return false;
   const path = join(folder, names[random.integer(names.length)]);
   if (statSync(path).size === 0) return false;
@@ -69,8 +71,11 @@ const flip =
     bytes[place] ^= 1 << random.integer(8);
     return bytes;
   };
-/** Where a journal's first record ends: without that one there is nothing to go on with. */
-const afterFirstLine = (folder: string): number => readFileSync(join(folder, "journal.jsonl")).indexOf(10) + 1;
+/** Beyond a journal's first record: without that one there is nothing to go on with. */
+const flipBeyondFirstLine = (random: RandomStream) => (bytes: Buffer) => {
+  const from = bytes.indexOf(10) + 1;
+  return from < bytes.length ? flip(random, from)(bytes) : bytes;
+};
 /** Inside its last line. */
 const cutLastLine = (random: RandomStream) => (bytes: Buffer) => {
   const begin = bytes.lastIndexOf(10, -2) + 1;
@@ -90,6 +95,17 @@ const signalled = (kind: string, ...names: readonly NodeJS.Signals[]): Fault => 
     }
     return struck;
   },
+});
+
+/** All processes are killed some time after there is a file to spoil, which is then spoiled. */
+const spoiled = (kind: string, pattern: RegExp, how: (random: RandomStream) => (bytes: Buffer) => Buffer): Fault => ({
+  kind,
+  strike: async ({ pid, folder }, random) => {
+    for (let wait = 0; wait < 2000 && matching(folder, pattern).length === 0; wait++) await sleep(2);
+    await sleep(300 * random.uniform());
+    return signal(-pid, "SIGKILL");
+  },
+  between: (folder, random) => spoil(folder, pattern, random, how(random)),
 });
 
 export const faults: readonly Fault[] = [
@@ -160,21 +176,8 @@ export const faults: readonly Fault[] = [
   failAt("checkpoint.written", "EDQUOT", 6),
   failAt("results.before", "ENOSPC", 1),
   { kind: "no file may grow beyond 4 KiB", limit: "ulimit -f 8" },
-  {
-    ...signalled("journal's last line cut", "SIGKILL"),
-    between: (folder, random) => spoil(folder, /^journal\.jsonl$/, random, cutLastLine(random)),
-  },
-  {
-    ...signalled("journal's byte flipped", "SIGKILL"),
-    between: (folder, random) => {
-      const from = afterFirstLine(folder);
-      return spoil(folder, /^journal\.jsonl$/, random, (bytes) => (bytes.length > from ? flip(random, from)(bytes) : bytes));
-    },
-    repair: true,
-  },
-  { ...signalled("checkpoint cut", "SIGKILL"), between: (folder, random) => spoil(folder, /\.safetensors$/, random, cut(random)) },
-  {
-    ...signalled("checkpoint's byte flipped", "SIGKILL"),
-    between: (folder, random) => spoil(folder, /\.safetensors$/, random, flip(random)),
-  },
+  spoiled("journal's last line cut", /^journal\.jsonl$/, cutLastLine),
+  { ...spoiled("journal's byte flipped", /^journal\.jsonl$/, flipBeyondFirstLine), repair: true },
+  spoiled("checkpoint cut", /^checkpoints.*\.safetensors$/, cut),
+  spoiled("checkpoint's byte flipped", /^checkpoints.*\.safetensors$/, flip),
 ];

@@ -92,7 +92,7 @@ async function round(number: number, fault: Fault, random: RandomStream): Promis
     if (/\n\s+at .*\(|internal error/.test(stderr)) complain(`a stack trace: ${stderr}`);
   };
   judge(struck);
-  const spoiled = fault.between !== undefined && existsSync(join(setting.folder, "journal.jsonl")) && fault.between(setting.folder, random);
+  const spoiled = fault.between?.(setting.folder, random) ?? false;
   const acknowledged = new Set(spoiled && /journal/.test(fault.kind) ? [] : struck.acknowledged);
   if (spoiled || (fault.between === undefined && (struck.struck || existsSync(log) || fault.limit !== undefined))) tally.struck++;
   let code = struck.code;
