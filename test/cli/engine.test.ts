@@ -68,7 +68,7 @@ describe("the engine", () => {
     expect(first.stderr).toMatch(/^engine: native on .+; \d+ models? at a time/m);
     const table = /^ *engine +stack +at a time[^]*?chosen$/m.exec(first.stderr)?.[0] ?? "";
     expect(table).toContain("trial-steps/s");
-    const again = await cli("sweep", "sixteen.yaml", "--out", "remembered", "-v");
+    const again = await cli("retry", "remembered", "0", "-v");
     expect(again.stderr).toContain(table);
     const planned = await cli("plan", "sixteen.yaml", "--out", "remembered");
     expect(planned.stdout).toContain(table);
