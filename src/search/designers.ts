@@ -1,42 +1,35 @@
-/**
- * Search methods: which points of the space a sweep tries, as a pure function of
- * the space and the seed. A method that learns from results will also take them.
- */
-import { randomStream } from "../rng.ts";
-import { draw, valuesOf, type Point, type Space } from "./space.ts";
+/** The search methods by name. Each decides which points of a space a sweep tries; see designer.ts for the contract. */
+import type { Designer, DesignerOptions } from "./designer.ts";
+import { gpDesigner } from "./gp.ts";
+import { gridDesigner } from "./grid.ts";
+import { randomDesigner } from "./random.ts";
+import { sobolDesigner } from "./sobol.ts";
+import type { Point, Space } from "./space.ts";
+import { tpeDesigner } from "./tpe.ts";
 
-export type MethodName = "random" | "grid";
-type Designer = (space: Space, count: number, seed: number) => readonly Point[];
+export const methodNames = ["random", "grid", "sobol", "tpe", "gp"] as const;
+export type MethodName = (typeof methodNames)[number];
 
-/** Attempts to find a point not drawn before; spaces that small are checked for size beforehand. */
-const maxRedraws = 10_000;
+interface Entry {
+  readonly make: (options: DesignerOptions) => Designer;
+  /** Whether what it suggests depends on what it has observed; otherwise suggest(a) and suggest(b) give what suggest(a + b) does. */
+  readonly learns: boolean;
+  readonly meaning: string;
+}
 
-/** Independent draws, without repetition. */
-const random: Designer = (space, count, seed) => {
-  const seen = new Set<string>();
-  return Array.from({ length: count }, (_, trial) => {
-    const stream = randomStream(seed, "search", trial);
-    for (let attempt = 0; ; attempt++) {
-      const point = Object.fromEntries(Object.entries(space).map(([name, domain]) => [name, draw(domain, stream)]));
-      const key = JSON.stringify(point);
-      if (!seen.has(key) || attempt === maxRedraws) {
-        seen.add(key);
-        return point;
-      }
-    }
-  });
+export const designers: { readonly [M in MethodName]: Entry } = {
+  random: { make: randomDesigner, learns: false, meaning: "independent random draws" },
+  grid: { make: gridDesigner, learns: false, meaning: "every combination of the listed values" },
+  sobol: { make: sobolDesigner, learns: false, meaning: "scrambled Sobol points, which cover the space more evenly than random ones" },
+  tpe: {
+    make: tpeDesigner,
+    learns: true,
+    meaning: "tree-structured Parzen estimator: more of what lies where good trials are denser than bad ones",
+  },
+  gp: { make: gpDesigner, learns: true, meaning: "Gaussian process: the expected improvement of a model of the loss" },
 };
 
-/** Every combination of the domains' values, the last name varying fastest. */
-const grid: Designer = (space) =>
-  Object.entries(space).reduce<readonly Point[]>(
-    (points, [name, domain]) => points.flatMap((point) => valuesOf(domain).map((value) => ({ ...point, [name]: value }))),
-    [{}],
-  );
-
-const designers: { readonly [M in MethodName]: Designer } = { random, grid };
-
-/** The first `count` points of a method. */
+/** The first `count` points of a method that does not learn. */
 export function suggest(method: MethodName, space: Space, count: number, seed: number): readonly Point[] {
-  return designers[method](space, count, seed);
+  return designers[method].make({ space, seed, trials: count }).suggest(count);
 }

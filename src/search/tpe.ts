@@ -1,0 +1,2 @@
+/** Placeholder: Sobol' points. */
+export { sobolDesigner as tpeDesigner } from "./sobol.ts";
