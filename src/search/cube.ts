@@ -49,9 +49,9 @@ function dimensionOf(name: string, domain: FreeDomain): Dimension {
 export interface Cube {
   readonly dimensions: readonly Dimension[];
   /** The point at one coordinate per dimension. */
-  pointAt(coordinates: ArrayLike<number>): Point;
+  readonly pointAt: (coordinates: ArrayLike<number>) => Point;
   /** Where a point lies; a hyperparameter that a condition fixes lies where its value does. */
-  coordinatesOf(point: Point): readonly number[];
+  readonly coordinatesOf: (point: Point) => readonly number[];
 }
 
 export function cubeOf(space: Space): Cube {
