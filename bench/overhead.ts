@@ -32,7 +32,7 @@ async function timed(
 const spec = `name: overhead
 data: {source: moby-dick, tokenizer: characters}
 width: {proxy: 32, target: 128}
-search: {trials: ${4 * cores}, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
+search: {confirm: false, trials: ${4 * cores}, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
 `;
 writeFileSync(join(folder, "spec.yaml"), spec);
 

@@ -29,7 +29,7 @@ data: {source: moby-dick, tokenizer: characters}
 model: {layers: 1, head_dim: 8, context: 32}
 width: {proxy: 16, target: 32}
 train: {steps: 300, batch: 8, evaluate: {every: 100, batches: 2}}
-search: {trials: ${trials}, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
+search: {confirm: false, trials: ${trials}, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
 `;
 writeFileSync(join(folder, "spec.yaml"), spec);
 function sweep(out: string, checkpoint: string): number {

@@ -10,17 +10,18 @@ import { SweepProgress } from "../report/progress.ts";
 import { renderRanking, renderVerdict, shownTrials, trialsCsv } from "../report/ranking.ts";
 import { renderSetup } from "../report/setup.ts";
 import type { Plan } from "../spec/plan.ts";
+import { Agenda, openingTrials } from "../sweep/agenda.ts";
 import { cleanCheckpoints } from "../sweep/checkpoints.ts";
 import { journalVersion } from "../sweep/records.ts";
 import { makeHead, resultsText, type ResultsHead } from "../sweep/results.ts";
 import type { Run } from "../sweep/run.ts";
 import { writeAtomically } from "../sweep/run-dir.ts";
-import { rankTrials } from "../sweep/select.ts";
+import { standings } from "../sweep/select.ts";
 import type { Setup } from "../sweep/stacking.ts";
 import type { TrialSummary } from "../sweep/state.ts";
 import { runSweep, TooManyFailures, type SweepEvent } from "../sweep/sweep.ts";
 import type { TrialResult } from "../sweep/trial-result.ts";
-import { planTrials, stackJob, type Trial } from "../sweep/trials.ts";
+import { stackJob } from "../sweep/trials.ts";
 import { WorkerFailed, WorkerUnavailable, type Interval, type WorkerPool } from "../sweep/worker-pool.ts";
 import type { Engines, EngineOptions, Work } from "./engine.ts";
 import { environmentOf } from "./environment.ts";
@@ -47,17 +48,17 @@ export async function continueRun(
   const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
   for (const note of run.notes) say(terminal.errStyle.red(note));
   say(renderNotes(specNotes(plan.spec), terminal.errStyle));
-  const trials = planTrials(plan);
-  cleanCheckpoints(run.folder, (trial) => run.state.of(trial) === undefined);
+  const agenda = new Agenda(plan.spec);
+  cleanCheckpoints(run.folder, (trial) => (run.state.of(trial)?.status ?? "stopped") === "stopped");
   try {
-    if (trials.some((trial) => (run.state.of(trial)?.status ?? "failed") === "failed")) {
-      const interrupted = await trainRest(run, plan, trials, engines, options, terminal, version);
+    if (agenda.due(run.state, () => false).length > 0) {
+      const interrupted = await trainRest(run, plan, agenda, engines, options, terminal, version);
       if (interrupted !== undefined) {
         say("interrupted: what was finished is in the journal, what was begun is in checkpoints; the same command continues from there");
         return interrupted;
       }
     }
-    return finish(run, plan, trials, options, terminal);
+    return finish(run, plan, agenda, options, terminal);
   } catch (error) {
     if (error instanceof Interrupted) {
       say(
@@ -84,17 +85,18 @@ function asUserError(error: unknown): unknown {
   return error;
 }
 
-/** Trains every trial that has not ended; gives the exit code when it was asked to stop before. */
+/** Trains whatever the agenda has due; gives the exit code when it was asked to stop before. */
 async function trainRest(
   run: Run,
   plan: Plan,
-  trials: readonly Trial[],
+  agenda: Agenda,
   engines: Engines,
   options: ContinueOptions,
   terminal: Terminal,
   version: string,
 ): Promise<ExitCode | undefined> {
   const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
+  const trials = openingTrials(plan.spec);
   checkMemory(stackJob(plan, trials.slice(0, 1), plan.spec.width.proxy, 1), "a proxy");
   const work: Work = { plan, trials, width: plan.spec.width.proxy };
   const { run: begun } = run.state;
@@ -120,7 +122,7 @@ async function trainRest(
         const context = { folder: run.folder, state: run.state, pool, emit, arithmetic, interval: options.checkpoint };
         const acknowledge = (results: readonly TrialResult[]): void => run.acknowledge(results);
         const stopping = (): boolean => stop.exitCode !== undefined;
-        const isDone = await runSweep(plan, trials, setup.arrangement, { ...context, acknowledge, stopping });
+        const isDone = await runSweep(plan, agenda, setup.arrangement, { ...context, acknowledge, stopping });
         return isDone ? undefined : stop.exitCode;
       },
       () => stopGently(pool, say),
@@ -160,22 +162,23 @@ function beginWith(run: Run, plan: Plan, setup: Setup, version: string): string 
 }
 
 /** Writes the results of a run whose trials have all ended, and prints them. */
-function finish(run: Run, plan: Plan, trials: readonly Trial[], options: ContinueOptions, terminal: Terminal): ExitCode {
+function finish(run: Run, plan: Plan, agenda: Agenda, options: ContinueOptions, terminal: Terminal): ExitCode {
   const { run: begun } = run.state;
   if (begun === undefined) throw new Error("finish: the run has not begun");
-  const summaries = trials.flatMap((trial) => run.state.of(trial) ?? []);
+  const confirmations = agenda.confirmations(run.state).flatMap((trial) => run.state.of(trial) ?? []);
+  const summaries = [...agenda.trials.flatMap((trial) => run.state.of(trial) ?? []), ...confirmations];
   const resultOf = (summary: TrialSummary): TrialResult => run.result(summary);
-  const head: ResultsHead = makeHead(plan, summaries, resultOf, begun.environment);
+  const head: ResultsHead = makeHead(plan, summaries, begun.environment);
   const path = join(run.folder, "results.json");
-  const ranked = rankTrials(summaries);
+  const ranked = standings(summaries, plan.spec.seed);
   cleanCheckpoints(run.folder, () => false);
   const pieces = (): Iterable<string> => resultsText(head, () => mapped(summaries, resultOf));
   writeAtomically(path, pieces(), "results");
-  writeAtomically(join(run.folder, "trials.csv"), trialsCsv(mapped(ranked, resultOf)));
+  writeAtomically(join(run.folder, "trials.csv"), trialsCsv(mapped([...ranked, ...confirmations], resultOf), plan.spec.seed));
   if (options.json) for (const piece of pieces()) terminal.out(piece);
   else if (options.events) terminal.out(jsonLine({ event: "sweep_finished", best: head.best, cost: head.cost, results: path }));
   else {
-    const table = renderRanking(ranked.slice(0, shownTrials).map(resultOf), ranked.length, terminal.outStyle);
+    const table = renderRanking(ranked.slice(0, shownTrials).map(resultOf), ranked.length, head.confirmation, terminal.outStyle);
     terminal.out(`${table}\n\n${renderVerdict(head, summaries, path, terminal.outStyle)}\n`);
   }
   const notes = renderNotes(resultNotes(head), terminal.errStyle);

@@ -13,7 +13,8 @@ import { jsonText } from "../report/json.ts";
 import { renderPlan, type Forecast, type PlanSummary } from "../report/plan.ts";
 import type { Plan } from "../spec/plan.ts";
 import { chosenTiming, type Timed } from "../sweep/stacking.ts";
-import { planTrials, stackJob } from "../sweep/trials.ts";
+import { openingTrials, plannedWork } from "../sweep/agenda.ts";
+import { stackJob } from "../sweep/trials.ts";
 import { WorkerFailed, type WorkerPool } from "../sweep/worker-pool.ts";
 import { checkpointBytes } from "../training/checkpoint.ts";
 import { programOf, type StackJob } from "../training/train.ts";
@@ -41,7 +42,7 @@ export async function plan(file: string, options: PlanCommand, terminal: Termina
 
 export async function printPlan(opened: Plan, options: PlanCommand, terminal: Terminal): Promise<ExitCode> {
   if (options.program) {
-    const trials = planTrials(opened).slice(0, options.stack ?? 1);
+    const trials = openingTrials(opened.spec).slice(0, options.stack ?? 1);
     terminal.out(`${dumpProgram(programOf(stackJob(opened, trials, opened.spec.width.proxy, 1)))}\n`);
     return exitCodes.ok;
   }
@@ -62,7 +63,7 @@ export async function printPlan(opened: Plan, options: PlanCommand, terminal: Te
 async function summarize(opened: Plan, chooser: Engines, options: PlanCommand, terminal: Terminal): Promise<PlanSummary> {
   const { spec } = opened;
   const { width, train } = spec;
-  const trials = planTrials(opened);
+  const trials = openingTrials(opened.spec);
   checkMemory(stackJob(opened, trials.slice(0, 1), width.proxy, 1), "a proxy");
   const folder = options.out ?? join("runs", spec.name);
   const { setup, pool } = await chooser.choose({ plan: opened, trials, width: width.proxy }, existsSync(folder) ? folder : undefined);
@@ -73,31 +74,36 @@ async function summarize(opened: Plan, chooser: Engines, options: PlanCommand, t
   if (unfit) terminal.err(`note: ${unfit.message}: its time is scaled from the proxy's\n`);
 
   const evaluations = (Math.ceil(train.steps / train.evaluate.every) + 1) * train.evaluate.batches;
-  const stepsWorth = train.steps + evaluations * forwardShare;
-  const forecast = async (job: StackJob, models: number, secondsPerSweepStep: number): Promise<Forecast> => ({
+  const { trainings, trialSteps } = plannedWork(spec);
+  const evaluated = 1 + (evaluations * forwardShare) / train.steps;
+  /** Of so many models and steps of a model, when a step of each costs so much. */
+  const forecast = async (job: StackJob, models: number, modelSteps: number, secondsPerModelStep: number): Promise<Forecast> => ({
     width: job.model.width,
     models,
     parameters: parameterCount(job.model),
-    flops: models * train.steps * flopsPerStep(job.model, train.batch),
+    flops: modelSteps * flopsPerStep(job.model, train.batch),
     memoryBytes: engines[setup.engine].processBytes + (await engines[setup.engine].footprint(programOf(job), job.threads)).bytes,
-    seconds: stepsWorth * secondsPerSweepStep,
-    // The last two of each stack in training, and one more while it is written.
-    checkpointBytes: 3 * Math.min(jobs, models) * checkpointBytes(job),
+    seconds: evaluated * modelSteps * secondsPerModelStep,
+    // The last two of each stack in training, and one more while it is written; early stopping keeps every trial until it is decided.
+    checkpointBytes:
+      3 * Math.min(jobs, models) * checkpointBytes(job) +
+      (models > 1 && spec.search.early_stopping !== null ? (trials.length * checkpointBytes(job)) / job.lanes.length : 0),
   });
   const proxy = chosenTiming(setup);
   if (proxy === undefined) throw new Error("summarize: the chosen arrangement was not timed");
   return {
     name: spec.name,
     method: spec.search.method,
-    trials: trials.length,
-    stacks: Math.ceil(trials.length / stackSize),
+    trials: spec.search.trials,
+    confirmations: trainings - spec.search.trials,
     steps: train.steps,
     tokensPerStep: train.batch * spec.model.context,
     setup,
-    proxies: await forecast(proxyJob, trials.length, proxy.secondsPerSweepStep),
+    proxies: await forecast(proxyJob, trainings, trialSteps, proxy.secondsPerSweepStep / trials.length),
     target: await forecast(
       targetJob,
       1,
+      train.steps,
       await targetSeconds(pool, proxyJob, targetJob, proxy, jobs, unfit !== undefined, (text) => terminal.err(`${text}\n`)),
     ),
   };

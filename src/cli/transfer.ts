@@ -166,13 +166,22 @@ async function train(
     const line = progress.apply(event, terminal.errStyle);
     if (line !== undefined && !options.quiet) terminal.err(`${line}\n`);
   };
-  apply({ event: "sweep_started", name: `target of width ${launch.width}`, trials: 1, resumed: 0, stacks: 1, jobs: 1, steps });
+  apply({
+    event: "sweep_started",
+    name: `target of width ${launch.width}`,
+    trials: 1,
+    resumed: 0,
+    jobs: 1,
+    steps,
+    trialSteps: steps,
+    resumedSteps: 0,
+  });
   if (!options.quiet) terminal.live(progress);
   const { job, width } = launch;
   const task: Task<"train"> = {
     kind: "train",
     job,
-    keep: { stem: targetStem(folder, width), identity: jobIdentity(job, arithmetic), labels: {}, interval: options.checkpoint },
+    keep: { stem: targetStem(folder, width), identity: jobIdentity(job, arithmetic), labels: {}, interval: options.checkpoint, lanes: [] },
     weights: { path: join(folder, "weights.safetensors"), metadata: weightsMetadata(plan, launch) },
   };
   const attempt = async (number: number): Promise<Outcome> => {

@@ -13,15 +13,16 @@ import { writeAtomically } from "../sweep/run-dir.ts";
 import {
   saysOutOfMemory,
   type Keep,
+  type KeptAs,
   type News,
   type StopMessage,
   type Task,
   type TaskResult,
   type WorkerMessage,
 } from "../sweep/worker-pool.ts";
-import { encodeCheckpoint } from "../training/checkpoint.ts";
+import { encodeCheckpoint, joinCheckpoints, partCheckpoint } from "../training/checkpoint.ts";
 import { prepareSteps, type PreparedSteps } from "../training/probe.ts";
-import { programOf, trainStack, type Compile, type Keeping, type StackJob } from "../training/train.ts";
+import { programOf, trainStack, type Checkpoint, type Compile, type Keeping, type StackJob } from "../training/train.ts";
 import { encodeSafetensors } from "../data/safetensors.ts";
 import { listenToFaults } from "./faults.ts";
 import { engineHost } from "./files.ts";
@@ -53,30 +54,46 @@ const tell = (news: News): void => send({ kind: "news", news });
 let stopping = false;
 
 /** A stack's checkpoints: where it begins, and when it is kept. */
-function keeping(job: StackJob, { stem, identity, labels, interval }: Keep): Keeping {
-  const program = programOf(job);
-  const from = loadCheckpoint(stem, identity, job, (note) => tell({ note }));
+function keeping(job: StackJob, { stem, identity, labels, interval, lanes }: Keep): Keeping {
+  const from = newest(job, stem, identity, lanes);
   if (from !== undefined) tell({ resumedAt: from.state.step });
   let keptAt = now();
   const { steps = Infinity, seconds = Infinity } = interval;
+  const write = (checkpoint: Checkpoint, of: StackJob, { stem: path, identity: name, labels: texts }: KeptAs): void => {
+    // A parent that is gone has left the folder to another.
+    if (!process.connected) process.exit();
+    const program = programOf(of);
+    saveCheckpoint(
+      path,
+      checkpoint.state.step,
+      encodeCheckpoint(checkpoint, name, texts, (ref) => shapeOf(program, ref)),
+    );
+  };
   return {
     from,
     nextStep: (step) => (Math.floor(step / steps) + 1) * steps,
     due: (step) => (stopping ? "save and stop" : step % steps === 0 || now() - keptAt >= seconds ? "save" : "go on"),
     save: (checkpoint) => {
-      // A parent that is gone has left the folder to another.
-      if (!process.connected) process.exit();
-      saveCheckpoint(
-        stem,
-        checkpoint.state.step,
-        encodeCheckpoint(checkpoint, identity, labels, (ref) => shapeOf(program, ref)),
-      );
+      write(checkpoint, job, { stem, identity, labels });
       keptAt = now();
+    },
+    part: (checkpoint) => {
+      partCheckpoint(checkpoint, job).forEach((part, lane) => write(part, jobOfLane(job, lane), lanes[lane]));
     },
   };
 }
 
-async function train(engine: Engine, { job, keep, weights }: Task<"train">): Promise<TaskResult<"train"> | undefined> {
+/** The stack's own newest checkpoint, or where each of its lanes was left in another stack, whichever is further. */
+function newest(job: StackJob, stem: string, identity: string, lanes: readonly KeptAs[]): Checkpoint | undefined {
+  const note = (text: string): void => tell({ note: text });
+  const own = loadCheckpoint(stem, identity, job, note);
+  if (own !== undefined || job.lanes.length === 1) return own;
+  const parts = lanes.map((each, lane) => loadCheckpoint(each.stem, each.identity, jobOfLane(job, lane), note));
+  return parts.every((part) => part !== undefined) ? joinCheckpoints(parts, job) : undefined;
+}
+const jobOfLane = (job: StackJob, lane: number): StackJob => ({ ...job, lanes: [job.lanes[lane]] });
+
+async function train(engine: Engine, { job, keep, until, weights }: Task<"train">): Promise<TaskResult<"train"> | undefined> {
   prepared = undefined;
   stopping = false;
   const { outcomes, state, engineSeconds } = await trainStack(
@@ -84,6 +101,7 @@ async function train(engine: Engine, { job, keep, weights }: Task<"train">): Pro
     job,
     { now, onProgress: tell },
     keep && keeping(job, keep),
+    until,
   );
   if (outcomes === undefined) return undefined;
   if (weights !== undefined) {

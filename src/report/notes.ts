@@ -17,9 +17,6 @@ const smallBaseWidth = 256;
 /** Steps that a call of the cuda engine should make. */
 const worthACall = 50;
 
-/** How near to a bound, as a fraction of the range, an optimum counts as lying at its edge. */
-const edge = 0.05;
-
 export function specNotes(spec: CompleteSpec): readonly string[] {
   const output = spec.search.parameters.output_multiplier;
   const fixedAtOne = "value" in output && output.value === 1;
@@ -46,23 +43,15 @@ export function setupNotes({ train }: CompleteSpec, { products, engine, device }
 
 export function resultNotes({ best, spec }: ResultsHead): readonly string[] {
   if (best === null) return [];
-  const { width, model, train, search, parametrization } = spec;
+  const { width, model, train, parametrization } = spec;
   const sizes = { width: width.proxy, depth: model.layers, batch: train.batch, context: model.context, steps: train.steps };
   const below = (Object.keys(floors) as (keyof typeof floors)[])
     .filter((key) => sizes[key] < floors[key])
     .map((key) => `${key} ${sizes[key]} < ${floors[key]}`);
-  const atEdge = Object.entries(search.parameters).flatMap(([name, domain]) => {
-    const value = best.hyperparameters[name];
-    if (value === undefined || !("distribution" in domain)) return [];
-    const { distribution, min, max } = domain;
-    const position = distribution === "log_uniform" ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
-    const [side, near] = position < edge ? (["lower", min] as const) : (["upper", max] as const);
-    return position < edge || position > 1 - edge
-      ? [
-          `the winner's ${name} ${valueOf(value)} lies at the ${side} edge of its range (${near}): the optimum may be beyond it; widen the range`,
-        ]
-      : [];
-  });
+  const atEdge = best.edges.map(
+    ({ hyperparameter, side, bound, extend_to: extendTo }) =>
+      `the winner's ${hyperparameter} ${valueOf(best.hyperparameters[hyperparameter])} lies at the ${side} edge of its range (${bound}): the optimum may be beyond it; widen the range to ${valueOf(extendTo)}`,
+  );
   return [
     ...atEdge,
     ...(parametrization === "sp" ? ["parametrization sp: the best hyperparameters of a proxy are not expected to be the target's"] : []),

@@ -23,7 +23,8 @@ export interface PlanSummary {
   readonly name: string;
   readonly method: string;
   readonly trials: number;
-  readonly stacks: number;
+  /** Trainings of the best on fresh seeds. */
+  readonly confirmations: number;
   readonly steps: number;
   readonly tokensPerStep: number;
   readonly setup: Setup;
@@ -37,7 +38,7 @@ export function renderPlan(summary: PlanSummary, style: Style): string {
   const part = (title: string, { width, models, parameters, flops, memoryBytes, seconds, checkpointBytes }: Forecast): string =>
     `${style.bold(title)}: ${models > 1 ? `${models} models of ` : ""}width ${width}, ${countOf(parameters)} parameters${models > 1 ? " each" : ""}, ${flopsOf(flops)}, up to ${bytesOf(memoryBytes)}${models > 1 ? " per worker" : ""}, about ${duration(seconds)}, checkpoints up to ${bytesOf(checkpointBytes)} on disk`;
   return [
-    `${style.bold(summary.name)}: ${summary.trials} ${summary.method} trials in ${summary.stacks} ${summary.stacks === 1 ? "stack" : "stacks"} of ${stackSize}, ${jobs} at a time, with ${setup.engine} on ${setup.device.name}`,
+    `${style.bold(summary.name)}: ${summary.trials} ${summary.method} trials${summary.confirmations > 0 ? ` and ${summary.confirmations} confirmations` : ""} in stacks of ${stackSize}, ${jobs} at a time, with ${setup.engine} on ${setup.device.name}`,
     `${summary.steps} steps of ${countOf(summary.tokensPerStep)} tokens for every model`,
     part("proxies", proxies),
     part("target", target),

@@ -8,18 +8,29 @@ import type { Style } from "./style.ts";
 
 interface RunningStack {
   readonly trials: readonly number[];
+  /** Where it began. */
+  readonly from: number;
   readonly step: number;
   readonly loss: number | null;
 }
 
 const barWidth = 24;
 
+const stepsOf = (stack: RunningStack | undefined): number => (stack === undefined ? 0 : stack.trials.length * (stack.step - stack.from));
+
 export class SweepProgress {
   private name = "";
   private steps = 1;
   private trials = 0;
   private resumed = 0;
-  private readonly ended = new Set<number>();
+  private trialSteps = 1;
+  private resumedSteps = 0;
+  /** Of stacks that have ended here. */
+  private doneSteps = 0;
+  /** Trainings that have ended, or got as far as a rung. */
+  private readonly ended = new Set<string>();
+  /** Steps at which stacks end to be put together anew: going on from there is no news. */
+  private readonly rungs = new Set<number>();
   private readonly running = new Map<number, RunningStack>();
   private best: { readonly trial: number; readonly loss: number } | undefined;
   private readonly startedSeconds: number;
@@ -33,30 +44,41 @@ export class SweepProgress {
     switch (event.event) {
       case "sweep_started":
         ({ name: this.name, steps: this.steps, trials: this.trials, resumed: this.resumed } = event);
+        ({ trialSteps: this.trialSteps, resumedSteps: this.resumedSteps } = event);
         return event.resumed > 0 ? `continuing: ${event.resumed} of ${event.trials} trials are in the journal already` : undefined;
       case "stack_progress": {
         const losses = event.validationLosses.filter((loss) => loss !== null);
-        this.running.set(event.stack, { trials: event.trials, step: event.step, loss: losses.length > 0 ? Math.min(...losses) : null });
+        const { from = 0 } = this.running.get(event.stack) ?? {};
+        this.running.set(event.stack, { ...event, from, loss: losses.length > 0 ? Math.min(...losses) : null });
         return undefined;
       }
       case "stack_retried":
         return style.red(`stack ${event.stack} is tried again (attempt ${event.attempt}): ${event.reason}`);
-      case "stack_resumed":
-        return style.dim(`${this.stackName(event.trials) || "the target: "}going on from step ${event.step}`);
+      case "stack_resumed": {
+        this.running.set(event.stack, { ...event, from: event.step, loss: null });
+        const isNews = !this.rungs.has(event.step);
+        return isNews ? style.dim(`${this.stackName(event.trials) || "the target: "}going on from step ${event.step}`) : undefined;
+      }
       case "stack_note":
         return style.red(event.note);
       case "stack_halved":
         return style.red(
           `stack ${event.stack} of ${event.trials.length} does not fit the memory: going on with stacks of ${event.size} (${event.reason})`,
         );
+      case "rung_reached":
+        this.rungs.add(event.trial.steps);
+        this.ended.add(`${event.trial.id}/${event.trial.seed}`);
+        return undefined;
       case "trial_finished": {
-        const { id, status, validation_loss: loss, reason } = event.trial;
-        this.ended.add(id);
+        const { id, seed, status, validation_loss: loss, reason, steps } = event.trial;
+        this.ended.add(`${id}/${seed}`);
+        this.doneSteps += this.steps - steps; // those after a divergence are never made
         if (loss !== null && (this.best === undefined || loss < this.best.loss)) this.best = { trial: id, loss };
         if (status === "completed") return undefined;
         return style.red(`trial ${id} ${status}${reason ? `: ${reason}` : ""}`);
       }
       case "stack_finished":
+        this.doneSteps += stepsOf(this.running.get(event.stack));
         this.running.delete(event.stack);
         return undefined;
       default:
@@ -64,19 +86,16 @@ export class SweepProgress {
     }
   }
 
-  /** Trials' worth of work done, counting running ones by their steps. */
-  private done(): number {
-    const unended = (trials: readonly number[]): number => trials.filter((trial) => !this.ended.has(trial)).length;
-    const partly = [...this.running.values()].reduce((sum, { trials, step }) => sum + unended(trials) * (step / this.steps), 0);
-    return this.resumed + this.ended.size + partly;
-  }
-
   private facts(nowSeconds: number): { readonly fraction: number; readonly left: string; readonly rate: string } {
-    const [elapsed, done] = [nowSeconds - this.startedSeconds, this.done()];
-    const fresh = done - this.resumed;
-    const fraction = this.trials === 0 ? 0 : done / this.trials;
-    const left = fresh > 0 && elapsed > 0.5 ? `${duration((elapsed * (this.trials - done)) / fresh)} left` : "";
-    return { fraction, left, rate: fresh > 0 && elapsed > 0.5 ? `${Math.round((fresh * this.steps) / elapsed)} steps/s` : "" };
+    const elapsed = nowSeconds - this.startedSeconds;
+    const fresh = this.doneSteps + [...this.running.values()].reduce((sum, stack) => sum + stepsOf(stack), 0);
+    const done = Math.min(this.trialSteps, this.resumedSteps + fresh);
+    const isTelling = fresh > 0 && elapsed > 0.5;
+    return {
+      fraction: done / this.trialSteps,
+      left: isTelling ? `${duration((elapsed * (this.trialSteps - done)) / fresh)} left` : "",
+      rate: isTelling ? `${Math.round(fresh / elapsed)} steps/s` : "",
+    };
   }
 
   /** A single model has nothing to count. */

@@ -51,15 +51,39 @@ function variedNames(trials: readonly TrialResult[]): readonly string[] {
   return names.filter((name) => new Set(trials.map(({ hyperparameters }) => hyperparameters[name])).size > 1);
 }
 
-/** The first ranked trials of `count`, best first. */
-export function renderRanking(ranked: readonly TrialResult[], count: number, style: Style): string {
+function shownLoss({ status, validation_loss: loss, steps }: TrialResult, style: Style): string {
+  if (status === "completed") return lossOf(loss);
+  return status === "stopped" ? style.dim(`${lossOf(loss)} at ${steps}`) : style.red(status);
+}
+
+/** The first ranked trials of `count`, best first, with their means over fresh seeds. */
+export function renderRanking(
+  ranked: readonly TrialResult[],
+  count: number,
+  confirmation: ResultsHead["confirmation"],
+  style: Style,
+): string {
   const names = variedNames(ranked);
-  const rows = ranked.map((trial, index) => {
-    const loss = trial.status === "completed" ? lossOf(trial.validation_loss) : style.red(trial.status);
-    return [String(index + 1), String(trial.id), loss, ...names.map((name) => valueOf(trial.hyperparameters[name] ?? NaN))];
-  });
+  const means = new Map(confirmation.map(({ trial, mean_loss: mean }) => [trial, mean === null ? style.red("diverged") : lossOf(mean)]));
+  const isConfirmed = confirmation.length > 0;
+  const rows = ranked.map((trial, index) => [
+    String(index + 1),
+    String(trial.id),
+    ...(isConfirmed ? [means.get(trial.id) ?? ""] : []),
+    shownLoss(trial, style),
+    ...names.map((name) => valueOf(trial.hyperparameters[name] ?? NaN)),
+  ]);
   const more = count > ranked.length ? [style.dim(`… and ${count - ranked.length} more in trials.csv`)] : [];
-  return [textTable(["rank", "trial", "loss", ...names], rows, [true, true, true, ...names.map(() => true)], style), ...more].join("\n");
+  const head = ["rank", "trial", ...(isConfirmed ? ["fresh seeds", "first run"] : ["loss"]), ...names];
+  return [
+    textTable(
+      head,
+      rows,
+      head.map(() => true),
+      style,
+    ),
+    ...more,
+  ].join("\n");
 }
 
 const setOf = (hyperparameters: Readonly<Record<string, number>>): string =>
@@ -67,24 +91,94 @@ const setOf = (hyperparameters: Readonly<Record<string, number>>): string =>
     .map(([name, value]) => `${name} ${value}`)
     .join(", ");
 
+/** Below so many trials the importance of hyperparameters is a guess. */
+const tellingTrials = 50;
+
+const listOf = (parts: readonly string[]): string => parts.filter((part) => part !== "").join(", ");
+
+function winnerLine({ best, analysis, spec }: ResultsHead, style: Style): string {
+  if (best === null) return "";
+  const { standard_error: error, validation_loss: loss } = best;
+  const seeds = spec.search.confirm?.seeds ?? 0;
+  const sure = error === null ? "" : ` ± ${lossOf(error)}`;
+  const gain = (analysis.median_loss ?? loss) - loss;
+  const compared = gain === 0 ? "" : `, ${lossOf(Math.abs(gain))} ${gain > 0 ? "below" : "above"} the median trial's`;
+  const source = error === null ? "" : ` (mean of ${seeds} fresh seeds)`;
+  return `${style.bold(`winner: trial ${best.trial}`)}, validation loss ${style.bold(`${lossOf(loss)}${sure}`)} nats${source}${compared}`;
+}
+
+function confirmationLine({ confirmation, analysis, best }: ResultsHead): string {
+  if (confirmation.length === 0 || best === null) return "";
+  const shown = confirmation.slice(0, 5).map(({ trial, mean_loss: mean }) => `trial ${trial} ${mean === null ? "diverged" : lossOf(mean)}`);
+  const [leader] = confirmation;
+  const tie =
+    leader.trial === best.trial
+      ? ""
+      : `; trial ${best.trial} is within a standard error of trial ${leader.trial} and has the lower learning rate`;
+  const curse =
+    analysis.winners_curse === null
+      ? ""
+      : `; the best first run was ${lossOf(Math.abs(analysis.winners_curse))} ${analysis.winners_curse >= 0 ? "too good" : "too bad"}`;
+  return `confirmed on fresh seeds: ${shown.join(", ")}${confirmation.length > shown.length ? ", …" : ""}${tie}${curse}`;
+}
+
+function optimumLine({ analysis, best }: ResultsHead): string {
+  const { optimum, lowest_diverged_learning_rate: diverged } = analysis;
+  const edge = best?.edges.find(({ hyperparameter }) => hyperparameter === "learning_rate");
+  const parts = [
+    optimum === null
+      ? ""
+      : `best learning rate: ${valueOf(optimum.learning_rate)}, between ${valueOf(optimum.low)} and ${valueOf(optimum.high)} at 90 % confidence`,
+    edge === undefined ? "" : `the winner's lies at the ${edge.side} edge of its range: search on to ${valueOf(edge.extend_to)}`,
+    diverged === null ? "" : `the lowest that diverged: ${valueOf(diverged)}`,
+  ];
+  return parts.filter((part) => part !== "").join("; ");
+}
+
+function importanceLine({ analysis, spec }: ResultsHead): string {
+  if (analysis.importance.length === 0) return "";
+  const shares = analysis.importance.map(
+    ({ hyperparameter, share, low, high }) => `${hyperparameter} ${percentOf(share)} (${percentOf(low)} to ${percentOf(high)})`,
+  );
+  const warning = spec.search.trials < tellingTrials ? `; with fewer than ${tellingTrials} trials a guess` : "";
+  return `what mattered, as a share of the ranks' variance: ${shares.join(", ")}${warning}`;
+}
+
+function stoppingLine({ analysis }: ResultsHead): string {
+  const { made, spared } = analysis.steps;
+  if (analysis.rungs.length === 0) return "";
+  const places = analysis.rungs.map(
+    ({ steps, trials, kept, place }) => `${place ?? "not"} of ${trials} at step ${steps} (${kept} went on)`,
+  );
+  return `stopped early: ${percentOf(spared / (made + spared))} of the first runs' steps were spared; the winner was ${places.join(", ")}`;
+}
+
 /** What to know and what to type after a sweep. */
 export function renderVerdict(
-  { best, cost, spec }: ResultsHead,
+  head: ResultsHead,
   trials: readonly Pick<TrialSummary, "status">[],
   resultsPath: string,
   style: Style,
 ): string {
+  const { best, cost, spec } = head;
   if (best === null) return style.red("no trial completed: every one diverged or failed");
-  const unfinished = (["diverged", "failed"] as const).flatMap((status) => {
+  const counts = (["stopped", "diverged", "failed"] as const).map((status) => {
     const count = trials.filter((trial) => trial.status === status).length;
-    return count > 0 ? [`${count} ${status}`] : [];
+    return count > 0 ? `${count} ${status}` : "";
   });
+  const ended = listOf(counts);
   return [
-    `${style.bold(`winner: trial ${best.trial}`)}, validation loss ${style.bold(lossOf(best.validation_loss))} nats${unfinished.length > 0 ? ` (${unfinished.join(", ")})` : ""}`,
+    winnerLine(head, style),
     `  ${setOf(best.hyperparameters)}`,
-    `cost: ${flopsOf(cost.proxy_flops)} for ${trials.length} proxies of width ${spec.width.proxy}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}`,
+    confirmationLine(head),
+    optimumLine(head),
+    importanceLine(head),
+    stoppingLine(head),
+    `cost: ${flopsOf(cost.proxy_flops)} for ${trials.length} trainings of width ${spec.width.proxy}${ended === "" ? "" : ` (${ended})`}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}; the paper tuned GPT-3 6.7B for 7 %`,
     `next: ${style.green(`mutransfer transfer --best ${resultsPath}`)}`,
-  ].join("\n");
+  ]
+    .filter((line) => line !== "")
+    .join("\n");
 }
 
 const csvCell = (value: string | number | null | undefined): string => {
@@ -92,8 +186,8 @@ const csvCell = (value: string | number | null | undefined): string => {
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
-/** Every trial as CSV, best first, a piece at a time; losses in nats. */
-export function* trialsCsv(ranked: Iterable<TrialResult>): Generator<string> {
+/** Every first run as CSV, best first, and then the confirmations, a piece at a time; losses in nats. */
+export function* trialsCsv(ranked: Iterable<TrialResult>, seed: number): Generator<string> {
   const line = (cells: readonly (string | number | null | undefined)[]): string => `${cells.map(csvCell).join(",")}\n`;
   let names: readonly string[] | undefined;
   let rank = 0;
@@ -103,6 +197,15 @@ export function* trialsCsv(ranked: Iterable<TrialResult>): Generator<string> {
       yield line(["rank", "trial", "status", "validation_loss", "steps", "seed", ...names, "reason"]);
     }
     const tried = names.map((name) => trial.hyperparameters[name]);
-    yield line([++rank, trial.id, trial.status, trial.validation_loss, trial.steps, trial.seed, ...tried, trial.reason]);
+    yield line([
+      trial.seed === seed ? ++rank : null,
+      trial.id,
+      trial.status,
+      trial.validation_loss,
+      trial.steps,
+      trial.seed,
+      ...tried,
+      trial.reason,
+    ]);
   }
 }

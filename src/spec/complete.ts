@@ -2,6 +2,7 @@
  * Fills the defaults that depend on other keys, so that nothing is left open: the
  * complete spec is what results.json holds and what the spec's hash is taken of.
  */
+import { designers } from "../search/designers.ts";
 import type { ZeroInit } from "../model/config.ts";
 import { transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import { spaceSize } from "./rules.ts";
@@ -13,10 +14,21 @@ export type Space = Readonly<Record<TransferableName, ParameterSpec> & { weight_
 export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "search"> {
   readonly model: ParsedSpec["model"] & { readonly zero_init: readonly ZeroInit[] };
   readonly width: Readonly<Record<"base" | "proxy" | "target", number>>;
-  readonly search: { readonly method: "random" | "grid"; readonly trials: number; readonly parameters: Space };
+  readonly search: {
+    readonly method: ParsedSpec["search"]["method"];
+    readonly trials: number;
+    /** Trials suggested at a time; null for methods that do not learn. */
+    readonly batch: number | null;
+    readonly early_stopping: { readonly method: "halving" | "asha"; readonly reduction: number; readonly rungs: readonly number[] } | null;
+    readonly confirm: { readonly top: number; readonly seeds: number } | null;
+    readonly parameters: Space;
+  };
 }
 
 const defaultTrials = 16;
+const defaultBatch = 8;
+/** Trials that are confirmed: an eighth of them, and at least so many. */
+const leastConfirmed = 4;
 
 /** The space searched when a spec gives none: ranges around the optimum measured at base width 32. */
 const defaultSpace: Readonly<Record<TransferableName, ParameterSpec>> = {
@@ -40,6 +52,7 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
   );
   const parameters: Space = search.parameters === undefined ? defaultSpace : { ...fixedDefaults, ...Object.fromEntries(given) };
   const size = spaceSize(Object.values(parameters));
+  const trials = search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size));
   const isText = typeof data.source === "string" || "files" in data.source;
   return {
     ...spec,
@@ -48,8 +61,27 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
     width: { base: width.base ?? width.proxy, proxy: width.proxy, target: width.target },
     search: {
       method: search.method,
-      trials: search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size)),
+      trials,
+      batch: designers[search.method].learns ? (search.batch ?? defaultBatch) : null,
+      early_stopping: completeStopping(search.early_stopping, spec.train.steps),
+      confirm: search.confirm === false ? null : completeConfirmation(search.confirm, trials),
       parameters,
     },
   };
+}
+
+/** Rungs in ascending order, each `reduction` times the one before; the last leaves at least a leap of its square root to the end. */
+function completeStopping(stopping: ParsedSpec["search"]["early_stopping"], steps: number): CompleteSpec["search"]["early_stopping"] {
+  if (stopping === undefined) return null;
+  const { method, reduction, first = steps / reduction ** 2 } = stopping;
+  const count = Math.max(0, Math.floor(Math.log(steps / first) / Math.log(reduction) + 0.5));
+  const rungs = Array.from({ length: count }, (_, index) => Math.max(1, Math.round(first * reduction ** index)));
+  return { method, reduction, rungs: [...new Set(rungs)].filter((rung) => rung < steps) };
+}
+
+function completeConfirmation(
+  { top, seeds }: Exclude<ParsedSpec["search"]["confirm"], false>,
+  trials: number,
+): CompleteSpec["search"]["confirm"] {
+  return { top: Math.min(trials, top ?? Math.max(leastConfirmed, Math.ceil(trials / 8))), seeds };
 }

@@ -15,6 +15,9 @@ function leaves(value: unknown, path: string): readonly (readonly [string, unkno
   return Object.entries(value).flatMap(([key, part]) => leaves(part, path === "" ? key : `${path}.${key}`));
 }
 
+/** Keys that ask for more of the same when they grow. */
+const growing: ReadonlySet<string> = new Set(["search.trials", "search.confirm.top", "search.confirm.seeds"]);
+
 const show = (value: unknown): string => (value === undefined ? "nothing" : JSON.stringify(value));
 
 export function specDifferences(before: CompleteSpec, after: CompleteSpec): readonly SpecDifference[] {
@@ -22,7 +25,7 @@ export function specDifferences(before: CompleteSpec, after: CompleteSpec): read
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((path) => {
     const [from, to] = [old.get(path), now.get(path)];
     if (JSON.stringify(from) === JSON.stringify(to)) return [];
-    const extending = path === "search.trials" && before.search.method === "random" && Number(to) > Number(from);
+    const extending = growing.has(path) && before.search.method !== "grid" && Number(to) > Number(from);
     return [{ path, before: show(from), after: show(to), extending }];
   });
 }

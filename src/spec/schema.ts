@@ -60,6 +60,23 @@ const parameters = z.strictObject({
     .describe("AdamW's weight decay at the base width; needs `transfers: false`, since its optimum does not transfer"),
 } satisfies Record<HyperparameterName, z.ZodOptional<typeof parameter>>);
 
+const earlyStopping = z
+  .strictObject({
+    method: z
+      .enum(["halving", "asha"])
+      .default("halving")
+      .describe("`halving` waits for all trials of a rung before it chooses; `asha` chooses among those that have got there"),
+    reduction: z.int().min(2).max(100).default(3).describe("one trial in so many goes on from a rung; the next is so many times as far"),
+    first: count.optional().describe("steps of the first rung; train.steps ÷ reduction² unless given"),
+  })
+  .describe("stops what looks bad early");
+const confirmation = z
+  .strictObject({
+    top: count.optional().describe("trials to confirm; max(4, trials ÷ 8) unless given"),
+    seeds: count.max(100).default(3).describe("fresh seeds for each: other initial weights, the same data order"),
+  })
+  .describe("trains the best again on fresh seeds and lets their means decide");
+
 export const sections = {
   name: z
     .string()
@@ -143,6 +160,12 @@ export const sections = {
         .max(maxTrials)
         .optional()
         .describe("number of proxies to train; 16 unless given, and decided by the values under `grid`"),
+      batch: count.optional().describe("trials suggested at a time by a method that learns: it sees results in between; 8 unless given"),
+      early_stopping: earlyStopping.optional(),
+      confirm: z
+        .union([z.literal(false), confirmation])
+        .prefault({})
+        .describe("`false` lets the single run of each trial decide"),
       parameters: parameters.optional().describe("the space; without it, a default space around the regime measured in the README"),
     })
     .prefault({})

@@ -11,12 +11,14 @@ import { flopsPerStep } from "../model/config.ts";
 import { transferable } from "../parametrization/roles.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { modelConfig, type Hyperparameters, type Plan } from "../spec/plan.ts";
+import { bestLog2Rate, edgesOf, importances } from "../search/analysis.ts";
+import { rungReports } from "./agenda.ts";
 import { environmentSchema, type Environment } from "./environment.ts";
-import { selectBest } from "./select.ts";
+import { chooseWinner, isSound, rankTrials, type Winner } from "./select.ts";
 import type { TrialSummary } from "./state.ts";
 import { trialResultSchema, type TrialResult } from "./trial-result.ts";
 
-export const resultsVersion = 2;
+export const resultsVersion = 3;
 
 const hyperparameters = z.record(z.string(), z.number());
 
@@ -25,7 +27,42 @@ const resultsSchema = z.strictObject({
   name: z.string(),
   spec: z.custom<CompleteSpec>((value) => typeof value === "object" && value !== null),
   spec_hash: z.string(),
-  best: z.strictObject({ trial: z.int(), seed: z.int(), hyperparameters, validation_loss: z.number() }).nullable(),
+  best: z
+    .strictObject({
+      trial: z.int(),
+      seed: z.int(),
+      hyperparameters,
+      /** Mean over fresh seeds where there are any. */
+      validation_loss: z.number(),
+      standard_error: z.number().nullable(),
+      edges: z.array(
+        z.strictObject({ hyperparameter: z.string(), side: z.enum(["lower", "upper"]), bound: z.number(), extend_to: z.number() }),
+      ),
+    })
+    .nullable(),
+  /** The best trials on fresh seeds, from best to worst. */
+  confirmation: z.array(
+    z.strictObject({
+      trial: z.int(),
+      /** Null when the first run was stopped early. */
+      first_loss: z.number().nullable(),
+      mean_loss: z.number().nullable(),
+      losses: z.array(z.strictObject({ seed: z.int(), validation_loss: z.number().nullable() })),
+    }),
+  ),
+  analysis: z.strictObject({
+    /** Of the first runs; null when most of them did not complete. */
+    median_loss: z.number().nullable(),
+    /** What the best first run lost on fresh seeds. */
+    winners_curse: z.number().nullable(),
+    optimum: z.strictObject({ learning_rate: z.number(), low: z.number(), high: z.number() }).nullable(),
+    lowest_diverged_learning_rate: z.number().nullable(),
+    importance: z.array(z.strictObject({ hyperparameter: z.string(), share: z.number(), low: z.number(), high: z.number() })),
+    /** Where the winner stood at each rung of early stopping. */
+    rungs: z.array(z.strictObject({ steps: z.int(), trials: z.int(), kept: z.int(), place: z.int().nullable() })),
+    /** Of the first runs, made and spared by early stopping. */
+    steps: z.strictObject({ made: z.int(), spared: z.int() }),
+  }),
   cost: z.strictObject({ proxy_flops: z.number(), target_flops: z.number(), ratio: z.number() }),
   environment: environmentSchema,
   trials: z.array(trialResultSchema),
@@ -50,30 +87,78 @@ function costOf(plan: Plan, trials: readonly TrialSummary[]): Results["cost"] {
   return { proxy_flops: proxyFlops, target_flops: targetFlops, ratio: proxyFlops / targetFlops };
 }
 
-/** What a finished sweep comes to; `resultOf` gives a trial's whole result. */
-export function makeHead(
-  plan: Plan,
-  trials: readonly TrialSummary[],
-  resultOf: (trial: TrialSummary) => TrialResult,
-  environment: Environment,
-): ResultsHead {
-  const best = selectBest(trials);
+/** What a finished sweep comes to. */
+export function makeHead(plan: Plan, trials: readonly TrialSummary[], environment: Environment): ResultsHead {
+  const { spec } = plan;
+  const winner = chooseWinner(trials, spec.seed);
   return {
     version: resultsVersion,
-    name: plan.spec.name,
-    spec: plan.spec,
+    name: spec.name,
+    spec,
     spec_hash: plan.specHash,
-    best:
-      best === undefined
-        ? null
-        : {
-            trial: best.id,
-            seed: best.seed,
-            hyperparameters: transferredOf(resultOf(best).hyperparameters),
-            validation_loss: best.validationLoss as number,
-          },
+    best: winner === undefined ? null : bestOf(spec, winner),
+    confirmation: (winner?.confirmed ?? []).map(({ id, firstNats, meanNats, seeds, lossesNats }) => ({
+      trial: id,
+      first_loss: firstNats,
+      mean_loss: meanNats,
+      losses: seeds.map((seed, index) => ({ seed, validation_loss: lossesNats[index] })),
+    })),
+    analysis: analysisOf(spec, trials, winner),
     cost: costOf(plan, trials),
     environment,
+  };
+}
+
+function bestOf(spec: CompleteSpec, { trial, lossNats, standardErrorNats }: Winner<TrialSummary>): NonNullable<Results["best"]> {
+  return {
+    trial: trial.id,
+    seed: trial.seed,
+    hyperparameters: transferredOf(trial.hyperparameters),
+    validation_loss: lossNats,
+    standard_error: standardErrorNats,
+    edges: edgesOf(spec.search.parameters, trial.hyperparameters).map(({ name, side, bound, extendTo }) => ({
+      hyperparameter: name,
+      side,
+      bound,
+      extend_to: extendTo,
+    })),
+  };
+}
+
+function analysisOf(spec: CompleteSpec, trials: readonly TrialSummary[], winner: Winner<TrialSummary> | undefined): Results["analysis"] {
+  const { parameters } = spec.search;
+  const first = trials.filter(({ seed, status }) => seed === spec.seed && status !== "failed");
+  const completed = first.filter(({ status }) => status === "completed");
+  const losses = completed.map(({ validationLoss }) => validationLoss as number).sort((a, b) => a - b);
+  const optimum = bestLog2Rate(
+    parameters,
+    completed.map(({ hyperparameters: point, validationLoss }) => ({ point, lossNats: validationLoss })),
+    spec.seed,
+  );
+  // Losses of trials that were stopped at different steps cannot be compared, their places can.
+  const places = rankTrials(first).map((trial, place) => ({ point: trial.hyperparameters, lossNats: isSound(trial) ? place : null }));
+  const diverged = first.filter(({ status }) => status === "diverged").map((trial) => trial.hyperparameters["learning_rate"]);
+  const [luckiest] = (winner?.confirmed ?? [])
+    .filter(({ firstNats }) => firstNats !== null)
+    .sort((a, b) => (a.firstNats ?? 0) - (b.firstNats ?? 0));
+  const made = first.reduce((sum, { steps }) => sum + steps, 0);
+  const rate = (log2: number): number => Number((2 ** log2).toPrecision(4));
+  return {
+    median_loss: losses.length <= first.length / 2 ? null : losses[Math.floor(losses.length / 2)],
+    winners_curse: luckiest?.meanNats == null ? null : luckiest.meanNats - (luckiest.firstNats ?? 0),
+    optimum: optimum === undefined ? null : { learning_rate: rate(optimum.value), low: rate(optimum.low), high: rate(optimum.high) },
+    lowest_diverged_learning_rate: diverged.length === 0 ? null : Math.min(...diverged),
+    importance: importances(parameters, places, spec.seed).map(({ name, value, low, high }) => ({
+      hyperparameter: name,
+      share: value,
+      low,
+      high,
+    })),
+    rungs: winner === undefined ? [] : [...rungReports(spec, trials, winner.trial.id)],
+    steps: {
+      made,
+      spared: first.filter(({ status }) => status === "stopped").reduce((sum, { steps }) => sum + spec.train.steps - steps, 0),
+    },
   };
 }
 

@@ -1,25 +1,110 @@
 /**
- * Which trial wins, and in which order trials are shown.
+ * Which trial wins, how sure that is, and in which order trials are shown.
  */
 import type { TrialSummary } from "./state.ts";
 
-const order = { completed: 0, diverged: 1, failed: 2 } as const;
+const order = { completed: 0, stopped: 1, diverged: 2, failed: 3 } as const;
+
+type Ranked = Pick<TrialSummary, "id" | "status" | "validationLoss" | "hyperparameters" | "steps">;
+const rateOf = ({ hyperparameters }: Ranked): number => hyperparameters["learning_rate"] ?? 0;
 
 /**
- * Trials from best to worst: by validation loss, ties to the lower learning rate
- * and then the lower id; diverged and failed trials last.
+ * Trials from best to worst: those that completed, then those that were stopped, the
+ * furthest first; by validation loss, ties to the lower learning rate and then the
+ * lower id; diverged and failed trials last.
  */
-export function rankTrials<T extends Omit<TrialSummary, "place">>(trials: readonly T[]): readonly T[] {
+export function rankTrials<T extends Ranked>(trials: readonly T[]): readonly T[] {
   const lossOf = ({ validationLoss }: T): number => validationLoss ?? Infinity;
   return [...trials].sort(
     (a, b) =>
       order[a.status] - order[b.status] ||
-      (lossOf(a) === lossOf(b) ? a.learningRate - b.learningRate || a.id - b.id : lossOf(a) - lossOf(b)),
+      (a.status === "stopped" ? b.steps - a.steps : 0) ||
+      (lossOf(a) === lossOf(b) ? rateOf(a) - rateOf(b) || a.id - b.id : lossOf(a) - lossOf(b)),
   );
 }
 
-/** The completed trial with the lowest validation loss, if any completed. */
-export function selectBest<T extends Omit<TrialSummary, "place">>(trials: readonly T[]): T | undefined {
-  const first = rankTrials(trials)[0];
-  return first?.status === "completed" ? first : undefined;
+/** Whether a trial has a loss to be judged by. */
+export const isSound = ({ status }: Pick<TrialSummary, "status">): boolean => status === "completed" || status === "stopped";
+
+/** A trial trained again on fresh seeds. */
+export interface Confirmed {
+  readonly id: number;
+  readonly seeds: readonly number[];
+  /** One per seed; null where it did not complete. */
+  readonly lossesNats: readonly (number | null)[];
+  /** Null when a seed did not complete. */
+  readonly meanNats: number | null;
+  /** Of the trial's own first run, by which it was chosen; null when that was stopped early. */
+  readonly firstNats: number | null;
+}
+
+export interface Winner<T> {
+  readonly trial: T;
+  /** Mean over fresh seeds where there are any, else the loss of its only run. */
+  readonly lossNats: number;
+  /** Of that mean, pooled over all that were confirmed; null without fresh seeds. */
+  readonly standardErrorNats: number | null;
+  /** From best to worst. */
+  readonly confirmed: readonly Confirmed[];
+}
+
+/**
+ * The winner among first runs (`seed`) and their confirmations: by mean over fresh
+ * seeds, a tie within one standard error going to the lower learning rate.
+ */
+export function chooseWinner<T extends TrialSummary>(trials: readonly T[], seed: number): Winner<T> | undefined {
+  const first = new Map(trials.filter((trial) => trial.seed === seed && isSound(trial)).map((trial) => [trial.id, trial]));
+  const again = new Map<number, T[]>();
+  for (const trial of trials) if (trial.seed !== seed && first.has(trial.id)) again.set(trial.id, [...(again.get(trial.id) ?? []), trial]);
+  const confirmed = [...again].map(([id, runs]): Confirmed => {
+    const lossesNats = runs.map(({ status, validationLoss }) => (status === "completed" ? validationLoss : null));
+    const sound = lossesNats.filter((loss) => loss !== null);
+    return {
+      id,
+      seeds: runs.map((run) => run.seed),
+      lossesNats,
+      meanNats: sound.length === lossesNats.length ? meanOf(sound) : null,
+      firstNats: firstOf(first.get(id)),
+    };
+  });
+  confirmed.sort((a, b) => (a.meanNats ?? Infinity) - (b.meanNats ?? Infinity) || a.id - b.id);
+  const [best] = confirmed;
+  if (best === undefined || best.meanNats === null) {
+    const [trial] = rankTrials([...first.values()]);
+    return trial?.status !== "completed"
+      ? undefined
+      : { trial, lossNats: trial.validationLoss as number, standardErrorNats: null, confirmed };
+  }
+  const standardErrorNats = pooledDeviation(confirmed) / Math.sqrt(best.seeds.length);
+  const bound = best.meanNats + standardErrorNats;
+  const tied = confirmed.filter(({ meanNats }) => meanNats !== null && meanNats <= bound);
+  const [winner] = tied
+    .map((each) => ({ ...each, trial: first.get(each.id) as T }))
+    .sort((a, b) => rateOf(a.trial) - rateOf(b.trial) || (a.meanNats as number) - (b.meanNats as number) || a.id - b.id);
+  return { trial: winner.trial, lossNats: winner.meanNats as number, standardErrorNats, confirmed };
+}
+
+const firstOf = (trial: TrialSummary | undefined): number | null => (trial?.status === "completed" ? trial.validationLoss : null);
+
+/** First runs as they are shown: the winner, others that were confirmed by their means, then the rest as ranked. */
+export function standings<T extends TrialSummary>(trials: readonly T[], seed: number): readonly T[] {
+  const winner = chooseWinner(trials, seed);
+  const places = new Map(winner?.confirmed.map(({ id }, place) => [id, place]));
+  if (winner !== undefined) places.set(winner.trial.id, -1);
+  const last = trials.length;
+  const first = rankTrials(trials.filter((trial) => trial.seed === seed));
+  return [...first].sort((a, b) => (places.get(a.id) ?? last) - (places.get(b.id) ?? last));
+}
+
+export const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Standard deviation of a single seed's loss, pooled over the trials that have all of theirs; 0 with one seed each. */
+export function pooledDeviation(confirmed: readonly Confirmed[]): number {
+  let [squares, freedom] = [0, 0];
+  for (const { lossesNats, meanNats } of confirmed) {
+    if (meanNats === null) continue;
+    squares += lossesNats.reduce<number>((sum, loss) => sum + ((loss ?? 0) - meanNats) ** 2, 0);
+    freedom += lossesNats.length - 1;
+  }
+  return freedom > 0 ? Math.sqrt(squares / freedom) : 0;
 }

@@ -12,10 +12,12 @@ export interface TrialSummary {
   readonly id: number;
   readonly seed: number;
   readonly status: TrialResult["status"];
-  /** In nats per token; null for a trial that did not complete. */
+  /** In nats per token, after `steps`; null for a trial that diverged or failed. */
   readonly validationLoss: number | null;
-  readonly learningRate: number;
+  readonly hyperparameters: Readonly<Record<string, number>>;
   readonly steps: number;
+  /** Validation losses at the rungs of early stopping that it has reached, and at the end. */
+  readonly rungLosses: readonly (number | null)[];
   readonly place: Place;
 }
 
@@ -25,6 +27,7 @@ export class RunState {
   spec: CompleteSpec | undefined;
   specHash = "";
   private readonly ended = new Map<string, TrialSummary>();
+  private readonly points = new Map<number, TrialResult["hyperparameters"]>();
 
   apply(record: JournalRecord, place: Place): void {
     switch (record.record) {
@@ -43,9 +46,12 @@ export class RunState {
         return;
       }
       case "trial": {
-        // A trial's first result counts; one that failed gives way to a later one.
         const key = keyOf(record.trial);
-        if ((this.ended.get(key)?.status ?? "failed") === "failed") this.ended.set(key, summaryOf(record.trial, place));
+        const before = this.ended.get(key);
+        if (before !== undefined && !givesWay(before, record.trial)) return;
+        const rungs = this.spec === undefined ? [] : rungsOf(this.spec);
+        this.ended.set(key, summaryOf(record.trial, place, rungs, before?.rungLosses));
+        this.points.set(record.trial.id, record.trial.hyperparameters);
         return;
       }
       default:
@@ -57,6 +63,10 @@ export class RunState {
   of(trial: Pick<TrialResult, "id" | "seed">): TrialSummary | undefined {
     return this.ended.get(keyOf(trial));
   }
+  /** The hyperparameters that trial `id` was tried with, if it was. */
+  pointOf(id: number): TrialResult["hyperparameters"] | undefined {
+    return this.points.get(id);
+  }
   get trials(): readonly TrialSummary[] {
     return [...this.ended.values()];
   }
@@ -64,10 +74,20 @@ export class RunState {
 
 const keyOf = ({ id, seed }: Pick<TrialResult, "id" | "seed">): string => `${id}/${seed}`;
 
+/** Steps of each rung of early stopping, the last of them the end. */
+export const rungsOf = ({ search, train }: CompleteSpec): readonly number[] => [...(search.early_stopping?.rungs ?? []), train.steps];
+
+/** A trial's first result counts, but one that failed gives way to a later one, and one that was stopped to what became of it. */
+const givesWay = ({ status, steps }: TrialSummary, next: TrialResult): boolean =>
+  status === "failed" || (status === "stopped" && (next.status === "failed" || next.steps > steps));
+
 /** What decides, of a trial whose record lies at `place`. */
 export function summaryOf(
-  { id, seed, status, validation_loss: validationLoss, steps, hyperparameters }: TrialResult,
+  { id, seed, status, validation_loss: validationLoss, steps, hyperparameters, curve }: TrialResult,
   place: Place,
+  rungs: readonly number[] = [],
+  before: readonly (number | null)[] = [],
 ): TrialSummary {
-  return { id, seed, status, validationLoss, steps, learningRate: hyperparameters["learning_rate"] ?? 0, place };
+  const rungLosses = rungs.map((rung, index) => curve.find(({ step }) => step === rung)?.validation_loss ?? before[index] ?? null);
+  return { id, seed, status, validationLoss, steps, hyperparameters, rungLosses, place };
 }

@@ -1,18 +1,20 @@
 /**
- * Runs a sweep: every stack on the worker pool, bounded by p-limit, each ended trial
- * acknowledged before it is announced. A stack whose worker dies goes on from its last
- * checkpoint; when it keeps dying its trials are recorded as failed, and when one stack
- * after the other does, the sweep stops.
+ * Runs a sweep: whatever its agenda has due, in stacks on the worker pool, bounded by
+ * p-limit; each result acknowledged before it is announced. A stack whose worker dies
+ * goes on from its last checkpoint; when it keeps dying its trials are recorded as
+ * failed, and when one stack after the other does, the sweep stops.
  */
 import pLimit from "p-limit";
 import type { Plan } from "../spec/plan.ts";
 import { jobIdentity } from "../training/checkpoint.ts";
-import { checkpointedStacks, checkpointStem, memberLabels, removeCheckpoints } from "./checkpoints.ts";
+import type { StackJob } from "../training/train.ts";
+import { plannedWork, type Agenda, type Due } from "./agenda.ts";
+import { checkpointedStacks, checkpointStem, cleanCheckpoints, memberLabels, removeCheckpoints } from "./checkpoints.ts";
 import type { Arrangement } from "./stacking.ts";
 import type { RunState } from "./state.ts";
 import { trialResult, type TrialResult } from "./trial-result.ts";
 import { packTrials, stackJob, type Trial } from "./trials.ts";
-import { WorkerFailed, WorkerStopped, type Interval, type News, type TaskResult, type WorkerPool } from "./worker-pool.ts";
+import { WorkerFailed, WorkerStopped, type Interval, type KeptAs, type News, type TaskResult, type WorkerPool } from "./worker-pool.ts";
 
 /** How often one stack is tried before its trials count as failed. */
 export const maxAttempts = 3;
@@ -24,11 +26,16 @@ export type SweepEvent =
   | {
       readonly event: "sweep_started";
       readonly name: string;
+      /** Trainings: trials, and confirmations of the best. */
       readonly trials: number;
+      /** Of them, how many have ended before. */
       readonly resumed: number;
-      readonly stacks: number;
       readonly jobs: number;
+      /** Of each model that is trained to its end. */
       readonly steps: number;
+      /** Of all trainings together, and how many of them have been made before. */
+      readonly trialSteps: number;
+      readonly resumedSteps: number;
     }
   | {
       readonly event: "stack_progress";
@@ -47,6 +54,8 @@ export type SweepEvent =
       readonly size: number;
       readonly reason: string;
     }
+  /** A trial has been trained as far as a rung; whether it goes on is decided later. */
+  | { readonly event: "rung_reached"; readonly trial: TrialResult }
   | { readonly event: "trial_finished"; readonly trial: TrialResult }
   | { readonly event: "stack_finished"; readonly stack: number; readonly trials: readonly number[]; readonly engineSeconds: number };
 
@@ -67,49 +76,65 @@ export interface SweepContext {
 /** Why a sweep ended before its last trial. */
 export class TooManyFailures extends Error {}
 
-/** Trains all trials that have not ended yet; returns whether all of them have ended now. */
-export async function runSweep(plan: Plan, trials: readonly Trial[], options: Arrangement, context: SweepContext): Promise<boolean> {
+const keyOf = ({ id, seed }: Pick<Trial, "id" | "seed">): string => `${id}/${seed}`;
+
+/** Trials that train together, from the same step to the same step. */
+interface Stack {
+  readonly members: readonly Trial[];
+  readonly until: number;
+}
+
+/** Trains whatever the agenda has due until there is nothing left; returns whether that is the end of the sweep. */
+export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, options: Arrangement, context: SweepContext): Promise<boolean> {
   const { state, pool, emit, folder } = context;
-  // Failed trials are tried again: what killed their workers may be gone.
-  const isPending = (trial: Pick<Trial, "id" | "seed">): boolean => (state.of(trial)?.status ?? "failed") === "failed";
-  const pending = trials.filter(isPending);
-  const stacks = packPending(folder, pending, options.stackSize);
   const { name, train, width } = plan.spec;
+  const { trainings, trialSteps } = plannedWork(plan.spec);
+  const ended = state.trials.filter(({ status }) => status !== "failed" && status !== "stopped");
   emit({
     event: "sweep_started",
     name,
-    trials: trials.length,
-    resumed: trials.length - pending.length,
-    stacks: stacks.length,
+    trials: trainings,
+    resumed: ended.length,
     jobs: options.jobs,
     steps: train.steps,
+    trialSteps,
+    resumedSteps: state.trials.reduce((sum, { status, steps }) => sum + (status === "diverged" ? train.steps : steps), 0),
   });
 
   /** What has turned out to fit the memory. */
   let largest = Infinity;
-  let stackCount = stacks.length;
   let failuresInARow = 0;
-  const runStack = async (members: readonly Trial[], stack: number): Promise<void> => {
-    if (context.stopping()) return;
+  let stackCount = 0;
+  /** Failed in this process: what killed their workers may be gone in the next. */
+  const givenUp = new Set<string>();
+  const inHand = new Set<string>();
+  const begun = checkpointedStacks(folder);
+
+  const runStack = async ({ members, until }: Stack): Promise<void> => {
+    const stack = stackCount++;
     if (failuresInARow >= maxFailuresInARow) throw new TooManyFailures(`${failuresInARow} stacks failed one after the other`);
     if (members.length > largest) {
-      const [first, ...rest] = packTrials(members, largest);
-      await runStack(first, stack);
-      for (const part of rest) await runStack(part, stackCount++);
+      for (const part of packTrials(members, largest)) await runStack({ members: part, until });
       return;
     }
     const ids = members.map(({ id }) => id);
     const job = stackJob(plan, members, width.proxy, options.threads);
-    const stem = checkpointStem(folder, members);
-    const keep = { stem, identity: jobIdentity(job, context.arithmetic), labels: memberLabels(members), interval: context.interval };
+    const keptAs = (each: readonly Trial[], of: StackJob): KeptAs => ({
+      stem: checkpointStem(folder, each),
+      identity: jobIdentity(of, context.arithmetic),
+      labels: memberLabels(each),
+    });
+    const lanes = members.map((member, lane) => keptAs([member], { ...job, lanes: [job.lanes[lane]] }));
+    const keep = { ...keptAs(members, job), interval: context.interval, lanes };
     const onNews = (news: News): void => {
       if ("note" in news) emit({ event: "stack_note", stack, note: news.note });
       else if ("resumedAt" in news) emit({ event: "stack_resumed", stack, trials: ids, step: news.resumedAt });
       else emit({ event: "stack_progress", stack, trials: ids, step: news.step, validationLosses: news.validationLosses });
     };
     const attempt = async (number: number): Promise<TaskResult<"train"> | WorkerFailed | { readonly reason: string } | undefined> => {
+      if (context.stopping()) return undefined;
       try {
-        return await pool.run({ kind: "train", job, keep }, onNews);
+        return await pool.run({ kind: "train", job, keep, until }, onNews);
       } catch (error) {
         if (error instanceof WorkerStopped) return undefined;
         if (!(error instanceof WorkerFailed) || error.systemCode !== undefined) throw error;
@@ -125,29 +150,87 @@ export async function runSweep(plan: Plan, trials: readonly Trial[], options: Ar
     if (result instanceof WorkerFailed) {
       largest = Math.min(largest, Math.floor(members.length / 2));
       emit({ event: "stack_halved", stack, trials: ids, size: largest, reason: result.message });
-      return runStack(members, stack);
+      return runStack({ members, until });
     }
     failuresInARow = "reason" in result ? failuresInARow + 1 : 0;
     const results = members.map((member, lane) => trialResult(member, "reason" in result ? result : result.outcomes[lane]));
     context.acknowledge(results);
-    removeCheckpoints(stem);
-    for (const trial of results) emit({ event: "trial_finished", trial });
+    if (members.length > 1) removeCheckpoints(keep.stem);
+    results.forEach((trial, lane) => {
+      if (trial.status === "failed") givenUp.add(keyOf(trial));
+      if (trial.status !== "stopped") removeCheckpoints(lanes[lane].stem);
+      emit({ event: trial.status === "stopped" ? "rung_reached" : "trial_finished", trial });
+    });
     emit({ event: "stack_finished", stack, trials: ids, engineSeconds: "reason" in result ? 0 : result.engineSeconds });
   };
 
   const limit = pLimit(options.jobs);
-  await Promise.all(stacks.map((members, stack) => limit(runStack, members, stack)));
-  return trials.every((trial) => state.of(trial) !== undefined);
+  const { early_stopping: stopping } = plan.spec.search;
+  let waiting: Stack[] = [];
+  /** Asks the agenda again; what it names first is trained first. */
+  const refill = (): void => {
+    const due = agenda.due(state, (trial) => givenUp.has(keyOf(trial)));
+    if (stopping !== null && inHand.size === 0) {
+      const wanted = new Set(due.map(({ trial }) => keyOf(trial)));
+      cleanCheckpoints(folder, (member) => wanted.has(keyOf(member)));
+    }
+    waiting = packDue(
+      due.filter(({ trial }) => !inHand.has(keyOf(trial))),
+      state,
+      options.stackSize,
+      begun,
+    );
+  };
+  await new Promise<void>((resolve, reject) => {
+    let open = 0;
+    const start = (): void => {
+      const count = waiting.length - limit.pendingCount;
+      for (let i = 0; i < count; i++) {
+        open++;
+        limit(runNext).then(() => --open === 0 && resolve(), reject);
+      }
+    };
+    const runNext = async (): Promise<void> => {
+      const stack = waiting.shift();
+      if (stack === undefined || context.stopping()) return;
+      const keys = stack.members.map(keyOf);
+      for (const key of keys) inHand.add(key);
+      await runStack(stack);
+      for (const key of keys) inHand.delete(key);
+      if (context.stopping() || (waiting.length > 0 && stopping?.method !== "asha")) return;
+      refill();
+      start();
+    };
+    refill();
+    start();
+    if (open === 0) resolve();
+  });
+  return agenda.due(state, (trial) => givenUp.has(keyOf(trial))).length === 0;
 }
 
-/** Stacks with a checkpoint first, as they were, then what is left in stacks of `size`. */
-function packPending(folder: string, pending: readonly Trial[], size: number): readonly (readonly Trial[])[] {
-  const left = new Map(pending.map((trial) => [`${trial.id}/${trial.seed}`, trial]));
-  const begun = checkpointedStacks(folder).flatMap(({ members }) => {
-    const trials = members.map(({ id, seed }) => left.get(`${id}/${seed}`));
-    if (!trials.every((trial) => trial !== undefined)) return [];
-    for (const { id, seed } of members) left.delete(`${id}/${seed}`);
-    return [trials];
-  });
-  return [...begun, ...packTrials([...left.values()], size)];
+/** Stacks with a checkpoint as they were, then the rest in stacks of `size`, each from one step to one step. */
+function packDue(
+  due: readonly Due[],
+  state: RunState,
+  size: number,
+  begun: readonly { readonly members: readonly Pick<Trial, "id" | "seed">[]; readonly step: number }[],
+): Stack[] {
+  const left = new Map(due.map((each) => [keyOf(each.trial), each]));
+  const stepOf = (trial: Pick<Trial, "id" | "seed">): number => state.of(trial)?.steps ?? 0;
+  const stacks: Stack[] = [];
+  for (const { members, step } of begun) {
+    const found = members.map((member) => left.get(keyOf(member)));
+    const [first] = found;
+    if (first === undefined || !found.every((each) => each?.until === first.until && step > stepOf(each.trial))) continue;
+    for (const member of members) left.delete(keyOf(member));
+    stacks.push({ members: found.flatMap((each) => each?.trial ?? []), until: first.until });
+  }
+  const alike = new Map<string, Due[]>();
+  for (const each of left.values()) {
+    const key = `${stepOf(each.trial)} ${each.until}`;
+    alike.set(key, [...(alike.get(key) ?? []), each]);
+  }
+  for (const group of alike.values())
+    for (const members of packTrials(group, size)) stacks.push({ members: members.map(({ trial }) => trial), until: members[0].until });
+  return stacks;
 }

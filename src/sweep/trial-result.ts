@@ -14,7 +14,7 @@ export const trialResultSchema = z.strictObject({
   id: z.int(),
   seed: z.int(),
   hyperparameters: z.record(z.string(), z.number()),
-  status: z.enum(["completed", "diverged", "failed"]),
+  status: z.enum(["completed", "stopped", "diverged", "failed"]),
   validation_loss: loss,
   /** Steps made. */
   steps: z.int(),

@@ -1,8 +1,6 @@
 /**
- * A sweep's trials and how they are packed into stacks: a pure function of the
- * plan, so that a run that continues plans the same trials again.
+ * A sweep's trials, how they are packed into stacks, and the training job of a stack.
  */
-import { suggest } from "../search/designers.ts";
 import { baseHps, modelConfig, scaling, type Hyperparameters, type Plan } from "../spec/plan.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { StackJob, TrainConfig } from "../training/train.ts";
@@ -15,14 +13,8 @@ export interface Trial {
   readonly hyperparameters: Hyperparameters;
 }
 
-export function planTrials({ spec }: Pick<Plan, "spec">): readonly Trial[] {
-  const { method, trials, parameters } = spec.search;
-  const points = suggest(method, parameters, trials, spec.seed);
-  return points.map((hyperparameters, id) => ({ id, seed: spec.seed, hyperparameters }));
-}
-
 /** Consecutive trials, `size` to a stack. */
-export function packTrials(trials: readonly Trial[], size: number): readonly (readonly Trial[])[] {
+export function packTrials<T>(trials: readonly T[], size: number): readonly (readonly T[])[] {
   return Array.from({ length: Math.ceil(trials.length / size) }, (_, index) => trials.slice(index * size, (index + 1) * size));
 }
 

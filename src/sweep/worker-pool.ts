@@ -13,6 +13,8 @@ interface Tasks {
   train: {
     readonly task: {
       readonly job: StackJob;
+      /** The step to stop at, when that is not the last. */
+      readonly until?: number;
       /** Where and how often the stack is kept while it trains; it goes on from what is kept there already. */
       readonly keep?: Keep;
       /** When given, the final weights of lane 0 are written there as safetensors, with this metadata. */
@@ -32,12 +34,17 @@ export interface Interval {
   readonly steps?: number;
   readonly seconds?: number;
 }
-export interface Keep {
-  /** Path of its checkpoints, without step and suffix. */
+/** What some checkpoints are called and say of themselves. */
+export interface KeptAs {
+  /** Path, without step and suffix. */
   readonly stem: string;
   readonly identity: string;
   readonly labels: Readonly<Record<string, string>>;
+}
+export interface Keep extends KeptAs {
   readonly interval: Interval;
+  /** Of each lane for itself: where it was left at the end of an earlier stack, and is left at the end of this one. */
+  readonly lanes: readonly KeptAs[];
 }
 
 /** What a worker reports of a task that is under way. */

@@ -34,8 +34,8 @@ function initialWeights(parameter: ParameterSpec, lane: Lane, scaling: Scaling):
   return values.map(() => initStd * stream.normal());
 }
 
-/** Starting state of a stack of lanes, [N, …]; a lane's numbers do not depend on its neighbours. */
-export function initialState(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State {
+/** The (N,) scalars of a stack's program: the same at every step. */
+export function scalarsOf(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State["scalars"] {
   const parameters = parametersOf(config);
   const roles = new Map(parameters.map((parameter) => [parameter.role, parameter]));
   const perRole = (of: (role: Role) => Ref, value: (scales: ResolvedScales) => number): (readonly [Ref, (lane: Lane) => number])[] =>
@@ -50,9 +50,15 @@ export function initialState(config: ModelConfig, scaling: Scaling, lanes: reado
     ...perRole(decayOf, ({ learningRate, weightDecay }) => learningRate * weightDecay),
     ...perRole(epsilonOf, ({ epsilon }) => epsilon),
   ]);
+  return new Map(scalars.map((name) => [name, Float32Array.from(lanes, scalarValues.get(name) as (lane: Lane) => number)]));
+}
+
+/** Starting state of a stack of lanes, [N, …]; a lane's numbers do not depend on its neighbours. */
+export function initialState(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State {
+  const parameters = parametersOf(config);
   return {
     step: 0,
-    scalars: new Map(scalars.map((name) => [name, Float32Array.from(lanes, scalarValues.get(name) as (lane: Lane) => number)])),
+    scalars: scalarsOf(config, scaling, lanes, scalars),
     parameters: new Map(
       parameters.map((parameter) => {
         const size = sizeOf(parameter.shape);

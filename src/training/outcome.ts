@@ -13,7 +13,8 @@ export interface CurvePoint {
 }
 
 export interface Outcome {
-  readonly status: "completed" | "diverged";
+  /** `stopped` is one that was sound when it was not trained any further. */
+  readonly status: "completed" | "stopped" | "diverged";
   /** Loss of the last evaluation, in nats per token; null when diverged. */
   readonly validationLoss: number | null;
   readonly curve: readonly CurvePoint[];
@@ -81,10 +82,10 @@ export class LaneRecord {
     if (validationLoss === null) this.divergedAt = step;
   }
 
-  /** How it ended after `steps` steps of its stack. */
-  outcome(steps: number): Outcome {
+  /** How it stands after `steps` of `planned` steps. */
+  outcome(steps: number, planned: number): Outcome {
     const { curve, divergedAt } = this;
     if (divergedAt !== undefined) return { status: "diverged", validationLoss: null, curve, steps: divergedAt };
-    return { status: "completed", validationLoss: this.latest, curve, steps };
+    return { status: steps < planned ? "stopped" : "completed", validationLoss: this.latest, curve, steps };
   }
 }

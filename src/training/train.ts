@@ -82,6 +82,8 @@ export interface Keeping {
   /** Asked after each call. */
   due(step: number): "go on" | "save" | "save and stop";
   save(checkpoint: Checkpoint): void;
+  /** Keeps each lane for itself, when training ends before its last step. */
+  part(checkpoint: Checkpoint): void;
 }
 
 export interface Trained {
@@ -92,8 +94,14 @@ export interface Trained {
   readonly engineSeconds: number;
 }
 
-/** Trains one stack to its end, or until it is told to stop. */
-export async function trainStack(compile: Compile, job: StackJob, observer: Observer, keeping?: Keeping): Promise<Trained> {
+/** Trains one stack to its end, to step `until`, or until it is told to stop. */
+export async function trainStack(
+  compile: Compile,
+  job: StackJob,
+  observer: Observer,
+  keeping?: Keeping,
+  until = job.train.steps,
+): Promise<Trained> {
   const { train, lanes } = job;
   const program = programOf(job);
   const executable = await compile(program, { threads: job.threads, precision: train.precision });
@@ -117,8 +125,8 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
     let step = from?.state.step ?? 0;
     let chunk = least;
     if (from === undefined) await evaluate(step);
-    while (step < train.steps && !records.every(({ diverged }) => diverged)) {
-      const nextEvaluation = Math.min(train.steps, (Math.floor(step / train.evaluateEvery) + 1) * train.evaluateEvery);
+    while (step < until && !records.every(({ diverged }) => diverged)) {
+      const nextEvaluation = Math.min(until, (Math.floor(step / train.evaluateEvery) + 1) * train.evaluateEvery);
       const left = Math.min(nextEvaluation, keeping?.nextStep(step) ?? Infinity) - step;
       const count = Math.ceil(left / Math.ceil(left / chunk)); // calls of about equal length
       const factors = Float32Array.from({ length: count }, (_, index) => scheduleFactor(train.schedule, step + index + 1, train.steps));
@@ -132,13 +140,15 @@ export async function trainStack(compile: Compile, job: StackJob, observer: Obse
       failpoint("worker.step");
       if (step === nextEvaluation) await evaluate(step);
       observer.onProgress({ step, validationLosses: records.map(({ latest }) => latest) });
-      const due = step < train.steps ? keeping?.due(step) : undefined;
+      const due = step < until ? keeping?.due(step) : undefined;
       if (due === undefined || due === "go on") continue;
       const state = await executable.read();
       keeping?.save({ state, lanes: records.map(({ snapshot }) => snapshot) });
       if (due === "save and stop") return { outcomes: undefined, state, engineSeconds };
     }
-    return { outcomes: records.map((record) => record.outcome(step)), state: await executable.read(), engineSeconds };
+    const state = await executable.read();
+    if (until < train.steps) keeping?.part({ state, lanes: records.map(({ snapshot }) => snapshot) });
+    return { outcomes: records.map((record) => record.outcome(step, train.steps)), state, engineSeconds };
   } finally {
     data.close();
   }

@@ -9,17 +9,21 @@ import { engineNames, type EngineName } from "../../src/engines/engine.ts";
 import { engines, type Registry, type WorkerEnvironment } from "../../src/engines/registry.ts";
 import { UserError } from "../../src/errors.ts";
 import { readPlan } from "../../src/spec/read.ts";
-import { planTrials } from "../../src/sweep/trials.ts";
+import { openingTrials } from "../../src/sweep/agenda.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
 const log = join(folder, "measured");
 process.env["TIMED_WORKER_LOG"] = log;
 const plan = await readPlan(
-  { text: "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 32}\nsearch: {trials: 8}\n", file: "x.yaml", directory: folder },
+  {
+    text: "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 32}\nsearch: {confirm: false, trials: 8}\n",
+    file: "x.yaml",
+    directory: folder,
+  },
   join(folder, "cache"),
 );
-const work: Work = { plan, trials: planTrials(plan), width: 16 };
+const work: Work = { plan, trials: openingTrials(plan.spec), width: 16 };
 const entry = fileURLToPath(new URL("../support/timed-worker.mjs", import.meta.url));
 
 /** A registry in which only `present` are worth trying, each with so many workers. */

@@ -128,9 +128,9 @@ describe("plan", () => {
       proxies: { flops: number; parameters: number; seconds: number; memory_bytes: number };
       target: { parameters: number; seconds: number };
     };
-    expect(plan).toMatchObject({ trials: 12, stacks: 12, steps: 600, tokens_per_step: 1024 });
+    expect(plan).toMatchObject({ trials: 12, confirmations: 12, steps: 600, tokens_per_step: 1024 });
     expect(plan.proxies.parameters).toBe(12 * 2 * 32 ** 2 + 2 * 89 * 32 + 64 * 32 + 5 * 32);
-    expect(plan.proxies.flops).toBe(12 * 600 * (6 * (12 * 2 * 32 ** 2 + 89 * 32) * 1024 + 12 * 2 * 16 * 64 * 64 * 32));
+    expect(plan.proxies.flops).toBe(24 * 600 * (6 * (12 * 2 * 32 ** 2 + 89 * 32) * 1024 + 12 * 2 * 16 * 64 * 64 * 32));
     expect(plan.proxies.seconds).toBeGreaterThan(5);
     expect(plan.proxies.memory_bytes).toBeGreaterThan(1e8);
     expect(existsSync(join(folder, "runs"))).toBe(false);
@@ -139,7 +139,7 @@ describe("plan", () => {
   it("is what a dry run prints, in as many stacks as asked for", async () => {
     const { stdout, code } = await cli("sweep", config("smoke"), "--dry-run", "--stack", "4", "--out", "never");
     expect(code).toBe(0);
-    expect(stdout).toContain("6 random trials in 2 stacks of 4");
+    expect(stdout).toContain("6 random trials and 4 confirmations in stacks of 4");
     expect(existsSync(join(folder, "never"))).toBe(false);
   });
 

@@ -27,7 +27,7 @@ data: {source: moby-dick, tokenizer: characters}
 model: {layers: 1, head_dim: 8, context: 16}
 width: {proxy: 8, target: 16}
 train: {steps: 60, batch: 4, evaluate: {every: 60, batches: 4}}
-search: {trials: 16, parameters: {learning_rate: {distribution: log_uniform, min: 0.001, max: 0.1}, output_multiplier: {value: 4}}}
+search: {confirm: false, trials: 16, parameters: {learning_rate: {distribution: log_uniform, min: 0.001, max: 0.1}, output_multiplier: {value: 4}}}
 `,
 );
 
@@ -108,7 +108,7 @@ describe("stacks", () => {
 data: {source: moby-dick}
 width: {proxy: 64, target: 128}
 train: {steps: 3, batch: 16, evaluate: {every: 3, batches: 1}}
-search: {trials: 16, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
+search: {confirm: false, trials: 16, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
 `;
     writeFileSync(join(folder, "big.yaml"), text);
     const args = ["sweep", "big.yaml", "--engine", "onnxruntime", "--stack", "16", "--jobs", "1", "-q"];

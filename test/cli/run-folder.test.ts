@@ -16,7 +16,7 @@ data: {source: moby-dick}
 model: {layers: 1, head_dim: 8, context: 16}
 width: {proxy: 8, target: 16}
 train: {steps: 200, batch: 4, evaluate: {every: 100, batches: 2}}
-search: {trials: 3, parameters: {learning_rate: ${rates}, output_multiplier: {distribution: uniform, min: 1, max: 16}}}
+search: {confirm: false, trials: 3, parameters: {learning_rate: ${rates}, output_multiplier: {distribution: uniform, min: 1, max: 16}}}
 `;
 const spec = (name: string, content: string): string => {
   writeFileSync(join(folder, name), content);
@@ -73,7 +73,7 @@ describe("status", () => {
     const before = readdirSync(join(folder, "live")).sort();
     const live = (await statusOf("live")).status;
     expect(live.process).toMatchObject({ pid: running.child.pid, running: true });
-    expect(live.checkpoints[0]).toMatchObject({ trials: [0] });
+    expect(live.checkpoints[0]?.trials).toContain(0);
     expect(readdirSync(join(folder, "live")).sort()).toEqual(before);
 
     const second = await cli("sweep", long, "--out", "live");
@@ -241,7 +241,7 @@ describe("a disk that is full", () => {
       expect([code, stderr]).toEqual([6, expect.stringContaining("free some space; the same command continues")]);
       const journal = bytes(name, "journal.jsonl");
       expect(journal === "" || journal.endsWith("\n")).toBe(true);
-      expect(readdirSync(join(folder, name), { recursive: true }).filter((each) => /tmp$|lock/.test(String(each)))).toEqual([]);
+      expect(readdirSync(join(folder, name), { recursive: true }).filter((each) => /^[^/]*(tmp$|lock)/.test(String(each)))).toEqual([]);
       expect((await cli("sweep", "tiny.yaml", "--out", name, "-q")).code).toBe(0);
       expect(bytes(name, "results.json")).toBe(bytes("done", "results.json"));
     },

@@ -18,7 +18,7 @@ data: {source: moby-dick}
 model: {layers: 1, head_dim: 8, context: 16}
 width: {proxy: 8, target: 16}
 train: {steps: 400, batch: 4, evaluate: {every: 100, batches: 2}}
-search: {trials: 6, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
+search: {confirm: false, trials: 6, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
 `;
 const spec = (name: string, text = tiny): string => {
   writeFileSync(join(folder, name), text);
@@ -56,12 +56,17 @@ describe("the smoke config", () => {
   });
 
   it("ranks the trials on stdout and names the winner and the next command", () => {
-    const { best, trials } = resultsIn("smoke");
+    const { best, confirmation } = resultsIn("smoke");
     const lines = swept.stdout.split("\n");
-    expect(lines[0]).toMatch(/^ *rank +trial +loss +learning_rate +output_multiplier$/);
-    const losses = lines.slice(1, 7).map((line) => Number(line.trim().split(/ +/)[2]));
+    expect(lines[0]).toMatch(/^ *rank +trial +fresh seeds +first run +learning_rate +output_multiplier$/);
+    expect(Number(lines[1].trim().split(/ +/)[1])).toBe(best?.trial);
+    expect(Number(lines[1].trim().split(/ +/)[2])).toBeCloseTo(best?.validation_loss ?? 0, 4);
+    expect(confirmation.map(({ losses }) => losses.map(({ seed }) => seed))).toEqual([
+      [2, 3],
+      [2, 3],
+    ]);
+    const losses = lines.slice(3, 7).map((line) => Number(line.trim().split(/ +/)[2]));
     expect(losses).toEqual([...losses].sort((a, b) => a - b));
-    expect(losses[0]).toBeCloseTo(Math.min(...trials.map(({ validation_loss: loss }) => loss ?? Infinity)), 4);
     expect(swept.stdout).toContain(`winner: trial ${best?.trial}`);
     expect(swept.stdout).toContain("next: mutransfer transfer --best smoke/results.json");
     expect(swept.stdout + swept.stderr).not.toContain("\u001b");
@@ -69,17 +74,20 @@ describe("the smoke config", () => {
 
   it("writes results.json, trials.csv and the journal", () => {
     const { version, spec: complete, trials, cost, environment } = resultsIn("smoke");
-    expect(version).toBe(1);
+    expect(version).toBe(3);
     expect(complete.model.zero_init).toEqual(["readout", "query"]);
-    expect(trials.map(({ id, status }) => [id, status])).toEqual([0, 1, 2, 3, 4, 5].map((id) => [id, "completed"]));
+    expect(trials.slice(0, 6).map(({ id, seed, status }) => [id, seed, status])).toEqual(
+      [0, 1, 2, 3, 4, 5].map((id) => [id, 1, "completed"]),
+    );
+    expect(trials.slice(6).map(({ seed }) => seed)).toEqual([2, 3, 2, 3]);
     for (const { curve } of trials) {
       expect(curve.map(({ step }) => step)).toEqual([0, 50, 100, 150]);
       expect(curve[0]?.validation_loss).toBeCloseTo(Math.log(256), 5);
     }
     expect(cost.ratio).toBeCloseTo(cost.proxy_flops / cost.target_flops, 12);
     expect(environment.engine).toMatch(/^native [0-9a-f]{8}$/);
-    expect(bytes("smoke", "trials.csv").trim().split("\n").length).toBe(7);
-    expect(bytes("smoke", "journal.jsonl").trim().split("\n").length).toBe(7);
+    expect(bytes("smoke", "trials.csv").trim().split("\n").length).toBe(11);
+    expect(bytes("smoke", "journal.jsonl").trim().split("\n").length).toBe(11);
     expect(readdirSync(join(folder, "smoke")).sort()).toEqual([
       "journal.jsonl",
       "probe.json",
@@ -359,5 +367,37 @@ describe("what goes wrong", () => {
     renameSync(join(folder, "mine.txt"), join(folder, "moved.txt"));
     const moved = await cli("transfer", "--best", "data/results.json");
     expect([moved.code, moved.stderr]).toEqual([2, expect.stringContaining(`relative to ${folder}`)]);
+  });
+});
+
+describe("early stopping", () => {
+  const stopping = tiny
+    .replace("trials: 6", "trials: 9, early_stopping: {method: halving, first: 45}")
+    .replace("confirm: false", "confirm: {top: 2, seeds: 2}");
+
+  it("trains the survivors on from where they were, bit for bit as if nothing had been stopped, in any stacks", async () => {
+    await cli("sweep", spec("stopping.yaml", stopping), "--out", "stopped", "-q");
+    await cli("sweep", spec("whole.yaml", tiny.replace("trials: 6", "trials: 9")), "--out", "whole", "-q");
+    const whole = resultsIn("whole").trials;
+    const { trials, analysis, best } = resultsIn("stopped");
+    const first = trials.filter(({ seed }) => seed === 1);
+    expect(first.filter(({ status }) => status === "completed")).toHaveLength(1);
+    expect(first.filter(({ status }) => status === "stopped")).toHaveLength(8);
+    for (const { id, steps, curve, validation_loss: loss } of first) {
+      const same = whole.find((trial) => trial.id === id);
+      const known = new Set(same?.curve.map(({ step }) => step));
+      const compared = curve.filter(({ step }) => known.has(step)).map(({ step, validation_loss: each }) => [step, each]);
+      expect(compared).toEqual(same?.curve.filter(({ step }) => step <= steps).map(({ step, validation_loss: each }) => [step, each]));
+      if (steps === 400) expect(loss).toBe(same?.validation_loss);
+    }
+    expect(analysis.steps.spared).toBeGreaterThan(analysis.steps.made);
+    expect(analysis.rungs.map(({ trials: count, kept }) => [count, kept])).toEqual([
+      [9, 3],
+      [3, 1],
+    ]);
+    expect(best?.standard_error).not.toBeNull();
+    await cli("sweep", "stopping.yaml", "--out", "stacked", "-q", "--stack", "4");
+    expect(bytes("stacked", "results.json")).toBe(bytes("stopped", "results.json"));
+    expect(readdirSync(join(folder, "stopped"))).not.toContain("checkpoints");
   });
 });

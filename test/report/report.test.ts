@@ -47,7 +47,7 @@ describe("the ranking", () => {
 
   it("has a column for each hyperparameter that varies", () => {
     expect(
-      renderRanking(ranked, ranked.length, plain)
+      renderRanking(ranked, ranked.length, [], plain)
         .split("\n")
         .map((line) => line.trim().split(/ +/)),
     ).toEqual([
@@ -59,11 +59,13 @@ describe("the ranking", () => {
   });
 
   it("aligns its columns in colour as without", () => {
-    expect(renderRanking(ranked, ranked.length, colored).replace(/\u001b\[\d+m/g, "")).toBe(renderRanking(ranked, ranked.length, plain));
+    expect(renderRanking(ranked, ranked.length, [], colored).replace(/\u001b\[\d+m/g, "")).toBe(
+      renderRanking(ranked, ranked.length, [], plain),
+    );
   });
 
   it("as CSV has every trial and hyperparameter, exactly", () => {
-    expect([...trialsCsv([...ranked, trial(3, null, { learning_rate: 2, init_std: 1 }, 'died, "badly"')])].join("")).toBe(
+    expect([...trialsCsv([...ranked, trial(3, null, { learning_rate: 2, init_std: 1 }, 'died, "badly"')], 1)].join("")).toBe(
       [
         "rank,trial,status,validation_loss,steps,seed,learning_rate,init_std,reason",
         "1,2,completed,1.23456,10,1,0.012345678,1,",
@@ -77,14 +79,23 @@ describe("the ranking", () => {
 });
 
 describe("progress", () => {
-  const started = { event: "sweep_started", name: "s", trials: 4, resumed: 1, stacks: 3, jobs: 2, steps: 100 } as const;
+  const started = {
+    event: "sweep_started",
+    name: "s",
+    trials: 4,
+    resumed: 1,
+    jobs: 2,
+    steps: 100,
+    trialSteps: 400,
+    resumedSteps: 100,
+  } as const;
 
   it("counts what is done, running and left, and shows the best", () => {
     const progress = new SweepProgress(100);
     expect(progress.apply(started, plain)).toBe("continuing: 1 of 4 trials are in the journal already");
     progress.apply({ event: "stack_progress", stack: 0, trials: [1], step: 50, validationLosses: [2.5] }, plain);
     progress.apply({ event: "stack_progress", stack: 1, trials: [2], step: 100, validationLosses: [2.25] }, plain);
-    expect(progress.apply({ event: "trial_finished", trial: trial(2, 2.25, {}) }, plain)).toBeUndefined();
+    expect(progress.apply({ event: "trial_finished", trial: { ...trial(2, 2.25, {}), steps: 100 } }, plain)).toBeUndefined();
     progress.apply({ event: "stack_finished", stack: 1, trials: [2], engineSeconds: 1 }, plain);
     // 1.5 of 3 fresh trials in 10 s: 10 s more, 15 steps a second.
     expect(progress.line(110)).toBe("s: 62 % · 2/4 trials · 15 steps/s · 0:10 left · best 2.2500 (trial 2)");

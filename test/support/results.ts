@@ -7,7 +7,7 @@ import type { TrialResult } from "../../src/sweep/trial-result.ts";
 
 export function resultsFileOf(plan: Plan, trials: readonly TrialResult[], environment: Environment): string {
   const summaries = trials.map((trial, index) => summaryOf(trial, { offset: index, bytes: 0 }));
-  const head = makeHead(plan, summaries, ({ place }) => trials[place.offset], environment);
+  const head = makeHead(plan, summaries, environment);
   return [...resultsText(head, () => trials)].join("");
 }
 

@@ -6,7 +6,7 @@ import { journalVersion, type JournalRecord, type RunRecord } from "../../src/sw
 import type { TrialResult } from "../../src/sweep/trial-result.ts";
 
 export const spec: CompleteSpec = completeSpec(
-  specSchema.parse({ name: "x", data: { source: "moby-dick" }, width: { proxy: 16, target: 32 }, search: { trials: 4 } }),
+  specSchema.parse({ name: "x", data: { source: "moby-dick" }, width: { proxy: 16, target: 32 }, search: { trials: 4, confirm: false } }),
 );
 export const runRecord: RunRecord = {
   record: "run",

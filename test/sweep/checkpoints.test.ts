@@ -16,7 +16,8 @@ import {
   memberLabels,
   saveCheckpoint,
 } from "../../src/sweep/checkpoints.ts";
-import { planTrials, stackJob } from "../../src/sweep/trials.ts";
+import { openingTrials } from "../../src/sweep/agenda.ts";
+import { stackJob } from "../../src/sweep/trials.ts";
 import { encodeCheckpoint, jobIdentity } from "../../src/training/checkpoint.ts";
 import { programOf, trainStack, type Checkpoint, type StackJob, type Trained } from "../../src/training/train.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -27,10 +28,10 @@ data: {source: moby-dick}
 model: {layers: 1, head_dim: 4, context: 8}
 width: {proxy: 4, target: 8}
 train: {steps: 40, batch: 2, evaluate: {every: 16, batches: 1}}
-search: {trials: 2, parameters: {learning_rate: {values: [0.01, 1.0e+30]}}}
+search: {confirm: false, trials: 2, parameters: {learning_rate: {values: [0.01, 1.0e+30]}}}
 `;
 const plan = await readPlan({ text, file: "x.yaml", directory: folder }, join(folder, "cache"));
-const trials = planTrials(plan);
+const trials = openingTrials(plan.spec);
 const job = stackJob(plan, trials, 4, 1);
 const identity = jobIdentity(job, "e");
 
@@ -52,6 +53,7 @@ async function train(
       nextStep: (step) => Math.min(step < stopAt ? stopAt : Infinity, (Math.floor(step / every) + 1) * every),
       due: (step) => (step >= stopAt ? "save and stop" : step % every === 0 ? "save" : "go on"),
       save: (checkpoint) => kept.push(checkpoint),
+      part: (checkpoint) => kept.push(checkpoint),
     },
   );
   return { ...trained, kept };

@@ -14,7 +14,7 @@ import { resultsFileOf, resultsOf } from "../support/results.ts";
 
 const folder = temporaryFolder();
 const text =
-  "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 64}\nsearch: {parameters: {learning_rate: {values: [0.01, 0.02]}, weight_decay: {values: [0, 0.1], transfers: false}}}\n";
+  "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 64}\nsearch: {confirm: false, parameters: {learning_rate: {values: [0.01, 0.02]}, weight_decay: {values: [0, 0.1], transfers: false}}}\n";
 const plan = await readPlan({ text, file: "x.yaml", directory: folder }, join(folder, "cache"));
 const environment: Environment = {
   mutransfer: "0",
@@ -78,7 +78,14 @@ describe("results.json", () => {
   };
 
   it("holds the winner without what does not transfer, every trial in order, and the complete spec", () => {
-    expect(results.best).toEqual({ trial: 0, seed: 1, hyperparameters: { learning_rate: 0.01, init_std: 1 }, validation_loss: 2.2 });
+    expect(results.best).toEqual({
+      trial: 0,
+      seed: 1,
+      hyperparameters: { learning_rate: 0.01, init_std: 1 },
+      validation_loss: 2.2,
+      standard_error: null,
+      edges: [],
+    });
     expect(results.trials.map(({ id }) => id)).toEqual([0, 1, 2]);
     expect(results.spec.search.parameters.embedding_std).toEqual({ value: 1 });
     expect(parseResults(file, "results.json")).toEqual(JSON.parse(file));

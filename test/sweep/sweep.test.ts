@@ -130,7 +130,15 @@ describe("a sweep", () => {
       const { state } = opened;
       await runSweep(
         options.of ?? marked(),
-        trials,
+        {
+          due: (now, isGivenUp) =>
+            trials
+              .filter((each) => {
+                const status = now.of(each)?.status;
+                return status === undefined || (status === "failed" && !isGivenUp(each));
+              })
+              .map((each) => ({ trial: each, until: 10 })),
+        },
         { jobs: options.jobs ?? 2, threads: 1, stackSize: options.stackSize ?? 1 },
         {
           ...{ folder: opened.folder, state, pool: pool(), arithmetic: "a", interval: {} },
@@ -190,7 +198,7 @@ describe("a sweep", () => {
     const same = [trial(0, 1), trial(1, 1), trial(2, 1)];
     const { results, events, lines } = await run(same, "continued.jsonl");
     expect(results.map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
-    expect(events[0]).toMatchObject({ event: "sweep_started", trials: 3, resumed: 2, stacks: 1 });
+    expect(events[0]).toMatchObject({ event: "sweep_started", resumed: 2 });
     expect(events.filter(({ event }) => event === "trial_finished").length).toBe(1);
     expect(lines).toBe(4);
   });
@@ -202,8 +210,8 @@ describe("a sweep", () => {
     writeFileSync(of.dataset.train.path, "");
     const { results, events } = await run(trials, "healed.jsonl", { of });
     expect(results.map(({ status }) => status)).toEqual(["completed", "completed"]);
-    expect(events[0]).toMatchObject({ resumed: 1, stacks: 1 });
-    expect((await run(trials, "healed.jsonl", { of })).events[0]).toMatchObject({ resumed: 2, stacks: 0 });
+    expect(events[0]).toMatchObject({ resumed: 1 });
+    expect((await run(trials, "healed.jsonl", { of })).events[0]).toMatchObject({ resumed: 2 });
   });
 
   it("stops when one stack after the other fails, and leaves the rest to be tried", async () => {

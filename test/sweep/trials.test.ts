@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
-import { planTrials, stackJob } from "../../src/sweep/trials.ts";
+import { openingTrials } from "../../src/sweep/agenda.ts";
+import { stackJob } from "../../src/sweep/trials.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
@@ -10,12 +11,12 @@ seed: 7
 data: {source: moby-dick}
 width: {proxy: 16, target: 64}
 train: {optimizer: {weight_decay: 0.3}}
-search: {method: grid, parameters: {learning_rate: {values: [0.01, 0.02]}, weight_decay: {values: [0, 0.1], transfers: false}}}
+search: {confirm: false, method: grid, parameters: {learning_rate: {values: [0.01, 0.02]}, weight_decay: {values: [0, 0.1], transfers: false}}}
 `;
 const plan = await readPlan({ text, file: "x.yaml", directory: folder }, join(folder, "cache"));
 
 describe("a sweep's trials", () => {
-  const trials = planTrials(plan);
+  const trials = openingTrials(plan.spec);
   const job = stackJob(plan, trials, 16, 1);
 
   it("share the spec's seed for their weights and their batches", () => {

@@ -10,8 +10,8 @@ export interface Ended {
   readonly code: number | null;
   readonly signal: string | null;
   readonly stderr: string;
-  /** Trials that were announced as finished. */
-  readonly acknowledged: readonly number[];
+  /** Trials that were announced as finished, with their seeds. */
+  readonly acknowledged: readonly string[];
   /** Whether the fault found it running. */
   readonly struck: boolean;
 }
@@ -47,12 +47,13 @@ export async function runCommand(args: readonly string[], setting: Setting, faul
 }
 
 /** Complete lines only: a killed process may leave half of one. */
-function acknowledgedIn(stdout: string): readonly number[] {
+function acknowledgedIn(stdout: string): readonly string[] {
   return stdout
     .split("\n")
     .slice(0, -1)
     .flatMap((line) => {
       if (!line.startsWith('{"event":"trial_finished"')) return [];
-      return [(JSON.parse(line) as { trial: { id: number } }).trial.id];
+      const { id, seed } = (JSON.parse(line) as { trial: { id: number; seed: number } }).trial;
+      return [`${id}/${seed}`];
     });
 }

@@ -21,7 +21,7 @@ data: {source: moby-dick, tokenizer: characters}
 model: {layers: 1, head_dim: 8, context: 16}
 width: {proxy: 16, target: 32}
 train: {steps: 300, batch: 4, evaluate: {every: 100, batches: 2}}
-search: {trials: 8, parameters: {learning_rate: {values: [0.003, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 1.0e+30]}}}
+search: {trials: 8, early_stopping: {first: 60}, confirm: {top: 2, seeds: 2}, parameters: {learning_rate: {values: [0.003, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 1.0e+30]}}}
 `;
 const work = mkdtempSync(join(tmpdir(), "mutransfer-torture-"));
 writeFileSync(join(work, "spec.yaml"), spec);
@@ -93,7 +93,7 @@ async function round(number: number, fault: Fault, random: RandomStream): Promis
   };
   judge(struck);
   const spoiled = fault.between?.(setting.folder, random) ?? false;
-  const acknowledged = new Set(spoiled && /journal/.test(fault.kind) ? [] : struck.acknowledged);
+  const acknowledged = new Set<string>(spoiled && /journal/.test(fault.kind) ? [] : struck.acknowledged);
   if (spoiled || (fault.between === undefined && (struck.struck || existsSync(log) || fault.limit !== undefined))) tally.struck++;
   let code = struck.code;
   for (let resumes = 0; (code !== 0 || resumes === 0) && resumes < mostResumes; resumes++) {

@@ -10,7 +10,7 @@ describe("a trial's record", () => {
     record.evaluated(2, 3.2);
     record.trained(3, 2);
     record.evaluated(3, 2.5);
-    expect(record.outcome(3)).toEqual({
+    expect(record.outcome(3, 3)).toEqual({
       status: "completed",
       validationLoss: 2.5,
       steps: 3,
@@ -27,7 +27,7 @@ describe("a trial's record", () => {
     record.evaluated(0, 5);
     for (const [index, each] of [4, loss, 3, NaN].entries()) record.trained(index + 1, each);
     record.evaluated(4, 3);
-    expect(record.outcome(4)).toEqual({
+    expect(record.outcome(4, 9)).toEqual({
       status: "diverged",
       validationLoss: null,
       steps: 2,
@@ -39,13 +39,24 @@ describe("a trial's record", () => {
     const record = new LaneRecord();
     record.trained(1, 9000);
     record.evaluated(1, 9000);
-    expect(record.outcome(1)).toMatchObject({ status: "completed", validationLoss: 9000 });
+    expect(record.outcome(1, 1)).toMatchObject({ status: "completed", validationLoss: 9000 });
+  });
+
+  it("is stopped, not completed, before the last planned step", () => {
+    const record = new LaneRecord();
+    record.trained(1, 4);
+    record.evaluated(1, 3);
+    expect(record.outcome(1, 2)).toMatchObject({ status: "stopped", validationLoss: 3, steps: 1 });
   });
 
   it("diverges at an evaluation too", () => {
     const record = new LaneRecord();
     record.trained(1, 4);
     record.evaluated(1, NaN);
-    expect(record.outcome(1)).toMatchObject({ status: "diverged", steps: 1, curve: [{ step: 1, validationLoss: null, trainingLoss: 4 }] });
+    expect(record.outcome(1, 9)).toMatchObject({
+      status: "diverged",
+      steps: 1,
+      curve: [{ step: 1, validationLoss: null, trainingLoss: 4 }],
+    });
   });
 });

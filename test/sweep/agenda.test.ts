@@ -1,0 +1,172 @@
+/** What a sweep trains next, played through without training: a loss is a function of the trial and its step. */
+import { describe, expect, it } from "vitest";
+import { completeSpec, type CompleteSpec } from "../../src/spec/complete.ts";
+import { specSchema } from "../../src/spec/schema.ts";
+import { Agenda, plannedWork, rungReports } from "../../src/sweep/agenda.ts";
+import { RunState } from "../../src/sweep/state.ts";
+import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import type { Trial } from "../../src/sweep/trials.ts";
+import { runRecord } from "../support/run.ts";
+
+const place = { offset: 0, bytes: 0 };
+const specOf = (search: object): CompleteSpec =>
+  completeSpec(
+    specSchema.parse({
+      name: "x",
+      data: { source: "moby-dick" },
+      width: { proxy: 16, target: 32 },
+      train: { steps: 90 },
+      search: { parameters: { learning_rate: { distribution: "log_uniform", min: 1e-3, max: 1 } }, ...search },
+    }),
+  );
+/** Worse the further from 0.03, and better with every step. */
+const lossOf = ({ id, hyperparameters, seed }: Trial, step: number): number =>
+  2 + Math.abs(Math.log10((hyperparameters.learning_rate ?? 1) / 0.03)) + 1 / step + 0.001 * seed + 1e-6 * id;
+
+const resultOf = (trial: Trial, until: number, rungs: readonly number[], status?: TrialResult["status"]): TrialResult => ({
+  id: trial.id,
+  seed: trial.seed,
+  hyperparameters: { ...trial.hyperparameters },
+  status: status ?? (until < 90 ? "stopped" : "completed"),
+  validation_loss: status === "diverged" || status === "failed" ? null : lossOf(trial, until),
+  steps: status === "failed" ? 0 : until,
+  curve:
+    status === "failed"
+      ? []
+      : [...rungs, 90]
+          .filter((step) => step < until || (step === until && status !== "diverged"))
+          .map((step) => ({ step, training_loss: null, validation_loss: lossOf(trial, step) })),
+});
+
+interface Played {
+  readonly state: RunState;
+  readonly agenda: Agenda;
+  /** What was trained, in order, `waves` at a time. */
+  readonly waves: readonly (readonly string[])[];
+}
+/** Trains all that is due, the first `most` of it at a time, and asks again. */
+function play(
+  spec: CompleteSpec,
+  most = Infinity,
+  fate: (trial: Trial, until: number) => TrialResult["status"] | undefined = () => undefined,
+): Played {
+  const state = new RunState();
+  state.apply({ ...runRecord, spec }, place);
+  const agenda = new Agenda(spec);
+  const waves: string[][] = [];
+  const failed = new Set<string>();
+  for (;;) {
+    const due = agenda.due(state, ({ id, seed }) => failed.has(`${id}/${seed}`)).slice(0, most);
+    if (due.length === 0) return { state, agenda, waves };
+    waves.push(due.map(({ trial, until }) => `${trial.id}/${trial.seed}@${until}`));
+    for (const { trial, until } of due) {
+      const status = fate(trial, until);
+      if (status === "failed") failed.add(`${trial.id}/${trial.seed}`);
+      state.apply({ record: "trial", trial: resultOf(trial, until, spec.search.early_stopping?.rungs ?? [], status) }, place);
+    }
+    if (waves.length > 1000) throw new Error("the agenda does not end");
+  }
+}
+const stepsOf = ({ state }: Played): number => state.trials.reduce((sum, { steps }) => sum + steps, 0);
+
+describe("without early stopping", () => {
+  it("every trial is trained to its end, and then the best on fresh seeds", () => {
+    const spec = specOf({ trials: 16 });
+    const played = play(spec);
+    expect(played.waves).toHaveLength(2);
+    expect(played.waves[0]).toEqual(Array.from({ length: 16 }, (_, id) => `${id}/1@90`));
+    const best = [...played.agenda.trials]
+      .sort((a, b) => lossOf(a, 90) - lossOf(b, 90))
+      .slice(0, 4)
+      .map(({ id }) => id)
+      .sort((a, b) => a - b);
+    expect(played.waves[1]).toEqual(best.flatMap((id) => [2, 3, 4].map((seed) => `${id}/${seed}@90`)));
+    expect(plannedWork(spec)).toEqual({ trainings: 28, trialSteps: stepsOf(played) });
+  });
+  it("`confirm: false` leaves it at that, and `top` and `seeds` are obeyed", () => {
+    expect(play(specOf({ trials: 5, confirm: false })).waves).toHaveLength(1);
+    expect(play(specOf({ trials: 5, confirm: { top: 2, seeds: 5 } })).waves[1]).toHaveLength(10);
+    expect(specOf({ trials: 80 }).search.confirm).toEqual({ top: 10, seeds: 3 });
+    expect(specOf({ trials: 3 }).search.confirm).toEqual({ top: 3, seeds: 3 });
+  });
+});
+
+describe("early stopping", () => {
+  const halving = specOf({ trials: 18, early_stopping: {}, confirm: false });
+  const asha = specOf({ trials: 18, early_stopping: { method: "asha" }, confirm: false });
+
+  it("has rungs that grow by the reduction", () => {
+    const rungs = (early_stopping: object): readonly number[] | undefined =>
+      specOf({ trials: 9, early_stopping }).search.early_stopping?.rungs;
+    expect(rungs({})).toEqual([10, 30]);
+    expect(rungs({ reduction: 2 })).toEqual([23, 45]);
+    expect(rungs({ first: 5, reduction: 4 })).toEqual([5, 20]);
+    expect(rungs({ first: 90 })).toEqual([]);
+    expect(rungs({ first: 500 })).toEqual([]);
+  });
+  it("by halving trains all to the first rung, the best third to the next, and the best third of those to the end", () => {
+    const played = play(halving);
+    const best = [...played.agenda.trials].sort((a, b) => lossOf(a, 90) - lossOf(b, 90)).map(({ id }) => id);
+    expect(played.waves.map((wave) => wave.length)).toEqual([18, 6, 2]);
+    expect(new Set(played.waves[1])).toEqual(new Set(best.slice(0, 6).map((id) => `${id}/1@30`)));
+    expect(new Set(played.waves[2])).toEqual(new Set(best.slice(0, 2).map((id) => `${id}/1@90`)));
+    expect(plannedWork(halving)).toEqual({ trainings: 18, trialSteps: stepsOf(played) });
+  });
+  it("by halving decides the same however many are trained at a time", () => {
+    for (const most of [1, 4, 7]) expect(play(halving, most).state.trials.length).toBe(18);
+    const ends = (most: number): unknown =>
+      [...play(halving, most).state.trials].map(({ id, steps }) => [id, steps]).sort((a, b) => a[0] - b[0]);
+    expect(ends(1)).toEqual(ends(Infinity));
+  });
+  it("by asha goes on as soon as some have reached a rung, the furthest first, and ends with at least one complete", () => {
+    const { waves, state } = play(asha, 1);
+    const order = waves.flat().map((each) => Number(each.split("@")[1]));
+    expect(order.indexOf(30)).toBeLessThan(order.lastIndexOf(10));
+    expect(state.trials.filter(({ status }) => status === "completed").length).toBeGreaterThan(0);
+    expect(
+      play(specOf({ trials: 2, early_stopping: { method: "asha" }, confirm: false }), 1)
+        .state.trials.map(({ steps }) => steps)
+        .sort(),
+    ).toEqual([10, 90]);
+  });
+  it("takes those that diverge for the worst of their rung and goes on with as many", () => {
+    const { waves, state } = play(halving, Infinity, ({ id }) => (id % 2 === 0 ? "diverged" : undefined));
+    expect(waves.map((wave) => wave.length)).toEqual([18, 6, 2]);
+    expect(state.trials.filter(({ status }) => status === "completed")).toHaveLength(2);
+  });
+  it("ends when every trial diverges, and when every trial fails", () => {
+    expect(play(halving, Infinity, () => "diverged").waves).toHaveLength(1);
+    expect(play(halving, Infinity, () => "failed").waves).toHaveLength(1);
+  });
+  it("tells where the winner stood at each rung", () => {
+    const { state, agenda } = play(halving);
+    const [winner] = [...agenda.trials].sort((a, b) => lossOf(a, 90) - lossOf(b, 90));
+    expect(rungReports(halving, state.trials, winner.id)).toEqual([
+      { steps: 10, trials: 18, kept: 6, place: 1 },
+      { steps: 30, trials: 6, kept: 2, place: 1 },
+    ]);
+  });
+});
+
+describe("a method that learns", () => {
+  const spec = specOf({ trials: 10, batch: 4, confirm: false });
+  const learning: CompleteSpec = { ...spec, search: { ...spec.search, method: "tpe" as "random", batch: 4 } };
+
+  it("is asked for a batch when the one before has ended", () => {
+    expect(play(learning).waves.map((wave) => wave.length)).toEqual([4, 4, 2]);
+    expect(plannedWork(learning)).toEqual({ trainings: 10, trialSteps: 900 });
+  });
+  it("suggests the same after any part of the journal, and keeps to what was tried", () => {
+    const { agenda, state } = play(learning);
+    const fresh = new Agenda(learning);
+    expect(fresh.due(state, () => false)).toEqual([]);
+    expect(fresh.trials).toEqual(agenda.trials);
+    const part = new RunState();
+    part.apply({ ...runRecord, spec: learning }, place);
+    for (const trial of agenda.trials.slice(0, 6)) part.apply({ record: "trial", trial: resultOf(trial, 90, []) }, place);
+    const continued = new Agenda(learning);
+    expect(continued.due(part, () => false).map(({ trial }) => trial)).toEqual(agenda.trials.slice(6, 8));
+    part.apply({ record: "again", trials: [1] }, place);
+    expect(new Agenda(learning).due(part, () => false).map(({ trial }) => trial)).toEqual([agenda.trials[1]]);
+  });
+});
