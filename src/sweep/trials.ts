@@ -18,7 +18,7 @@ export function packTrials<T>(trials: readonly T[], size: number): readonly (rea
   return Array.from({ length: Math.ceil(trials.length / size) }, (_, index) => trials.slice(index * size, (index + 1) * size));
 }
 
-function trainConfig({ train }: CompleteSpec): TrainConfig {
+function trainConfig({ train, search }: CompleteSpec): TrainConfig {
   const { optimizer, schedule, evaluate } = train;
   return {
     steps: train.steps,
@@ -28,6 +28,8 @@ function trainConfig({ train }: CompleteSpec): TrainConfig {
     schedule,
     precision: train.precision,
     evaluateEvery: evaluate.every,
+    // Whether a trial is stopped there or not: its curve does not depend on that.
+    evaluateAt: search.early_stopping?.rungs ?? [],
     evaluationBatches: evaluate.batches,
   };
 }

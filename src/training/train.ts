@@ -22,6 +22,8 @@ export interface TrainConfig {
   readonly schedule: Schedule;
   readonly precision: Precision;
   readonly evaluateEvery: number;
+  /** Further steps after which validation loss is measured, in ascending order. */
+  readonly evaluateAt: readonly number[];
   readonly evaluationBatches: number;
 }
 
@@ -126,7 +128,7 @@ export async function trainStack(
     let chunk = least;
     if (from === undefined) await evaluate(step);
     while (step < until && !records.every(({ diverged }) => diverged)) {
-      const nextEvaluation = Math.min(until, (Math.floor(step / train.evaluateEvery) + 1) * train.evaluateEvery);
+      const nextEvaluation = Math.min(until, nextEvaluationOf(train, step));
       const left = Math.min(nextEvaluation, keeping?.nextStep(step) ?? Infinity) - step;
       const count = Math.ceil(left / Math.ceil(left / chunk)); // calls of about equal length
       const factors = Float32Array.from({ length: count }, (_, index) => scheduleFactor(train.schedule, step + index + 1, train.steps));
@@ -153,6 +155,10 @@ export async function trainStack(
     data.close();
   }
 }
+
+/** The first step after `step` at which validation loss is measured. */
+const nextEvaluationOf = ({ evaluateEvery, evaluateAt }: TrainConfig, step: number): number =>
+  Math.min((Math.floor(step / evaluateEvery) + 1) * evaluateEvery, evaluateAt.find((each) => each > step) ?? Infinity);
 
 interface OpenData {
   readonly validation: TokenBatches;

@@ -11,6 +11,7 @@ const train = {
   schedule,
   precision: "float32" as const,
   evaluateEvery: 1,
+  evaluateAt: [],
   evaluationBatches: 1,
 };
 const hps = { learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 1, attention_multiplier: 1 };
