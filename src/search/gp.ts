@@ -70,4 +70,4 @@ function propose(situation: Situation, count: number): readonly Place[] {
 }
 
 export const gpDesigner = (options: DesignerOptions): Designer =>
-  learner(options, { label: "gp", startup: (dimensions) => dimensions + 1, propose });
+  learner(options, { label: "gp", startup: (dimensions) => Math.max(8, dimensions + 1), propose });
