@@ -3,8 +3,10 @@
  * complete spec is what results.json holds and what the spec's hash is taken of.
  */
 import type { ZeroInit } from "../model/config.ts";
-import { transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
-import { spaceSize } from "./rules.ts";
+import type { HyperparameterName, TransferableName } from "../parametrization/roles.ts";
+import type { MethodName } from "../search/designers.ts";
+import { spaceSize } from "../search/space.ts";
+import { fixedDefaults } from "./references.ts";
 import type { ParameterSpec, ParsedSpec } from "./schema.ts";
 
 export type Space = Readonly<Record<TransferableName, ParameterSpec> & { weight_decay?: ParameterSpec }>;
@@ -13,7 +15,7 @@ export type Space = Readonly<Record<TransferableName, ParameterSpec> & { weight_
 export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "search"> {
   readonly model: ParsedSpec["model"] & { readonly zero_init: readonly ZeroInit[] };
   readonly width: Readonly<Record<"base" | "proxy" | "target", number>>;
-  readonly search: { readonly method: "random" | "grid"; readonly trials: number; readonly parameters: Space };
+  readonly search: { readonly method: MethodName; readonly trials: number; readonly parameters: Space };
 }
 
 const defaultTrials = 16;
@@ -28,18 +30,13 @@ const defaultSpace: Readonly<Record<TransferableName, ParameterSpec>> = {
   attention_multiplier: { distribution: "log_uniform", min: 0.25, max: 4 },
 };
 
-const fixedDefaults = Object.fromEntries(Object.entries(transferable).map(([name, { default: value }]) => [name, { value }])) as Record<
-  TransferableName,
-  ParameterSpec
->;
-
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const { data, model, width, search } = spec;
   const given = Object.entries(search.parameters ?? {}).filter(
     (entry): entry is [HyperparameterName, ParameterSpec] => entry[1] !== undefined,
   );
   const parameters: Space = search.parameters === undefined ? defaultSpace : { ...fixedDefaults, ...Object.fromEntries(given) };
-  const size = spaceSize(Object.values(parameters));
+  const size = spaceSize(parameters);
   const isText = typeof data.source === "string" || "files" in data.source;
   return {
     ...spec,
