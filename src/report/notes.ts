@@ -53,7 +53,8 @@ export function resultNotes({ best, spec }: ResultsHead): readonly string[] {
     .map((key) => `${key} ${sizes[key]} < ${floors[key]}`);
   const atEdge = Object.entries(search.parameters).flatMap(([name, domain]) => {
     const value = best.hyperparameters[name];
-    if (value === undefined || !("distribution" in domain)) return [];
+    // What a condition has fixed says nothing about the range.
+    if (value === undefined || !("distribution" in domain) || value === domain.otherwise) return [];
     const { distribution, min, max } = domain;
     const position = distribution === "log_uniform" ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
     const [side, near] = position < edge ? (["lower", min] as const) : (["upper", max] as const);

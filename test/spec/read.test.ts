@@ -231,7 +231,7 @@ describe("mistakes", () => {
     [
       "ties in a circle",
       withParameter("init_std: {same_as: embedding_std}, embedding_std: {same_as: init_std}"),
-      ["cyclic_reference 4:43 search.parameters.init_std.same_as", "cyclic_reference 4:83 search.parameters.embedding_std.same_as"],
+      ["cyclic_reference 4:43 search.parameters.init_std.same_as", "cyclic_reference 4:84 search.parameters.embedding_std.same_as"],
     ],
     [
       "a tie to weight decay that is not searched",
@@ -251,39 +251,39 @@ describe("mistakes", () => {
     [
       "a condition on a name that is none",
       withParameter("init_std: {values: [1, 2], when: {embeding_std: [1]}, otherwise: 1}"),
-      ["unknown_parameter 4:65 search.parameters.init_std.when.embeding_std"],
+      ["unknown_parameter 4:57 search.parameters.init_std.when.embeding_std"],
     ],
     [
       "a condition on itself",
       withParameter("init_std: {values: [1, 2], when: {init_std: [1]}, otherwise: 1}"),
-      ["cyclic_reference 4:75 search.parameters.init_std.when.init_std"],
+      ["cyclic_reference 4:67 search.parameters.init_std.when.init_std"],
     ],
     [
       "a condition that nothing meets",
       withParameter("init_std: {values: [1, 2], when: {embedding_std: [1, 3]}, otherwise: 1}, embedding_std: {values: [1, 2]}"),
-      ["condition_never_holds 4:80 search.parameters.init_std.when.embedding_std"],
+      ["condition_never_holds 4:72 search.parameters.init_std.when.embedding_std"],
     ],
     [
       "a condition on a range",
       withParameter(
         "init_std: {values: [1, 2], when: {embedding_std: [1]}, otherwise: 1}, embedding_std: {distribution: uniform, min: 0, max: 2}",
       ),
-      ["condition_never_holds 4:80 search.parameters.init_std.when.embedding_std"],
+      ["condition_never_holds 4:72 search.parameters.init_std.when.embedding_std"],
     ],
     [
       "a condition without another value",
       withParameter("init_std: {values: [1, 2], when: {embedding_std: [1]}}"),
-      ["condition_incomplete 4:64 search.parameters.init_std.when"],
+      ["condition_incomplete 4:56 search.parameters.init_std.when"],
     ],
     [
       "another value without a condition",
       withParameter("init_std: {values: [1, 2], otherwise: 1}"),
-      ["condition_incomplete 4:69 search.parameters.init_std.otherwise"],
+      ["condition_incomplete 4:61 search.parameters.init_std.otherwise"],
     ],
     [
       "another value out of range",
       withParameter("learning_rate: {values: [1, 2], when: {embedding_std: [1]}, otherwise: 0}"),
-      ["out_of_range 4:96 search.parameters.learning_rate.otherwise"],
+      ["out_of_range 4:94 search.parameters.learning_rate.otherwise"],
     ],
     [
       "more trials than a conditional space holds",
