@@ -58,8 +58,22 @@ describe.each(["tpe", "gp"] as const)("%s", (method) => {
     designer.observe(search(method, bowl, { trials: 12 }));
     const points = [...designer.suggest(6), ...designer.suggest(6)];
     expect(new Set(points.map((point) => JSON.stringify(point))).size).toBe(12);
-    const rates = points.map(({ rate }) => log2(rate));
-    expect(Math.max(...rates) - Math.min(...rates)).toBeGreaterThan(0.5);
+  });
+
+  it("takes what is under way for results of its own making: a batch in parts is the batch", () => {
+    const listed: Space = {
+      rate: { values: Array.from({ length: 20 }, (_, index) => 2 ** (index / 2 - 12)) },
+      std: { values: [0.25, 0.5, 1, 2, 4] },
+      multiplier: { value: 16 },
+    };
+    const known = search(method, bowl, { trials: 12, within: listed });
+    const batches = [[6], [1, 5], [2, 2, 2]].map((counts) => {
+      const designer = designers[method].make({ space: listed, seed: 1, trials: 40 });
+      designer.observe(known);
+      return counts.flatMap((count) => designer.suggest(count));
+    });
+    expect(batches[1]).toEqual(batches[0]);
+    expect(batches[2]).toEqual(batches[0]);
   });
 
   it("goes on when everything diverged or everything is equal", () => {
