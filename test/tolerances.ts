@@ -19,6 +19,10 @@ export const tolerances = {
   stacked: 1e-4,
   /** Validation loss after a few hundred steps, alone and in a stack: rounding that training has amplified, far below seed noise. */
   stackedRun: 5e-3,
+  /** Solving a well-conditioned system of a few equations in float64, and sums taken in another order. */
+  smallSystem: 1e-9,
+  /** A fit of the normal distribution that states a relative error of 2e-7. */
+  normalFit: 5e-7,
   /** Literal numbers written with as many digits as the sources give. */
   literal: 1e-12,
   /** ln V of float32 logits that are all zero. */

@@ -69,7 +69,9 @@ const engine = await pool.run({ kind: "describe" });
 await Promise.all(Array.from({ length: availableParallelism() }, work));
 pool.close();
 
-const { version } = JSON.parse(readFileSync(fileURLToPath(new URL("../../../package.json", import.meta.url)), "utf8")) as { version: string };
+const { version } = JSON.parse(readFileSync(fileURLToPath(new URL("../../../package.json", import.meta.url)), "utf8")) as {
+  version: string;
+};
 const table: Omit<Table, "losses_nats"> = {
   command: "npm run build && node dist/bench/replay/make-table.js",
   versions: { mutransfer: version, node: process.version, engine: engine.version },

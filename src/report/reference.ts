@@ -36,7 +36,7 @@ function typeOf(schema: JsonSchema): string {
   if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(", ");
   if (schema.const !== undefined) return `\`${schema.const}\``;
   if (schema.type === "array") return `list of ${schema.items ? typeOf(schema.items) : "anything"}`;
-  if (schema.type === "object") return `{${(schema.required ?? []).join(", ")}}`;
+  if (schema.type === "object") return schema.required ? `{${schema.required.join(", ")}}` : "mapping";
   const range = rangeOf(schema);
   return `${schema.type ?? "anything"}${range ? ` ${range}` : ""}`;
 }

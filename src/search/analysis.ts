@@ -148,7 +148,8 @@ const extension = 4;
 export function edgesOf(space: Space, point: Point): readonly Edge[] {
   return Object.entries(space).flatMap(([name, domain]): Edge[] => {
     const value = point[name];
-    if (value === undefined || !isFree(domain)) return [];
+    // What a condition has fixed says nothing about the range.
+    if (value === undefined || !isFree(domain) || value === domain.otherwise) return [];
     const [min, max] = "values" in domain ? [Math.min(...domain.values), Math.max(...domain.values)] : [domain.min, domain.max];
     const isLog = min > 0 && ("values" in domain || domain.distribution === "log_uniform");
     if ("values" in domain && domain.values.length < 3) return [];

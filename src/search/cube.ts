@@ -3,7 +3,7 @@
  * free, with logarithms, lists and integers laid out evenly. Lists count by
  * rank: their spacing says what their author takes for a step.
  */
-import { completePoint, isFree, valueAt, valuesOf, type FreeDomain, type Point, type Space } from "./space.ts";
+import { completePoint, isFree, levelsOf, valueAt, valuesOf, type FreeDomain, type Point, type Space } from "./space.ts";
 
 export interface Dimension {
   readonly name: string;
@@ -41,9 +41,13 @@ function slope(name: string, domain: Exclude<FreeDomain, { readonly values: read
   return { name, levels: Infinity, value: (u) => valueAt(domain, u), coordinate: (value) => clamp(share(value)) };
 }
 
+/** Integers beyond so many are as good as continuous. */
+const mostLevels = 10_000;
+
 function dimensionOf(name: string, domain: FreeDomain): Dimension {
-  const values = valuesOf(domain);
-  return values !== undefined || "values" in domain ? ladder(name, values ?? []) : slope(name, domain);
+  if ("values" in domain) return ladder(name, domain.values);
+  const values = levelsOf(domain) > mostLevels ? undefined : valuesOf(domain);
+  return values === undefined ? slope(name, domain) : ladder(name, values);
 }
 
 export interface Cube {

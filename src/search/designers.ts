@@ -4,7 +4,6 @@ import { gpDesigner } from "./gp.ts";
 import { gridDesigner } from "./grid.ts";
 import { randomDesigner } from "./random.ts";
 import { sobolDesigner } from "./sobol.ts";
-import type { Point, Space } from "./space.ts";
 import { tpeDesigner } from "./tpe.ts";
 
 export const methodNames = ["random", "grid", "sobol", "tpe", "gp"] as const;
@@ -28,8 +27,3 @@ export const designers: { readonly [M in MethodName]: Entry } = {
   },
   gp: { make: gpDesigner, learns: true, meaning: "Gaussian process: the expected improvement of a model of the loss" },
 };
-
-/** The first `count` points of a method that does not learn. */
-export function suggest(method: MethodName, space: Space, count: number, seed: number): readonly Point[] {
-  return designers[method].make({ space, seed, trials: count }).suggest(count);
-}

@@ -5,7 +5,7 @@
  */
 import type { RandomStream } from "../rng.ts";
 import type { Designer, DesignerOptions } from "./designer.ts";
-import { Belief } from "./gaussian-process.ts";
+import { Belief } from "./belief.ts";
 import { learner, type Place, type Result, type Situation } from "./learner.ts";
 import { logExpectedImprovement } from "./normal.ts";
 
@@ -52,7 +52,7 @@ function propose(situation: Situation, count: number): readonly Place[] {
     places,
   );
   // Results are noisy: the best is what the model believes of them, not the luckiest.
-  const best = Math.min(...belief.means.subarray(candidates.length));
+  const best = Math.min(...belief.means.subarray(candidates.length + pending.length));
   pending.forEach((_, index) => belief.believe(candidates.length + index));
   const chosen = new Set<number>();
   while (chosen.size < Math.min(count, candidates.length)) {
@@ -70,4 +70,4 @@ function propose(situation: Situation, count: number): readonly Place[] {
 }
 
 export const gpDesigner = (options: DesignerOptions): Designer =>
-  learner(options, { label: "gp", startup: (dimensions) => dimensions + 1, propose });
+  learner(options, { label: "gp", startup: (dimensions) => Math.max(8, dimensions + 1), propose });

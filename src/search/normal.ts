@@ -24,7 +24,7 @@ export const logNormalDensity = (z: number): number => -(z * z) / 2 - Math.log(2
  * Improvement for Bayesian Optimization" (2023): finite where the improvement itself underflows.
  */
 export function logExpectedImprovement(z: number): number {
-  // Far out the leading term of the asymptotic series φ(z)/z² is exact enough.
-  if (z < -8) return logNormalDensity(z) - 2 * Math.log(-z);
+  // Far out, where the difference below cancels: the asymptotic series φ(z)/z² · (1 − 3/z² + 15/z⁴ − …).
+  if (z < -8) return logNormalDensity(z) - 2 * Math.log(-z) + Math.log1p(-3 / z ** 2 + 15 / z ** 4);
   return Math.log(Math.exp(logNormalDensity(z)) + z * normalCdf(z));
 }

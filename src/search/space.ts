@@ -47,6 +47,12 @@ export function valuesOf(domain: FreeDomain): readonly number[] | undefined {
   return Array.from({ length: Math.floor(domain.max) - first + 1 }, (_, index) => first + index);
 }
 
+/** Number of different values; Infinity for a continuous range. */
+export function levelsOf(domain: FreeDomain): number {
+  if ("values" in domain) return new Set(domain.values).size;
+  return domain.distribution === "int_uniform" ? Math.floor(domain.max) - Math.ceil(domain.min) + 1 : Infinity;
+}
+
 /** Whether a conditional domain counts, given the values of the hyperparameters it depends on. */
 const holds = ({ when = {} }: Conditional, valueOf: (name: string) => number): boolean =>
   Object.entries(when).every(([name, values]) => values?.includes(valueOf(name)) ?? true);
@@ -101,10 +107,10 @@ export function spaceSize(space: Space): number {
   const decides = (name: string): void => {
     const domain = space[name];
     if ("same_as" in domain) decides(domain.same_as);
-    else if (isFree(domain) && valuesOf(domain) !== undefined) deciding.add(name);
+    else if (isFree(domain) && levelsOf(domain) !== Infinity) deciding.add(name);
   };
   for (const name of free) for (const other of Object.keys((space[name] as FreeDomain).when ?? {})) decides(other);
-  const sizes = free.map((name) => [name, new Set(valuesOf(space[name] as FreeDomain)).size || Infinity] as const);
+  const sizes = free.map((name) => [name, levelsOf(space[name] as FreeDomain)] as const);
   const filler = Object.fromEntries(free.map((name) => [name, NaN]));
   const settled = new Map<string, number>();
   for (const drawn of combinations(space, [...deciding])) {

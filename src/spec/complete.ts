@@ -2,10 +2,11 @@
  * Fills the defaults that depend on other keys, so that nothing is left open: the
  * complete spec is what results.json holds and what the spec's hash is taken of.
  */
-import { designers } from "../search/designers.ts";
 import type { ZeroInit } from "../model/config.ts";
-import { transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
-import { spaceSize } from "./rules.ts";
+import type { HyperparameterName, TransferableName } from "../parametrization/roles.ts";
+import { designers, type MethodName } from "../search/designers.ts";
+import { spaceSize } from "../search/space.ts";
+import { fixedDefaults } from "./references.ts";
 import type { ParameterSpec, ParsedSpec } from "./schema.ts";
 
 export type Space = Readonly<Record<TransferableName, ParameterSpec> & { weight_decay?: ParameterSpec }>;
@@ -15,7 +16,7 @@ export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "sear
   readonly model: ParsedSpec["model"] & { readonly zero_init: readonly ZeroInit[] };
   readonly width: Readonly<Record<"base" | "proxy" | "target", number>>;
   readonly search: {
-    readonly method: ParsedSpec["search"]["method"];
+    readonly method: MethodName;
     readonly trials: number;
     /** Trials suggested at a time; null for methods that do not learn. */
     readonly batch: number | null;
@@ -40,18 +41,13 @@ const defaultSpace: Readonly<Record<TransferableName, ParameterSpec>> = {
   attention_multiplier: { distribution: "log_uniform", min: 0.25, max: 4 },
 };
 
-const fixedDefaults = Object.fromEntries(Object.entries(transferable).map(([name, { default: value }]) => [name, { value }])) as Record<
-  TransferableName,
-  ParameterSpec
->;
-
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const { data, model, width, search } = spec;
   const given = Object.entries(search.parameters ?? {}).filter(
     (entry): entry is [HyperparameterName, ParameterSpec] => entry[1] !== undefined,
   );
   const parameters: Space = search.parameters === undefined ? defaultSpace : { ...fixedDefaults, ...Object.fromEntries(given) };
-  const size = spaceSize(Object.values(parameters));
+  const size = spaceSize(parameters);
   const trials = search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size));
   const isText = typeof data.source === "string" || "files" in data.source;
   return {
@@ -73,7 +69,7 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
 /** Rungs in ascending order, each `reduction` times the one before; the last leaves at least a leap of its square root to the end. */
 function completeStopping(stopping: ParsedSpec["search"]["early_stopping"], steps: number): CompleteSpec["search"]["early_stopping"] {
   if (stopping === undefined) return null;
-  const { method, reduction, first = steps / reduction ** 2 } = stopping;
+  const { method, reduction, first = steps / 8 } = stopping;
   const count = Math.max(0, Math.floor(Math.log(steps / first) / Math.log(reduction) + 0.5));
   const rungs = Array.from({ length: count }, (_, index) => Math.max(1, Math.round(first * reduction ** index)));
   return { method, reduction, rungs: [...new Set(rungs)].filter((rung) => rung < steps) };

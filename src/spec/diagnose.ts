@@ -13,10 +13,10 @@ type Issue = z.core.$ZodIssue;
 export type Finding = Omit<Diagnostic, "path" | "place"> & { readonly path: Path; readonly at?: "key" | "value" };
 
 /** The candidate nearest to what was written, when it is near enough to be a slip. */
-function suggestion(written: string, candidates: readonly string[]): string | undefined {
+export function nearest(written: string, candidates: readonly string[]): string | undefined {
   if (candidates.length === 0) return undefined;
-  const nearest = closest(written, candidates);
-  return distance(written, nearest) <= Math.max(2, Math.floor(written.length / 3)) ? nearest : undefined;
+  const candidate = closest(written, candidates);
+  return distance(written, candidate) <= Math.max(2, Math.floor(written.length / 3)) ? candidate : undefined;
 }
 
 const hinted = (hint: string | undefined): { hint?: string } => (hint === undefined ? {} : { hint });
@@ -82,7 +82,7 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
       const owner = schemaAt(schema, issue.path as Path) ?? schema;
       const known = owner instanceof z.ZodObject ? Object.keys(owner.shape) : [];
       return issue.keys.map((key) => {
-        const near = suggestion(key, known);
+        const near = nearest(key, known);
         return {
           code: "unknown_key",
           path: [...path, key],
@@ -94,7 +94,7 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
     }
     case "invalid_value": {
       const allowed = issue.values.map(String);
-      const near = suggestion(String(valueAt(data, path)), allowed);
+      const near = nearest(String(valueAt(data, path)), allowed);
       return [
         {
           code: "wrong_value",
@@ -121,7 +121,7 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
       if (option === undefined || !isMapping || !(unwrap(option) instanceof z.ZodObject)) {
         const near =
           typeof value === "string"
-            ? suggestion(
+            ? nearest(
                 value,
                 options.flatMap((each) => (each instanceof z.ZodEnum ? each.options.map(String) : [])),
               )

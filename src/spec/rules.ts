@@ -3,7 +3,10 @@
  * whatever part of the spec is valid, so that one mistake does not hide another.
  */
 import type { HyperparameterName } from "../parametrization/roles.ts";
+import type { MethodName } from "../search/designers.ts";
+import { spaceSize } from "../search/space.ts";
 import type { Finding } from "./diagnose.ts";
+import { isBelow, lowest, referenceFindings, spaceOf } from "./references.ts";
 import { maxTrials, type ParameterSpec, type ParsedSpec } from "./schema.ts";
 
 type Partially<T> = T extends readonly unknown[] | string | number | boolean | undefined
@@ -12,7 +15,7 @@ type Partially<T> = T extends readonly unknown[] | string | number | boolean | u
 export type PartialSpec = Partially<Omit<ParsedSpec, "search" | "data">> & {
   readonly data?: Partial<ParsedSpec["data"]>;
   readonly search?: {
-    readonly method?: "random" | "grid";
+    readonly method?: MethodName;
     readonly trials?: number;
     readonly parameters?: Partial<Record<HyperparameterName, ParameterSpec | undefined>>;
   };
@@ -25,30 +28,10 @@ export const notTransferable: Readonly<Record<string, string>> = {
   dropout: "the best dropout depends on model and data size, so a proxy's does not transfer to the target; this model has none",
 };
 
-/** Lowest value each hyperparameter may take; `open` excludes the bound itself. */
-const lowest: Readonly<Record<HyperparameterName, { readonly bound: number; readonly open: boolean }>> = {
-  learning_rate: { bound: 0, open: true },
-  init_std: { bound: 0, open: false },
-  embedding_std: { bound: 0, open: false },
-  input_multiplier: { bound: 0, open: true },
-  output_multiplier: { bound: 0, open: true },
-  attention_multiplier: { bound: 0, open: true },
-  weight_decay: { bound: 0, open: false },
-};
-
 const entries = (spec: PartialSpec): readonly (readonly [HyperparameterName, ParameterSpec])[] =>
   Object.entries(spec.search?.parameters ?? {}).flatMap(([name, parameter]) =>
     parameter ? [[name as HyperparameterName, parameter] as const] : [],
   );
-
-/** Number of distinct sets a space holds; Infinity with a continuous range. */
-export function spaceSize(parameters: readonly ParameterSpec[]): number {
-  return parameters.reduce((product, parameter) => {
-    if ("value" in parameter) return product;
-    if ("values" in parameter) return product * new Set(parameter.values).size;
-    return parameter.distribution === "int_uniform" ? product * (Math.floor(parameter.max) - Math.ceil(parameter.min) + 1) : Infinity;
-  }, 1);
-}
 
 const widthRule: Rule = ({ width, model }) =>
   (["base", "proxy", "target"] as const).flatMap((key) => {
@@ -130,17 +113,27 @@ const rangeRule: Rule = (spec) =>
 
 const valueRule: Rule = (spec) =>
   entries(spec).flatMap(([name, parameter]): Finding[] => {
+    if ("same_as" in parameter) return [];
     const { bound, open } = lowest[name];
     const key = "value" in parameter ? "value" : "values" in parameter ? "values" : "min";
     const values = "value" in parameter ? [parameter.value] : "values" in parameter ? parameter.values : [parameter.min];
     const path = ["search", "parameters", name, key] as const;
-    const bad = values.filter((value) => (open ? value <= bound : value < bound));
     const logBound = "distribution" in parameter && parameter.distribution === "log_uniform"; // rangeRule reports it
     const repeated = values.filter((value, index) => values.indexOf(value) !== index);
+    const outOfRange = (where: typeof key | "otherwise", bad: readonly number[]): Finding[] =>
+      bad.length > 0
+        ? [
+            {
+              code: "out_of_range",
+              path: ["search", "parameters", name, where],
+              message: `${name} must be ${open ? ">" : "at least"} ${bound}, found ${bad.join(", ")}`,
+            },
+          ]
+        : [];
+    const otherwise = "otherwise" in parameter && parameter.otherwise !== undefined ? [parameter.otherwise] : [];
     return [
-      ...(bad.length > 0 && !logBound
-        ? [{ code: "out_of_range", path, message: `${name} must be ${open ? ">" : "at least"} ${bound}, found ${bad.join(", ")}` }]
-        : []),
+      ...(logBound ? [] : outOfRange(key, values.filter(isBelow(name)))),
+      ...outOfRange("otherwise", otherwise.filter(isBelow(name))),
       ...(repeated.length > 0
         ? [
             {
@@ -154,9 +147,15 @@ const valueRule: Rule = (spec) =>
     ];
   });
 
+const referenceRule: Rule = (spec) => referenceFindings(spec.search?.parameters ?? {});
+
 const trialsRule: Rule = (spec) => {
   const { method, trials } = spec.search ?? {};
   const named = entries(spec);
+  // Ties and conditions that lead nowhere leave the size open; referenceRule reports them.
+  const parameters = spec.search?.parameters;
+  const sizeOf = (): number => (parameters === undefined ? Infinity : spaceSize(spaceOf(parameters)));
+  if (referenceRule(spec).length > 0) return [];
   if (method === "grid") {
     const continuous = named.filter(([, parameter]) => "distribution" in parameter && parameter.distribution !== "int_uniform");
     if (continuous.length > 0 || spec.search?.parameters === undefined) {
@@ -168,7 +167,7 @@ const trialsRule: Rule = (spec) => {
         hint: "give it as `values: […]`, or use method: random",
       }));
     }
-    const size = spaceSize(named.map(([, parameter]) => parameter));
+    const size = sizeOf();
     if (size > maxTrials)
       return [
         {
@@ -189,7 +188,7 @@ const trialsRule: Rule = (spec) => {
         ]
       : [];
   }
-  const size = spec.search?.parameters === undefined ? Infinity : spaceSize(named.map(([, parameter]) => parameter));
+  const size = sizeOf();
   return trials !== undefined && trials > size
     ? [
         {
@@ -229,7 +228,7 @@ const transferRule: Rule = (spec) =>
     return [];
   });
 
-const rules: readonly Rule[] = [widthRule, targetRule, tokenizerRule, rangeRule, valueRule, trialsRule, transferRule];
+const rules: readonly Rule[] = [widthRule, targetRule, tokenizerRule, rangeRule, valueRule, referenceRule, trialsRule, transferRule];
 
 /** Everything the rules find in the valid part of a spec. */
 export function ruleFindings(spec: PartialSpec): readonly Finding[] {

@@ -8,6 +8,7 @@ import { bundledCorpora } from "../data/corpus.ts";
 import { tokenizers } from "../data/tokenizer.ts";
 import { precisions } from "../engines/engine.ts";
 import { zeroInits } from "../model/config.ts";
+import { designers, methodNames } from "../search/designers.ts";
 import { parametrizations, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 
 const count = z.int().positive();
@@ -25,19 +26,31 @@ const transfers = z
   .describe(
     "`false` allows a hyperparameter that theory says does not transfer: it is searched on the proxies and not copied to the target",
   );
+const condition = {
+  when: z
+    .record(z.string(), z.array(z.number()).min(1))
+    .optional()
+    .describe("searches it only while each hyperparameter named has one of the values listed for it; needs `otherwise`"),
+  otherwise: z.number().optional().describe("the value while `when` does not hold"),
+};
 const range = z
   .strictObject({
     distribution: z.enum(distributions).describe("how values are drawn between the bounds; bounds are real values, never exponents"),
     min: z.number().describe("lower bound, included"),
     max: z.number().describe("upper bound, included"),
+    ...condition,
     transfers,
   })
   .describe("drawn from a range");
 const values = z
-  .strictObject({ values: z.array(z.number()).min(1).describe("the values to choose from"), transfers })
+  .strictObject({ values: z.array(z.number()).min(1).describe("the values to choose from"), ...condition, transfers })
   .describe("one of a list");
 const fixed = z.strictObject({ value: z.number().describe("the value"), transfers }).describe("fixed");
-export const parameter = z.union([range, values, fixed]);
+const names = [...(Object.keys(transferable) as TransferableName[]), "weight_decay"] as const;
+const tied = z
+  .strictObject({ same_as: z.enum(names).describe("the hyperparameter whose value it always takes"), transfers })
+  .describe("tied to another one");
+export const parameter = z.union([range, values, fixed, tied]);
 
 const files = z
   .strictObject({ files: z.array(z.string()).min(1).describe("globs of UTF-8 text files, relative to the spec file") })
@@ -66,8 +79,8 @@ const earlyStopping = z
       .enum(["halving", "asha"])
       .default("halving")
       .describe("`halving` waits for all trials of a rung before it chooses; `asha` chooses among those that have got there"),
-    reduction: z.int().min(2).max(100).default(3).describe("one trial in so many goes on from a rung; the next is so many times as far"),
-    first: count.optional().describe("steps of the first rung; train.steps ÷ reduction² unless given"),
+    reduction: z.int().min(2).max(100).default(2).describe("one trial in so many goes on from a rung; the next is so many times as far"),
+    first: count.optional().describe("steps of the first rung; an eighth of train.steps unless given"),
   })
   .describe("stops what looks bad early");
 const confirmation = z
@@ -155,7 +168,10 @@ export const sections = {
     .describe("how every model is trained"),
   search: z
     .strictObject({
-      method: z.enum(["random", "grid"]).default("random").describe("random draws, or every combination of the listed values"),
+      method: z
+        .enum(methodNames)
+        .default("random")
+        .describe(methodNames.map((name) => `${name}: ${designers[name].meaning}`).join("; ")),
       trials: count
         .max(maxTrials)
         .optional()

@@ -372,7 +372,7 @@ describe("what goes wrong", () => {
 
 describe("early stopping", () => {
   const stopping = tiny
-    .replace("trials: 6", "trials: 9, early_stopping: {method: halving, first: 45}")
+    .replace("trials: 6", "trials: 9, early_stopping: {method: halving, reduction: 3, first: 45}")
     .replace("confirm: false", "confirm: {top: 2, seeds: 2}");
 
   it("trains the survivors on from where they were, bit for bit as if nothing had been stopped, in any stacks", async () => {

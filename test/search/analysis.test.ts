@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { bestLog2Rate, edgesOf, importances, type Sample } from "../../src/search/analysis.ts";
-import { suggest } from "../../src/search/designers.ts";
+import { suggest } from "../support/suggest.ts";
 import type { Space } from "../../src/search/space.ts";
 import { randomStream } from "../../src/rng.ts";
 

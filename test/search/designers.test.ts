@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { suggest } from "../../src/search/designers.ts";
+import { designers } from "../../src/search/designers.ts";
+import { suggest } from "../support/suggest.ts";
 import type { Space } from "../../src/search/space.ts";
 
 const space: Space = {
@@ -17,6 +18,14 @@ describe("random", () => {
     expect(suggest("random", space, 2000, 1)).toEqual(points);
     expect(suggest("random", space, 10, 1)).toEqual(points.slice(0, 10));
     expect(suggest("random", space, 10, 2)).not.toEqual(points.slice(0, 10));
+  });
+
+  it("goes on drawing what sweeps of earlier versions drew", () => {
+    expect(points.slice(0, 3)).toEqual([
+      { rate: 0.003569, width: 0.5757, layers: 1, std: 0.5, fixed: 7 },
+      { rate: 0.02888, width: 0.06474, layers: 1, std: 0.5, fixed: 7 },
+      { rate: 0.003084, width: 0.6615, layers: 3, std: 0.5, fixed: 7 },
+    ]);
   });
 
   it("reads log_uniform bounds as real values and stays within them", () => {
@@ -68,4 +77,27 @@ it("grid is every combination, the last name varying fastest", () => {
     { a: 2, b: 4, c: 0 },
     { a: 2, b: 5, c: 0 },
   ]);
+});
+
+describe.each(["random", "grid", "sobol"] as const)("%s, which does not learn,", (method) => {
+  const finite: Space = { a: { values: [1, 2, 3, 4] }, b: { values: [1, 2, 3] } };
+  const options = { space: finite, seed: 1, trials: 12 };
+  const whole = designers[method].make(options).suggest(12);
+
+  it("suggests the same in parts, whatever it observes", () => {
+    const designer = designers[method].make(options);
+    const parts = [5, 4, 3].flatMap((count) => {
+      const points = designer.suggest(count);
+      designer.observe(points.map((point) => ({ point, lossNats: 1, steps: 1 })));
+      return points;
+    });
+    expect(parts).toEqual(whole);
+    expect(new Set(whole.map((point) => JSON.stringify(point))).size).toBe(12);
+  });
+
+  it("goes on after the results that a run resumes from", () => {
+    const designer = designers[method].make(options);
+    designer.observe(whole.slice(0, 5).map((point) => ({ point, lossNats: 1, steps: 1 })));
+    expect(designer.suggest(7)).toEqual(whole.slice(5));
+  });
 });

@@ -25,6 +25,9 @@ const summary = (diagnostics: readonly Diagnostic[]): string[] =>
 
 const smallest = "name: small\ndata: {source: moby-dick}\nwidth: {proxy: 32, target: 128}\nsearch: {trials: 4}\n";
 
+const withSearch = (search: string): string => smallest.replace("{trials: 4}", search);
+const withParameter = (parameter: string): string => withSearch(`{parameters: {${parameter}}}`);
+
 describe("good specs", () => {
   it("may be four lines long", async () => {
     const { spec, dataset } = await read(smallest);
@@ -73,6 +76,29 @@ describe("good specs", () => {
       expect((await read(readFileSync(new URL(name, configs), "utf8"))).spec.name, name).toBe(name.replace(".yaml", ""));
   });
 
+  it("may tie and condition hyperparameters, and search them by any method", async () => {
+    const { spec } = await read(
+      withSearch(
+        "{method: gp, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}, embedding_std: {values: [1, 2]}, init_std: {same_as: embedding_std}, output_multiplier: {distribution: log_uniform, min: 1, max: 8, when: {init_std: [1]}, otherwise: 4}, input_multiplier: {same_as: attention_multiplier}}}",
+      ),
+    );
+    expect(spec.search.method).toBe("gp");
+    expect(spec.search.trials).toBe(16);
+    expect(spec.search.parameters).toMatchObject({
+      init_std: { same_as: "embedding_std" },
+      output_multiplier: { when: { init_std: [1] }, otherwise: 4 },
+    });
+  });
+
+  it("give a finite space with ties and conditions no more trials than it holds", async () => {
+    const { spec } = await read(
+      withParameter(
+        "embedding_std: {values: [1, 2, 4]}, init_std: {values: [1, 2, 3], when: {embedding_std: [1]}, otherwise: 1}, input_multiplier: {same_as: init_std}",
+      ),
+    );
+    expect(spec.search.trials).toBe(5);
+  });
+
   it("may search weight decay on the proxies when it is marked", async () => {
     const { spec } = await read(
       smallest.replace("{trials: 4}", "{parameters: {weight_decay: {values: [0, 0.1], transfers: false}, learning_rate: {value: 0.01}}}"),
@@ -81,8 +107,6 @@ describe("good specs", () => {
   });
 });
 
-const withSearch = (search: string): string => smallest.replace("{trials: 4}", search);
-const withParameter = (parameter: string): string => withSearch(`{parameters: {${parameter}}}`);
 writeFileSync(join(folder, "short.txt"), "x".repeat(300));
 writeFileSync(join(folder, "odd.bin"), "abc");
 writeFileSync(join(folder, "latin.txt"), Buffer.from("caf\xe9 ".repeat(100), "latin1"));
@@ -196,6 +220,76 @@ describe("mistakes", () => {
     [
       "more trials than the space holds",
       withSearch("{trials: 3, parameters: {init_std: {values: [1, 2]}}}"),
+      ["too_many_trials 4:18 search.trials"],
+    ],
+    [
+      "a tie to a name that is none",
+      withParameter("init_std: {same_as: embeding_std}"),
+      ["wrong_value 4:43 search.parameters.init_std.same_as"],
+    ],
+    ["a tie to itself", withParameter("init_std: {same_as: init_std}"), ["cyclic_reference 4:43 search.parameters.init_std.same_as"]],
+    [
+      "ties in a circle",
+      withParameter("init_std: {same_as: embedding_std}, embedding_std: {same_as: init_std}"),
+      ["cyclic_reference 4:43 search.parameters.init_std.same_as", "cyclic_reference 4:84 search.parameters.embedding_std.same_as"],
+    ],
+    [
+      "a tie to weight decay that is not searched",
+      withParameter("init_std: {same_as: weight_decay}"),
+      ["unknown_parameter 4:43 search.parameters.init_std.same_as"],
+    ],
+    [
+      "a tie to what does not transfer",
+      withParameter("init_std: {same_as: weight_decay}, weight_decay: {values: [0, 0.1], transfers: false}"),
+      ["tied_to_untransferable 4:43 search.parameters.init_std.same_as"],
+    ],
+    [
+      "a value that is out of range through a tie",
+      withParameter("learning_rate: {same_as: init_std}, init_std: {values: [0, 1]}"),
+      ["out_of_range 4:48 search.parameters.learning_rate.same_as"],
+    ],
+    [
+      "a condition on a name that is none",
+      withParameter("init_std: {values: [1, 2], when: {embeding_std: [1]}, otherwise: 1}"),
+      ["unknown_parameter 4:57 search.parameters.init_std.when.embeding_std"],
+    ],
+    [
+      "a condition on itself",
+      withParameter("init_std: {values: [1, 2], when: {init_std: [1]}, otherwise: 1}"),
+      ["cyclic_reference 4:67 search.parameters.init_std.when.init_std"],
+    ],
+    [
+      "a condition that nothing meets",
+      withParameter("init_std: {values: [1, 2], when: {embedding_std: [1, 3]}, otherwise: 1}, embedding_std: {values: [1, 2]}"),
+      ["condition_never_holds 4:72 search.parameters.init_std.when.embedding_std"],
+    ],
+    [
+      "a condition on a range",
+      withParameter(
+        "init_std: {values: [1, 2], when: {embedding_std: [1]}, otherwise: 1}, embedding_std: {distribution: uniform, min: 0, max: 2}",
+      ),
+      ["condition_never_holds 4:72 search.parameters.init_std.when.embedding_std"],
+    ],
+    [
+      "a condition without another value",
+      withParameter("init_std: {values: [1, 2], when: {embedding_std: [1]}}"),
+      ["condition_incomplete 4:56 search.parameters.init_std.when"],
+    ],
+    [
+      "another value without a condition",
+      withParameter("init_std: {values: [1, 2], otherwise: 1}"),
+      ["condition_incomplete 4:61 search.parameters.init_std.otherwise"],
+    ],
+    [
+      "another value out of range",
+      withParameter("learning_rate: {values: [1, 2], when: {embedding_std: [1]}, otherwise: 0}"),
+      ["out_of_range 4:94 search.parameters.learning_rate.otherwise"],
+    ],
+    [
+      "more trials than a conditional space holds",
+      withSearch(
+        "{trials: 6, method: tpe, parameters: {embedding_std: {values: [1, 2, 4]}, init_std: {values: [1, 2, 3], when: {embedding_std: [1]}, otherwise: 1}}}",
+      ),
       ["too_many_trials 4:18 search.trials"],
     ],
     ["broken YAML", "name: [x\n", ["yaml_syntax 2:1"]],

@@ -92,14 +92,16 @@ describe("without early stopping", () => {
 });
 
 describe("early stopping", () => {
-  const halving = specOf({ trials: 18, early_stopping: {}, confirm: false });
-  const asha = specOf({ trials: 18, early_stopping: { method: "asha" }, confirm: false });
+  const thirds = { reduction: 3, first: 10 };
+  const halving = specOf({ trials: 18, early_stopping: thirds, confirm: false });
+  const asha = specOf({ trials: 18, early_stopping: { ...thirds, method: "asha" }, confirm: false });
 
   it("has rungs that grow by the reduction", () => {
     const rungs = (early_stopping: object): readonly number[] | undefined =>
       specOf({ trials: 9, early_stopping }).search.early_stopping?.rungs;
-    expect(rungs({})).toEqual([10, 30]);
-    expect(rungs({ reduction: 2 })).toEqual([23, 45]);
+    expect(rungs({})).toEqual([11, 23, 45]);
+    expect(rungs(thirds)).toEqual([10, 30]);
+
     expect(rungs({ first: 5, reduction: 4 })).toEqual([5, 20]);
     expect(rungs({ first: 90 })).toEqual([]);
     expect(rungs({ first: 500 })).toEqual([]);
@@ -124,7 +126,7 @@ describe("early stopping", () => {
     expect(order.indexOf(30)).toBeLessThan(order.lastIndexOf(10));
     expect(state.trials.filter(({ status }) => status === "completed").length).toBeGreaterThan(0);
     expect(
-      play(specOf({ trials: 2, early_stopping: { method: "asha" }, confirm: false }), 1)
+      play(specOf({ trials: 2, early_stopping: { ...thirds, method: "asha" }, confirm: false }), 1)
         .state.trials.map(({ steps }) => steps)
         .sort(),
     ).toEqual([10, 90]);
@@ -150,7 +152,7 @@ describe("early stopping", () => {
 
 describe("a method that learns", () => {
   const spec = specOf({ trials: 10, batch: 4, confirm: false });
-  const learning: CompleteSpec = { ...spec, search: { ...spec.search, method: "tpe" as "random", batch: 4 } };
+  const learning: CompleteSpec = { ...spec, search: { ...spec.search, method: "tpe", batch: 4 } };
 
   it("is asked for a batch when the one before has ended", () => {
     expect(play(learning).waves.map((wave) => wave.length)).toEqual([4, 4, 2]);
