@@ -72,7 +72,7 @@ export async function continueRun(
   }
 }
 
-function asUserError(error: unknown): unknown {
+export function asUserError(error: unknown): unknown {
   if (error instanceof WorkerUnavailable)
     return new UserError({ code: "engine_unavailable", message: error.message, hint: "--engine names another one" }, exitCodes.engine);
   if (error instanceof TooManyFailures)
@@ -86,7 +86,7 @@ function asUserError(error: unknown): unknown {
 }
 
 /** Trains whatever the agenda has due; gives the exit code when it was asked to stop before. */
-async function trainRest(
+export async function trainRest(
   run: Run,
   plan: Plan,
   agenda: Agenda,

@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { engineNames } from "../engines/engine.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import type { Interval } from "../sweep/worker-pool.ts";
+import type { CurvesCommand } from "./curves.ts";
 import type { DoctorCommand } from "./doctor.ts";
 import { listenToFaults } from "./faults.ts";
 import type { PlanCommand } from "./plan.ts";
@@ -133,9 +134,25 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .addOption(out)
     .addOption(engine)
     .addOption(checkpoint)
+    .option("--force", "launch although the evidence speaks against it")
     .addOption(json)
     .addOption(quiet)
     .action(async (options: TransferCommand) => exit(await (await import("./transfer.ts")).transfer(options, terminal, version)));
+  program
+    .command("curves")
+    .description("loss against learning rate at several widths, under μP and SP: whether the optimum stays where it is")
+    .addHelpText("before", examples([["curves configs/curves.yaml --out runs/curves", "the paper's Figure 1 in miniature"]]))
+    .addArgument(config)
+    .addOption(out)
+    .addOption(jobs)
+    .addOption(stack)
+    .addOption(engine)
+    .addOption(checkpoint)
+    .addOption(json)
+    .addOption(quiet)
+    .action(async (file: string, options: CurvesCommand) =>
+      exit(await (await import("./curves.ts")).curves(file, options, terminal, version)),
+    );
   program
     .command("status")
     .description("what is known of a run, while it goes on or after it died; changes nothing")

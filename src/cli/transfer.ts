@@ -47,6 +47,7 @@ export interface TransferCommand extends Pick<EngineOptions, "engine"> {
   readonly width?: number;
   readonly out?: string;
   readonly checkpoint: Interval;
+  readonly force?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -61,6 +62,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
       { code: "no_winner", message: `${options.best}: no trial of this sweep completed`, hint: "run a sweep with lower learning rates" },
       exitCodes.noSurvivor,
     );
+  if (!options.force) refuseEdge(best);
   const runFolder = dirname(options.best);
   const plan = await planOf(results, runFolder);
   if (plan.dataset.hash !== results.environment.data_hash) {
@@ -108,6 +110,21 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     engines.close();
     lock.release();
   }
+}
+
+/** A learning rate at the edge of what was tried is no optimum. */
+function refuseEdge({ edges, hyperparameters }: NonNullable<Results["best"]>): void {
+  const edge = edges.find(({ hyperparameter }) => hyperparameter === "learning_rate");
+  if (edge === undefined) return;
+  const { side, bound, extend_to: extendTo } = edge;
+  throw new UserError(
+    {
+      code: "optimum_at_edge",
+      message: `the winner's learning rate ${valueOf(hyperparameters["learning_rate"])} lies at the ${side} edge of its range (${bound}): the optimum may be beyond it`,
+      hint: `sweep again with ${side === "lower" ? "min" : "max"}: ${valueOf(extendTo)}, or give --force to launch all the same`,
+    },
+    exitCodes.noSurvivor,
+  );
 }
 
 function asTargetError(error: unknown): unknown {

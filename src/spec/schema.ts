@@ -186,6 +186,21 @@ export const sections = {
     })
     .prefault({})
     .describe("which hyperparameters to try"),
+  curves: z
+    .strictObject({
+      widths: z.array(count).min(2).describe("widths to compare, the base width among them"),
+      learning_rates: z
+        .strictObject({
+          min: z.number().positive().describe("lowest rate"),
+          max: z.number().positive().describe("highest rate"),
+          count: z.int().min(4).max(64).describe("how many, in equal factors from lowest to highest"),
+        })
+        .describe("the grid"),
+      seeds: count.max(100).default(3).describe("initial weights for each rate and width"),
+      parametrizations: z.array(z.enum(parametrizations)).min(1).default(["mup", "sp"]).describe("what to compare"),
+    })
+    .optional()
+    .describe("what `mutransfer curves` trains; every other hyperparameter has its `value`, or its default"),
 } as const;
 
 export const specSchema = z

@@ -1,0 +1,152 @@
+/**
+ * Loss against learning rate at several widths: per width the optimum with its interval,
+ * how far it drifts, where wider is not better, and what transferring costs. Numbers only.
+ */
+import { randomStream } from "../rng.ts";
+import type { Family, Optimum } from "./records.ts";
+
+type Curve = Family["curves"][number];
+type Points = Curve["points"];
+
+const resamples = 400;
+/** Bounds of the 90 % interval. */
+const [lowShare, highShare] = [0.05, 0.95];
+/** Octaves around the best rate within which losses are taken for a parabola. */
+const window = 1.5;
+/** How many standard errors a wider model must be worse by to count. */
+const clearly = 2;
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Mean over the chosen seeds; Infinity when one of them diverged. */
+const meanLoss = (losses: Points[number]["losses"], seeds: readonly number[]): number =>
+  mean(seeds.map((seed) => losses[seed] ?? Infinity));
+
+/** Vertex of the parabola through the points around the lowest; the lowest itself where they form none. Never outside its neighbours. */
+function vertexOf(
+  rates: readonly number[],
+  losses: readonly number[],
+): { readonly rate: number; readonly loss: number; readonly place: number } {
+  const place = losses.indexOf(Math.min(...losses));
+  const [center, loss] = [rates[place], losses[place]];
+  const near = rates.flatMap((rate, index) =>
+    Math.abs(rate - center) <= window && losses[index] < Infinity ? [[rate - center, losses[index] - loss]] : [],
+  );
+  // Least squares of y = slope·x + curvature·x² through the lowest point.
+  let [xx, xxx, xxxx, xy, xxy] = [0, 0, 0, 0, 0];
+  for (const [x, y] of near) {
+    xx += x * x;
+    xxx += x ** 3;
+    xxxx += x ** 4;
+    xy += x * y;
+    xxy += x * x * y;
+  }
+  const determinant = xx * xxxx - xxx * xxx;
+  const curvature = (xx * xxy - xxx * xy) / determinant;
+  const slope = (xxxx * xy - xxx * xxy) / determinant;
+  const isEdge = place === 0 || place === rates.length - 1;
+  if (near.length < 3 || isEdge || !(curvature > 0)) return { rate: center, loss, place };
+  const x = Math.min(rates[place + 1] - center, Math.max(rates[place - 1] - center, -slope / (2 * curvature)));
+  return { rate: center + x, loss: loss + slope * x + curvature * x * x, place };
+}
+
+const log2Rates = (points: Points): readonly number[] => points.map(({ learning_rate: rate }) => Math.log2(rate));
+const vertexWith = (points: Points, seeds: readonly number[]): ReturnType<typeof vertexOf> =>
+  vertexOf(
+    log2Rates(points),
+    points.map(({ losses }) => meanLoss(losses, seeds)),
+  );
+const quantile = (sorted: readonly number[], share: number): number => sorted[Math.round(share * (sorted.length - 1))];
+const all = (count: number): readonly number[] => Array.from({ length: count }, (_, seed) => seed);
+
+/** Seeds drawn with replacement, the same for every width of a resample. */
+function resampled(count: number): readonly (readonly number[])[] {
+  const stream = randomStream(1, "curves");
+  return Array.from({ length: resamples }, () => all(count).map(() => stream.integer(count)));
+}
+
+function optimumOf(points: Points): Optimum | null {
+  const count = points[0].losses.length;
+  const best = vertexWith(points, all(count));
+  if (!(best.loss < Infinity)) return null;
+  const rates = resampled(count)
+    .map((seeds) => vertexWith(points, seeds).rate)
+    .sort((a, b) => a - b);
+  return {
+    log2_learning_rate: best.rate,
+    low: quantile(rates, lowShare),
+    high: quantile(rates, highShare),
+    loss: best.loss,
+    edge: best.place === 0 ? "low" : best.place === points.length - 1 ? "high" : null,
+  };
+}
+
+/** Slope of the optimum over log2 width. */
+function slopeOf(curves: readonly Curve[], seeds: readonly number[]): number {
+  const xs = curves.map(({ width }) => Math.log2(width));
+  const ys = curves.map(({ points }) => vertexWith(points, seeds).rate);
+  const [mx, my] = [mean(xs), mean(ys)];
+  return xs.reduce((sum, x, i) => sum + (x - mx) * (ys[i] - my), 0) / xs.reduce((sum, x) => sum + (x - mx) ** 2, 0);
+}
+
+function driftOf(curves: readonly Curve[]): Family["drift"] {
+  const count = curves[0].points[0].losses.length;
+  const isSound = curves.every(({ points }) => vertexWith(points, all(count)).loss < Infinity);
+  if (!isSound || curves.length < 2) return null;
+  const slopes = resampled(count).map((seeds) => slopeOf(curves, seeds));
+  const center = mean(slopes);
+  return {
+    per_doubling: slopeOf(curves, all(count)),
+    standard_error: Math.sqrt(mean(slopes.map((slope) => (slope - center) ** 2))),
+  };
+}
+
+/** Standard deviation of one seed's loss, pooled over the best rate and its neighbours. */
+function seedDeviation(points: Points, best: number): number | null {
+  let [squares, freedom] = [0, 0];
+  for (const { losses } of points.slice(Math.max(0, best - 1), best + 2)) {
+    const sound = losses.filter((loss) => loss !== null);
+    if (sound.length < losses.length || sound.length < 2) continue;
+    const center = mean(sound);
+    squares += sound.reduce((sum, loss) => sum + (loss - center) ** 2, 0);
+    freedom += sound.length - 1;
+  }
+  return freedom === 0 ? null : Math.sqrt(squares / freedom);
+}
+
+const soundMean = ({ losses }: Points[number]): number => meanLoss(losses, all(losses.length));
+const spread = ({ losses }: Points[number]): number => {
+  const sound = losses.filter((loss) => loss !== null);
+  const center = mean(sound);
+  return sound.length < 2 ? 0 : sound.reduce((sum, loss) => sum + (loss - center) ** 2, 0) / (sound.length - 1) / sound.length;
+};
+
+/** Rates at which the wider of two neighbouring widths is clearly worse; those at which a model diverged are left out. */
+function violationsOf(curves: readonly Curve[]): Family["violations"] {
+  return curves.slice(1).flatMap(({ width: wide, points }, index) => {
+    const { width: narrow, points: before } = curves[index];
+    return points.flatMap((point, place) => {
+      const nats = soundMean(point) - soundMean(before[place]);
+      const error = Math.sqrt(spread(point) + spread(before[place]));
+      return Number.isFinite(nats) && nats > clearly * error && nats > 0
+        ? [{ learning_rate: point.learning_rate, narrow, wide, nats }]
+        : [];
+    });
+  });
+}
+
+/** What taking the narrowest width's best rate costs at the widest. */
+function gapOf(curves: readonly Curve[]): Family["gap"] {
+  const [narrow, wide] = [curves[0], curves[curves.length - 1]];
+  const place = vertexWith(narrow.points, all(narrow.points[0].losses.length)).place;
+  const means = wide.points.map(soundMean);
+  const nats = means[place] - Math.min(...means);
+  const deviation = seedDeviation(wide.points, means.indexOf(Math.min(...means)));
+  return Number.isFinite(nats) ? { nats, seed_deviations: deviation === null || deviation === 0 ? null : nats / deviation } : null;
+}
+
+/** Everything that is said of one parametrization; widths in ascending order. */
+export function familyOf(parametrization: string, curves: readonly Pick<Curve, "width" | "points">[]): Family {
+  const sorted = [...curves].sort((a, b) => a.width - b.width).map((curve) => ({ ...curve, optimum: optimumOf(curve.points) }));
+  return { parametrization, curves: sorted, drift: driftOf(sorted), violations: violationsOf(sorted), gap: gapOf(sorted) };
+}

@@ -1,0 +1,50 @@
+/** Learning-rate curves as text: a line per width with a sparkline, and what they say of transfer. */
+import type { Curves, Family } from "../evidence/records.ts";
+import { lossOf, valueOf } from "./numbers.ts";
+import { textTable } from "./ranking.ts";
+import { sparkline } from "./sparkline.ts";
+import type { Style } from "./style.ts";
+
+/** Drift per doubling within which an optimum counts as staying where it is. */
+const steady = 0.25;
+
+const meanOf = (losses: readonly (number | null)[]): number | null =>
+  losses.every((loss) => loss !== null) ? losses.reduce<number>((sum, loss) => sum + (loss ?? 0), 0) / losses.length : null;
+const power = (log2: number): string => `2^${log2.toFixed(2)}`;
+
+export function renderCurves({ families, seeds }: Curves, style: Style): string {
+  return families.map((family) => renderFamily(family, seeds.length, style)).join("\n\n");
+}
+
+function renderFamily({ parametrization, curves, drift, violations, gap }: Family, seeds: number, style: Style): string {
+  const rows = curves.map(({ width, points, optimum }) => {
+    const means = points.map(({ losses }) => meanOf(losses));
+    return [
+      String(width),
+      sparkline(means),
+      optimum === null ? "–" : power(optimum.log2_learning_rate),
+      optimum === null ? "–" : `${power(optimum.low)} to ${power(optimum.high)}${optimum.edge === null ? "" : ", at the edge"}`,
+      lossOf(optimum?.loss ?? null),
+    ];
+  });
+  const first = curves[0].points;
+  const range = `${valueOf(first[0].learning_rate)} to ${valueOf(first[first.length - 1].learning_rate)}`;
+  const table = textTable(["width", "loss over rate", "best rate", "90 % interval", "loss"], rows, [true, false, true, false, true], style);
+  const isSteady = drift !== null && Math.abs(drift.per_doubling) <= steady;
+  return [
+    `${style.bold(parametrization)}, learning rates ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
+    table,
+    drift === null
+      ? "drift: a width has no sound optimum"
+      : `drift of the optimum: ${drift.per_doubling.toFixed(2)} ± ${drift.standard_error.toFixed(2)} octaves per doubling of the width${isSteady ? "" : style.red(` (beyond ±${steady})`)}`,
+    gap === null
+      ? "transfer from the narrowest to the widest: it diverges"
+      : `transfer from the narrowest to the widest costs ${lossOf(gap.nats)} nats${gap.seed_deviations === null ? "" : `, ${gap.seed_deviations.toFixed(1)} seed deviations`}`,
+    violations.length === 0
+      ? "wider is better at every rate"
+      : `wider is worse at ${violations.length} ${violations.length === 1 ? "place" : "places"}: ${violations
+          .slice(0, 4)
+          .map(({ narrow, wide, learning_rate: rate, nats }) => `${narrow} → ${wide} at ${valueOf(rate)} by ${lossOf(nats)}`)
+          .join(", ")}`,
+  ].join("\n");
+}
