@@ -14,6 +14,8 @@ export const exitCodes = {
   noSurvivor: 5,
   io: 6,
   engine: 7,
+  notFlat: 8,
+  inconclusive: 9,
   interrupted: 130,
   terminated: 143,
 } as const;

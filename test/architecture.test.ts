@@ -40,8 +40,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   spec: ["data", "model", "parametrization", "search", "engines"],
   sweep: ["training", "search", "spec", "model", "parametrization", "engines", "data"],
   transfer: ["sweep", "training", "spec", "model", "program", "parametrization"],
-  report: ["sweep", "training", "spec", "engines"],
-  cli: ["spec", "data", "parametrization", "model", "program", "engines", "training", "search", "sweep", "transfer", "report"],
+  evidence: ["training", "model", "parametrization", "program", "engines"],
+  report: ["sweep", "training", "spec", "engines", "evidence"],
+  cli: ["spec", "data", "parametrization", "model", "program", "engines", "training", "search", "sweep", "transfer", "evidence", "report"],
 };
 
 describe("imports", () => {

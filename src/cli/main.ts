@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { engineNames } from "../engines/engine.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import type { Interval } from "../sweep/worker-pool.ts";
+import type { CoordCheckCommand } from "./coord-check.ts";
 import type { CurvesCommand } from "./curves.ts";
 import type { DoctorCommand } from "./doctor.ts";
 import { listenToFaults } from "./faults.ts";
@@ -36,6 +37,22 @@ function interval(text: string): Interval {
   const count = Number(found[1]);
   const seconds = { s: 1, m: 60, h: 3600 }[found[2] ?? ""];
   return seconds === undefined ? { steps: count } : { seconds: count * seconds };
+}
+
+function sizes(text: string): readonly number[] {
+  return text.split(",").map(positiveInteger);
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError("expected a number above 0.");
+  return value;
+}
+
+function seedCount(text: string): number {
+  const value = positiveInteger(text);
+  if (value < 2) throw new InvalidArgumentError("expected at least 2: one seed has no standard error.");
+  return value;
 }
 
 function trialId(text: string, others: readonly number[] = []): readonly number[] {
@@ -90,7 +107,8 @@ function buildProgram(terminal: Terminal, exit: (code: number) => void): Command
       "after",
       `
 Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run folder in use,
-5 no trial survived, 6 disk or I/O, 7 engine not usable, 130 interrupted, 143 terminated.`,
+5 no trial survived, 6 disk or I/O, 7 engine not usable, 8 coordinate check failed,
+9 coordinate check inconclusive, 130 interrupted, 143 terminated.`,
     );
 
   program
@@ -205,6 +223,32 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .addOption(width)
     .addOption(json)
     .action(async (file: string, options: TableCommand) => exit(await (await import("./table.ts")).table(file, options, terminal)));
+  program
+    .command("coord-check")
+    .description("train models of several widths for a few steps: do activations and updates keep their size?")
+    .addArgument(config)
+    .addHelpText(
+      "before",
+      examples([
+        ["coord-check sweep.yaml", "a verdict, and the slope of every tensor"],
+        ["coord-check sweep.yaml --json -q | jq .verdict", "the same, for a program"],
+      ]),
+    )
+    .addOption(new Option("--axis <axis>", "what differs between the models").choices(["width"]).default("width"))
+    .addOption(new Option("--sizes <list>", "widths (default: 1, 2, 4 and 8 × the base width, or × 64 above it)").argParser(sizes))
+    .addOption(new Option("--seeds <n>", "initial weights of every model").argParser(seedCount).default(5))
+    .addOption(new Option("--steps <n>", "training steps").argParser(positiveInteger).default(10))
+    .addOption(
+      new Option("--learning-rate <x>", "at the base width (default: twice the one that the spec states)").argParser(positiveNumber),
+    )
+    .addOption(out)
+    .addOption(engine)
+    .addOption(json)
+    .addOption(quiet)
+    .addHelpText("after", "\nExit codes: 0 PASS or WARN, 8 FAIL, 9 INCONCLUSIVE. Writes coord-check.json into the run folder.")
+    .action(async (file: string, options: CoordCheckCommand) =>
+      exit(await (await import("./coord-check.ts")).checkCoordinates(file, options, terminal)),
+    );
   program
     .command("init")
     .description("write a commented spec to start from")

@@ -1,9 +1,9 @@
 /** `mutransfer table`: what each tensor gets at one width. Searched hyperparameters are shown at their default. */
 import { exitCodes, type ExitCode } from "../errors.ts";
-import { transferable, type TransferableName } from "../parametrization/roles.ts";
+import type { TransferableName } from "../parametrization/roles.ts";
 import { jsonText } from "../report/json.ts";
 import { renderTensors } from "../report/tensors.ts";
-import { baseHps, modelConfig, scaling } from "../spec/plan.ts";
+import { baseHps, modelConfig, scaling, statedHyperparameters } from "../spec/plan.ts";
 import { tensorTable } from "../training/tensor-table.ts";
 import { openPlan } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
@@ -19,11 +19,8 @@ export async function table(file: string, options: TableCommand, terminal: Termi
   const { spec } = plan;
   const width = options.width ?? spec.width.target;
   checkWidth(spec, width);
-  const domains = Object.entries(spec.search.parameters).filter(([name]) => name in transferable) as [TransferableName, object][];
-  const hyperparameters = Object.fromEntries(
-    domains.map(([name, domain]) => [name, "value" in domain ? (domain.value as number) : transferable[name].default]),
-  );
-  const searched = domains.filter(([, domain]) => !("value" in domain)).map(([name]) => `${name} ${hyperparameters[name]}`);
+  const hyperparameters = statedHyperparameters(spec);
+  const searched = Object.entries(hyperparameters).filter(([name]) => !("value" in spec.search.parameters[name as TransferableName]));
   const result = tensorTable(modelConfig(plan, width), scaling(spec, width), baseHps(spec, hyperparameters));
   if (options.json) {
     terminal.out(jsonText({ parametrization: spec.parametrization, base_width: spec.width.base, width, hyperparameters, ...result }));
@@ -32,6 +29,7 @@ export async function table(file: string, options: TableCommand, terminal: Termi
   terminal.out(
     `${spec.parametrization}, width ${width}, base width ${spec.width.base}: width multiplier ${width / spec.width.base}\n${renderTensors(result, spec.model.layers, terminal.outStyle)}\n`,
   );
-  if (searched.length > 0) terminal.err(`searched, shown at their defaults: ${searched.join(", ")}\n`);
+  if (searched.length > 0)
+    terminal.err(`searched, shown at their defaults: ${searched.map(([name, value]) => `${name} ${value}`).join(", ")}\n`);
   return exitCodes.ok;
 }

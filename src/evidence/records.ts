@@ -4,11 +4,16 @@
  */
 import { z } from "zod";
 
+/** What is made to matter: Adam as it is trained, an ε that dominates it, or a strong weight decay. */
+export const regimes = ["adam", "epsilon", "decay"] as const;
+export type Regime = (typeof regimes)[number];
+
 const verdict = z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]);
 export type Verdict = z.infer<typeof verdict>;
 
 /** One statistic of one activation over the widths, at one step. */
 const coordinate = z.strictObject({
+  regime: z.enum(regimes),
   tensor: z.string(),
   /** `size`: mean |x_t|; `update`: rms(x_t − x_0). */
   statistic: z.enum(["size", "update"]),
@@ -31,6 +36,8 @@ export const coordCheckSchema = z.strictObject({
   axis: z.enum(["width", "depth"]),
   /** Widths, or depths, in ascending order. */
   sizes: z.array(z.int()),
+  /** Parameters of the model of each size. */
+  parameters: z.array(z.int()),
   seeds: z.int(),
   steps: z.int(),
   learning_rate: z.number(),

@@ -4,7 +4,7 @@
  */
 import type { Dataset, DataConfig } from "../data/dataset.ts";
 import type { ModelConfig } from "../model/config.ts";
-import type { BaseHps, HyperparameterName } from "../parametrization/roles.ts";
+import { transferable, type BaseHps, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
 import { table } from "../parametrization/table.ts";
 import type { CompleteSpec } from "./complete.ts";
@@ -45,4 +45,14 @@ export function scaling(spec: CompleteSpec, width: number): Scaling {
 /** A trial's recorded hyperparameters with the ones the sweep does not vary. */
 export function baseHps(spec: CompleteSpec, hyperparameters: Hyperparameters): BaseHps {
   return { weight_decay: spec.train.optimizer.weight_decay, ...hyperparameters } as BaseHps;
+}
+
+/** One set of hyperparameters that stands for the spec's space: values that are fixed, and defaults of those that are searched. */
+export function statedHyperparameters({ search }: CompleteSpec): Readonly<Record<TransferableName, number>> {
+  const names = Object.keys(transferable) as TransferableName[];
+  const valueOf = (name: TransferableName): number => {
+    const domain = search.parameters[name];
+    return "value" in domain ? domain.value : transferable[name].default;
+  };
+  return Object.fromEntries(names.map((name) => [name, valueOf(name)])) as Record<TransferableName, number>;
 }

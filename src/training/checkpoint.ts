@@ -10,7 +10,7 @@ import { hashOf } from "../hash.ts";
 import { parametersOf } from "../model/config.ts";
 import type { Ref } from "../program/ops.ts";
 import type { LaneSnapshot } from "./outcome.ts";
-import { scalarsOf } from "./initialize.ts";
+import { initialScalars } from "./initialize.ts";
 import { programOf, type Checkpoint, type StackJob } from "./train.ts";
 
 const format = "mutransfer checkpoint 1";
@@ -68,7 +68,7 @@ export function decodeCheckpoint(bytes: Buffer, identity: string, job: StackJob)
   };
 }
 
-const scalarsOfJob = (job: StackJob): State["scalars"] => scalarsOf(job.model, job.scaling, job.lanes, programOf(job).scalars);
+const scalarsOfJob = (job: StackJob): State["scalars"] => initialScalars(job.model, job.scaling, job.lanes, programOf(job).scalars);
 
 /** Each lane's part of a stack's checkpoint, as if it had trained alone. */
 export function partCheckpoint({ state, lanes }: Checkpoint, job: StackJob): readonly Checkpoint[] {

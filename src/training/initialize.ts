@@ -34,15 +34,15 @@ function initialWeights(parameter: ParameterSpec, lane: Lane, scaling: Scaling):
   return values.map(() => initStd * stream.normal());
 }
 
-/** The (N,) scalars of a stack's program: the same at every step. */
-export function scalarsOf(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State["scalars"] {
+/** The (N,) scalars of a program for a stack of lanes. */
+export function initialScalars(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State["scalars"] {
   const parameters = parametersOf(config);
   const roles = new Map(parameters.map((parameter) => [parameter.role, parameter]));
   const perRole = (of: (role: Role) => Ref, value: (scales: ResolvedScales) => number): (readonly [Ref, (lane: Lane) => number])[] =>
     [...roles].map(([role, parameter]) => [of(role), (lane) => value(scalesOf(parameter, lane.hps, scaling))]);
   const output = roles.get("readout") as ParameterSpec;
   const input = roles.get("embedding") as ParameterSpec;
-  const scalarValues = new Map<Ref, (lane: Lane) => number>([
+  const values = new Map<Ref, (lane: Lane) => number>([
     [multipliers.input, (lane) => scalesOf(input, lane.hps, scaling).multiplier],
     [multipliers.output, (lane) => scalesOf(output, lane.hps, scaling).multiplier],
     [multipliers.attention, (lane) => attentionScale(lane.hps, scaling)],
@@ -50,17 +50,16 @@ export function scalarsOf(config: ModelConfig, scaling: Scaling, lanes: readonly
     ...perRole(decayOf, ({ learningRate, weightDecay }) => learningRate * weightDecay),
     ...perRole(epsilonOf, ({ epsilon }) => epsilon),
   ]);
-  return new Map(scalars.map((name) => [name, Float32Array.from(lanes, scalarValues.get(name) as (lane: Lane) => number)]));
+  return new Map(scalars.map((name) => [name, Float32Array.from(lanes, values.get(name) as (lane: Lane) => number)]));
 }
 
 /** Starting state of a stack of lanes, [N, …]; a lane's numbers do not depend on its neighbours. */
 export function initialState(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State {
-  const parameters = parametersOf(config);
   return {
     step: 0,
-    scalars: scalarsOf(config, scaling, lanes, scalars),
+    scalars: initialScalars(config, scaling, lanes, scalars),
     parameters: new Map(
-      parameters.map((parameter) => {
+      parametersOf(config).map((parameter) => {
         const size = sizeOf(parameter.shape);
         const weight = new Float32Array(lanes.length * size);
         lanes.forEach((lane, index) => weight.set(initialWeights(parameter, lane, scaling), index * size));

@@ -1,0 +1,142 @@
+/**
+ * `mutransfer coord-check`: trains small models of several widths (or depths) for a
+ * few steps and says whether activations and their updates keep their size, as the
+ * parametrization promises. Writes coord-check.json.
+ */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { readBatches, trainingStarts } from "../data/batches.ts";
+import { openTokens } from "../data/token-file.ts";
+import { EngineUnavailable, engineNames, type Batches, type Engine, type EngineName } from "../engines/engine.ts";
+import { engines } from "../engines/registry.ts";
+import { exitCodes, UserError, type ExitCode } from "../errors.ts";
+import { coordCheck, type CheckPlan } from "../evidence/coord-check.ts";
+import type { Verdict } from "../evidence/records.ts";
+import type { Subject } from "../evidence/coordinates.ts";
+import { table } from "../parametrization/table.ts";
+import { renderCoordCheck } from "../report/coord-check.ts";
+import { jsonText } from "../report/json.ts";
+import { baseHps, modelConfig, scaling, statedHyperparameters, type Plan } from "../spec/plan.ts";
+import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
+import type { EngineOptions } from "./engine.ts";
+import { engineHost, openPlan } from "./files.ts";
+import type { Terminal } from "./terminal.ts";
+import { checkWidth } from "./width.ts";
+
+export type Axis = "width";
+
+export interface CoordCheckCommand extends Pick<EngineOptions, "engine"> {
+  readonly axis: Axis;
+  readonly sizes?: readonly number[];
+  readonly seeds: number;
+  readonly steps: number;
+  readonly learningRate?: number;
+  readonly out?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+const codes: { readonly [V in Verdict]: ExitCode } = {
+  PASS: exitCodes.ok,
+  WARN: exitCodes.ok,
+  FAIL: exitCodes.notFlat,
+  INCONCLUSIVE: exitCodes.inconclusive,
+};
+
+export async function checkCoordinates(file: string, options: CoordCheckCommand, terminal: Terminal): Promise<ExitCode> {
+  const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${terminal.errStyle.dim(text)}\n`));
+  say(`reading ${file}`);
+  const plan = await openPlan(file);
+  const checkPlan = planCheck(plan, options);
+  const engine = await openEngine(options.engine);
+  say(`engine: ${engine.version} on ${engine.device.name}`);
+  const record = await coordCheck((program, compileOptions) => engine.compile(program, compileOptions), checkPlan, say);
+  const folder = options.out ?? join("runs", plan.spec.name);
+  const path = join(folder, "coord-check.json");
+  makeRunDirectory(folder);
+  writeAtomically(path, [jsonText(record)]);
+  terminal.out(options.json ? jsonText(record) : `${renderCoordCheck(record, terminal.outStyle)}\n`);
+  say(`wrote ${path}`);
+  return codes[record.verdict];
+}
+
+/** The smallest width of a check: below it, what a model does for being narrow hides what its scales do. */
+const leastWidth = 64;
+/** Tokens that models are trained and read on: one short sequence, so that all seeds and widths soon agree on its gradient. */
+const mostContext = 64;
+/** Learning rate of a check, in units of the one that the spec states. */
+const rateFactor = 2;
+const doublings = [1, 2, 4, 8];
+
+/** What is checked: the spec's model with every searched hyperparameter at its default, and zero-initialised where theory advises it. */
+function planCheck(plan: Plan, { axis, sizes: asked, seeds, steps, learningRate }: CoordCheckCommand): CheckPlan {
+  const { spec, dataset } = plan;
+  const smallest = spec.width.base * Math.ceil(leastWidth / spec.width.base);
+  const sizes = asked ?? doublings.map((factor) => factor * smallest);
+  checkSizes(plan, sizes);
+  const context = Math.min(spec.model.context, mostContext);
+  const stated = baseHps(spec, statedHyperparameters(spec));
+  const subject = (width: number): Subject => ({
+    model: { ...modelConfig(plan, width), context, zeroInit: ["readout", "query"] },
+    scaling: scaling(spec, width),
+  });
+  return {
+    name: spec.name,
+    axis,
+    sizes,
+    parametrization: spec.parametrization,
+    subject,
+    control: (width) => ({ ...subject(width), scaling: { ...scaling(spec, width), rules: table.sp } }),
+    hps: { ...stated, learning_rate: learningRate ?? rateFactor * stated.learning_rate },
+    epsilon: spec.train.optimizer.epsilon,
+    seeds: Array.from({ length: seeds }, (_, index) => spec.seed + index),
+    steps,
+    beta1: spec.train.optimizer.beta1,
+    beta2: spec.train.optimizer.beta2,
+    batch: oneSequence(dataset.train, spec.seed, context),
+    threads: availableParallelism(),
+  };
+}
+
+function oneSequence(tokens: Plan["dataset"]["train"], seed: number, context: number): Batches {
+  const shape = { batch: 1, context };
+  const reader = openTokens(tokens);
+  try {
+    return readBatches(reader, trainingStarts(seed, 1, tokens.count, shape), shape);
+  } finally {
+    reader.close();
+  }
+}
+
+/** Slopes need some sizes, far enough apart. */
+const [fewestSizes, leastSpan] = [4, 8];
+function checkSizes({ spec }: Plan, sizes: readonly number[]): void {
+  const ascending = sizes.every((size, index) => index === 0 || size > sizes[index - 1]);
+  if (!ascending || sizes.length < fewestSizes || sizes[sizes.length - 1] < leastSpan * sizes[0])
+    throw new UserError({
+      code: "bad_sizes",
+      path: "--sizes",
+      message: `a slope needs at least ${fewestSizes} ascending sizes over a factor of ${leastSpan} or more, found ${sizes.join(", ")}`,
+      hint: "for example --sizes 64,128,256,512",
+    });
+  for (const size of sizes) checkWidth(spec, size);
+}
+
+/** The engine that was named, or the first that computes on the CPU: these models are too small for a GPU to help. */
+async function openEngine(name: EngineOptions["engine"]): Promise<Engine> {
+  const named = name !== undefined && name !== "auto" ? [name] : undefined;
+  const candidates: readonly EngineName[] = named ?? engineNames.filter((each) => engines[each].kind === "cpu");
+  let reason = "no engine runs here";
+  for (const each of candidates) {
+    const host = engineHost();
+    Object.assign(process.env, engines[each].workers(host, "float32")[0]);
+    try {
+      return await engines[each].open(host);
+    } catch (error) {
+      if (!(error instanceof EngineUnavailable)) throw error;
+      reason = error.message;
+    }
+  }
+  const hint = named === undefined ? "`mutransfer doctor` lists the engines of this machine" : "--engine auto takes one that runs here";
+  throw new UserError({ code: "engine_unavailable", message: reason, hint }, exitCodes.engine);
+}

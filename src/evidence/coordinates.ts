@@ -1,0 +1,156 @@
+/**
+ * Measures one model as coordinate checks see it: every activation on one fixed
+ * batch, and every gain and bias, at a few steps of a short training; seeds are
+ * the lanes of a stack. Blocks are alike, so their tensors are averaged over blocks.
+ */
+import type { Batches, State } from "../engines/engine.ts";
+import { parametersOf, type ModelConfig } from "../model/config.ts";
+import { forwardOps, trainingStep } from "../model/transformer.ts";
+import type { Scaling } from "../parametrization/resolve.ts";
+import type { BaseHps } from "../parametrization/roles.ts";
+import type { Ref } from "../program/ops.ts";
+import { initialScalars, initialState } from "../training/initialize.ts";
+import type { Compile } from "../training/train.ts";
+import type { Regime } from "./records.ts";
+import { attentionLogits, meanMagnitude, meanSquareChange } from "./statistics.ts";
+
+/** A model at one width and depth. */
+export interface Subject {
+  readonly model: ModelConfig;
+  readonly scaling: Scaling;
+}
+
+/** One way to train a subject; what differs between regimes leaves the initial weights alone. */
+export interface Conditions {
+  readonly regime: Regime;
+  readonly hps: BaseHps;
+  /** Adam's ε at the base width. */
+  readonly epsilon: number;
+}
+
+/** How every model of a check is trained and read. */
+export interface Exercise {
+  readonly seeds: readonly number[];
+  readonly beta1: number;
+  readonly beta2: number;
+  /** Steps after which coordinates are read: ascending, from 0. */
+  readonly measuredSteps: readonly number[];
+  /** The batch that is trained on at every step, and read on: [1, B, T]. */
+  readonly batch: Batches;
+  readonly threads: number;
+}
+
+/** What one tensor shows at one step, per seed. */
+export interface Reading {
+  readonly regime: Regime;
+  readonly tensor: string;
+  readonly step: number;
+  /** Mean |x_t|. */
+  readonly size: readonly number[];
+  /** rms(x_t − x_0). */
+  readonly update: readonly number[];
+}
+
+type Tensors = ReadonlyMap<Ref, Float32Array>;
+
+/** `blocks.3.mlp.up` as `blocks.*.mlp.up`. */
+const grouped = (ref: Ref): string => ref.replace(/^blocks\.\d+/, "blocks.*");
+export const attentionLogitsName = "blocks.*.attention.logits";
+const logitsOf = (mixed: Ref): Ref => mixed.replace(/mixed$/, "logits");
+
+/**
+ * Gains and biases: vectors over the width, whose entries must move alike at every width. Keys' biases are left out:
+ * softmax ignores them, so that their gradients are nothing but rounding.
+ */
+const vectorsOf = (model: ModelConfig): readonly Ref[] =>
+  parametersOf(model).flatMap(({ name, role }) => ((role === "norm" || role === "bias") && !name.endsWith("key.bias") ? [name] : []));
+
+const activationsOf = (model: ModelConfig): readonly Ref[] =>
+  forwardOps(model).flatMap((op) => {
+    if (op.kind === "cross_entropy") return [];
+    return op.kind === "norm_linear" ? op.branches.map(({ out }) => out) : [op.out];
+  });
+
+/** Names under which a model's tensors are read, each after those that it is made of. */
+export function tensorNames(model: ModelConfig): readonly string[] {
+  const names = forwardOps(model).flatMap((op): readonly (Ref | undefined)[] => {
+    if (op.kind === "cross_entropy") return [];
+    if (op.kind === "attention") return [logitsOf(op.out), op.out];
+    if (op.kind === "linear") return [op.bias, op.out];
+    if (op.kind !== "norm_linear") return [op.out];
+    return [op.gain, op.shift, ...op.branches.map(({ bias }) => bias), ...op.branches.map(({ out }) => out)];
+  });
+  const read = new Set<Ref | undefined>([
+    ...vectorsOf(model),
+    ...activationsOf(model),
+    ...names.filter((name) => name?.endsWith(".logits")),
+  ]);
+  return [...new Set(names.flatMap((name) => (name !== undefined && read.has(name) ? [grouped(name)] : [])))];
+}
+
+/** Trains one model on every seed under each of some conditions, and reads all its tensors. */
+export async function takeReadings(
+  compile: Compile,
+  { model, scaling }: Subject,
+  conditions: readonly Conditions[],
+  exercise: Exercise,
+): Promise<readonly Reading[]> {
+  const { seeds, measuredSteps, batch, beta1, beta2, threads } = exercise;
+  const sequences = batch.tokens.length / model.context;
+  const weightDecay = conditions.some(({ hps }) => hps.weight_decay > 0);
+  const program = trainingStep(model, { trials: seeds.length, batch: sequences, beta1, beta2, weightDecay });
+  const executable = await compile(program, { threads, precision: "float32" });
+  try {
+    const lanes = seeds.map((seed) => ({ seed, hps: conditions[0].hps }));
+    const start = initialState(model, scaling, lanes, program.scalars);
+    const readings: Reading[] = [];
+    for (const { regime, hps, epsilon } of conditions) {
+      const here = seeds.map((seed) => ({ seed, hps }));
+      executable.load({ ...start, scalars: initialScalars(model, { ...scaling, epsilon }, here, program.scalars) });
+      let first: Tensors | undefined;
+      let done = 0;
+      for (const step of measuredSteps) {
+        for (; done < step; done++) await executable.train({ ...batch, factors: Float32Array.of(1) });
+        const activations = await executable.inspect(batch, activationsOf(model));
+        const now = tensorsOf(model, activations, step === 0 ? start : await executable.read());
+        first ??= now;
+        readings.push(...read(model, regime, first, now, step, seeds.length));
+      }
+    }
+    return readings;
+  } finally {
+    await executable.dispose();
+  }
+}
+
+/** Activations, attention logits and vectors of all lanes at one step, [N, …] each. */
+function tensorsOf(model: ModelConfig, activations: Tensors, { parameters }: State): Tensors {
+  const scores = forwardOps(model).flatMap((op) => {
+    if (op.kind !== "attention") return [];
+    const [query, key] = [op.query, op.key].map((ref) => activations.get(ref) as Float32Array);
+    return [[logitsOf(op.out), attentionLogits(query, key, model)] as const];
+  });
+  const vectors = vectorsOf(model).map((name) => [name, parameters.get(name)?.weight as Float32Array] as const);
+  return new Map([...activations, ...scores, ...vectors]);
+}
+
+function read(model: ModelConfig, regime: Regime, first: Tensors, now: Tensors, step: number, seeds: number): readonly Reading[] {
+  const groups = new Map<string, Ref[]>();
+  for (const ref of now.keys()) groups.set(grouped(ref), [...(groups.get(grouped(ref)) ?? []), ref]);
+  return tensorNames(model).map((tensor): Reading => {
+    const refs = groups.get(tensor) ?? [];
+    const lane = (values: Float32Array | undefined, index: number): Float32Array => {
+      const whole = values as Float32Array;
+      return whole.subarray((index * whole.length) / seeds, ((index + 1) * whole.length) / seeds);
+    };
+    const perSeed = (statistic: (ref: Ref, index: number) => number): number[] =>
+      Array.from({ length: seeds }, (_, index) => refs.reduce((sum, ref) => sum + statistic(ref, index), 0) / refs.length);
+    return {
+      regime,
+      tensor,
+      step,
+      size: perSeed((ref, index) => meanMagnitude(lane(now.get(ref), index))),
+      update: perSeed((ref, index) => meanSquareChange(lane(first.get(ref), index), lane(now.get(ref), index))).map(Math.sqrt),
+    };
+  });
+}
