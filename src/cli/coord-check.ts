@@ -11,7 +11,7 @@ import { EngineUnavailable, engineNames, type Batches, type Engine, type EngineN
 import { engines } from "../engines/registry.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { coordCheck, type CheckPlan } from "../evidence/coord-check.ts";
-import type { Verdict } from "../evidence/records.ts";
+import type { CoordCheck, Verdict } from "../evidence/records.ts";
 import type { Subject } from "../evidence/coordinates.ts";
 import { table } from "../parametrization/table.ts";
 import { renderCoordCheck } from "../report/coord-check.ts";
@@ -58,6 +58,12 @@ export async function checkCoordinates(file: string, options: CoordCheckCommand,
   terminal.out(options.json ? jsonText(record) : `${renderCoordCheck(record, terminal.outStyle)}\n`);
   say(`wrote ${path}`);
   return codes[record.verdict];
+}
+
+/** The check with its default sizes, seeds and steps, of a plan that is about to be launched. */
+export async function checkPlanCoordinates(plan: Plan, say: (text: string) => void): Promise<CoordCheck> {
+  const engine = await openEngine("auto");
+  return coordCheck((program, options) => engine.compile(program, options), planCheck(plan, { axis: "width", seeds: 5, steps: 10 }), say);
 }
 
 /** The smallest width of a check: below it, what a model does for being narrow hides what its scales do. */

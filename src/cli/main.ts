@@ -152,6 +152,7 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .addOption(out)
     .addOption(engine)
     .addOption(checkpoint)
+    .option("--skip-check", "launch without the check that targets more than 4 times as wide as the proxy get")
     .option("--force", "launch although the evidence speaks against it")
     .addOption(json)
     .addOption(quiet)

@@ -39,6 +39,7 @@ import { cacheFolder, fieldsOf, readNamedFile, self } from "./files.ts";
 import { stopGently } from "./continue.ts";
 import { Interrupted, untilSignal, type Stop } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
+import { prelaunch, renderPrelaunch, uncheckedRatio, type Prelaunch } from "./prelaunch.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
 
@@ -48,6 +49,7 @@ export interface TransferCommand extends Pick<EngineOptions, "engine"> {
   readonly out?: string;
   readonly checkpoint: Interval;
   readonly force?: boolean;
+  readonly skipCheck?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -90,15 +92,23 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     say(renderSetup(setup, false, terminal.errStyle));
     say(renderNotes(setupNotes(spec, setup), terminal.errStyle));
     const environment = environmentOf(plan, setup, resolve(folder), version);
+    const checked =
+      options.skipCheck || width <= uncheckedRatio * spec.width.proxy
+        ? undefined
+        : await untilSignal(() => prelaunch(pool, plan, results, best, width, folder, (text) => say(terminal.errStyle.dim(text))));
+    if (checked !== undefined) {
+      say(renderPrelaunch(checked));
+      refuseObjections(checked, options.force ?? false, say);
+    }
     const outcome = await untilSignal(
       (stop) => train(pool, plan, launch, folder, `${environment.engine}, ${setup.device.kind}`, stop, options, terminal),
       () => stopGently(pool, say),
     );
-    const record = transferRecord(plan, results, best, launch, outcome, environment);
+    const record = transferRecord(plan, results, best, launch, outcome, environment, checked?.prediction?.validation_loss ?? null);
     writeAtomically(path, [jsonText(record)], "results");
     removeTargetCheckpoints(folder, width);
     if (options.json) terminal.out(jsonText(record));
-    else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, path, terminal)}\n`);
+    else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, checked, path, terminal)}\n`);
     return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
   } catch (error) {
     if (error instanceof Interrupted) {
@@ -110,6 +120,20 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     engines.close();
     lock.release();
   }
+}
+
+/** What the pre-launch check has found stops the launch, unless that is what is wanted. */
+function refuseObjections({ objections }: Prelaunch, force: boolean, say: (text: string) => void): void {
+  if (objections.length === 0) return;
+  if (force) return say(`launched all the same: ${objections.join("; ")}`);
+  throw new UserError(
+    {
+      code: "prelaunch_failed",
+      message: `not launched: ${objections.join("; ")}`,
+      hint: "sweep again with wider proxies or another range; --force launches all the same",
+    },
+    exitCodes.noSurvivor,
+  );
 }
 
 /** A learning rate at the edge of what was tried is no optimum. */
@@ -245,6 +269,7 @@ function renderOutcome(
   proxyWidth: number,
   launch: Launch,
   outcome: Outcome,
+  checked: Prelaunch | undefined,
   path: string,
   { outStyle }: Terminal,
 ): string {
@@ -255,5 +280,12 @@ function renderOutcome(
     launch.width === proxyWidth
       ? ""
       : `, ${lossOf(Math.abs(gain))} ${gain >= 0 ? "below" : outStyle.red("above")} the proxy's ${lossOf(proxyLoss)}`;
-  return `${outStyle.bold(`target: width ${launch.width}`)}, ${countOf(parameterCount(launch.job.model))} parameters, validation loss ${outStyle.bold(lossOf(outcome.validationLoss))} nats${compared}\nwrote ${path} and weights.safetensors`;
+  return `${outStyle.bold(`target: width ${launch.width}`)}, ${countOf(parameterCount(launch.job.model))} parameters, validation loss ${outStyle.bold(lossOf(outcome.validationLoss))} nats${compared}${comparedWithPrediction(checked, outcome.validationLoss)}\nwrote ${path} and weights.safetensors`;
+}
+
+function comparedWithPrediction(checked: Prelaunch | undefined, lossNats: number): string {
+  if (checked?.prediction == null) return "";
+  const { validation_loss: predicted, low, high } = checked.prediction;
+  const where = lossNats < low ? "below" : lossNats > high ? "above" : "within";
+  return `\npredicted ${lossOf(predicted)} (${lossOf(low)} to ${lossOf(high)}): ${lossOf(Math.abs(lossNats - predicted))} off, ${where} the range`;
 }

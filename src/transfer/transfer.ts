@@ -42,6 +42,7 @@ export function transferRecord(
   launch: Launch,
   outcome: Outcome,
   environment: Environment,
+  predictedLoss: number | null,
 ): object {
   const model = modelConfig(plan, launch.width);
   return {
@@ -59,6 +60,8 @@ export function transferRecord(
     status: outcome.status,
     validation_loss: outcome.validationLoss,
     proxy_validation_loss: best.validation_loss,
+    /** By the pre-launch check, before the first step. */
+    predicted_validation_loss: predictedLoss,
     curve: curveRecord(outcome.curve),
     ...launchTable(plan, launch),
     environment,
