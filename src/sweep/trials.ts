@@ -3,7 +3,7 @@
  * plan, so that a run that continues plans the same trials again.
  */
 import { suggest } from "../search/designers.ts";
-import { baseHps, modelConfig, scaling, type Hyperparameters, type Plan } from "../spec/plan.ts";
+import { baseHps, depthsOf, modelConfig, scaling, type Hyperparameters, type Plan } from "../spec/plan.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { StackJob, TrainConfig } from "../training/train.ts";
 
@@ -40,12 +40,18 @@ function trainConfig({ train }: CompleteSpec): TrainConfig {
   };
 }
 
-/** The training job of some trials at one width: a stack of proxies, or the target as a stack of one. */
-export function stackJob(plan: Plan, trials: readonly Pick<Trial, "seed" | "hyperparameters">[], width: number, threads: number): StackJob {
+/** The training job of some trials at one width and depth (the proxies', unless given): a stack of proxies, or the target as a stack of one. */
+export function stackJob(
+  plan: Plan,
+  trials: readonly Pick<Trial, "seed" | "hyperparameters">[],
+  width: number,
+  threads: number,
+  layers = depthsOf(plan.spec).proxy,
+): StackJob {
   const { spec, dataset } = plan;
   return {
-    model: modelConfig(plan, width),
-    scaling: scaling(spec, width),
+    model: modelConfig(plan, width, layers),
+    scaling: scaling(spec, width, layers),
     train: trainConfig(spec),
     lanes: trials.map(({ seed, hyperparameters }) => ({ seed, hps: baseHps(spec, hyperparameters) })),
     dataSeed: spec.seed,
