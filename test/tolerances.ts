@@ -9,6 +9,8 @@ export const tolerances = {
   smallestScale: 1e-2,
   /** Loss of a step in float32 against float64 after up to ten AdamW steps, in nats: rounding grows with each step. */
   tenSteps: 2e-4,
+  /** Losses between 2 and 5 nats over twenty steps with few roundings: about ten units in the last place of float32. */
+  twentySteps: 2e-6,
   /** Central differences in float64 with step 1e-5: truncation and cancellation leave about eight digits. */
   finiteDifference: 1e-6,
   /** Gradients of bfloat16 operands (8 bits: 0.2–0.4 % each) after a few products in a row, as a share of their norm. */

@@ -16,14 +16,14 @@ import type { Subject } from "../evidence/coordinates.ts";
 import { table } from "../parametrization/table.ts";
 import { renderCoordCheck } from "../report/coord-check.ts";
 import { jsonText } from "../report/json.ts";
-import { baseHps, modelConfig, scaling, statedHyperparameters, type Plan } from "../spec/plan.ts";
+import { baseHps, depthsOf, modelConfig, scaling, statedHyperparameters, type Plan } from "../spec/plan.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import type { EngineOptions } from "./engine.ts";
 import { engineHost, openPlan } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
 
-export type Axis = "width";
+export type Axis = "width" | "depth";
 
 export interface CoordCheckCommand extends Pick<EngineOptions, "engine"> {
   readonly axis: Axis;
@@ -68,6 +68,8 @@ export async function checkPlanCoordinates(plan: Plan, say: (text: string) => vo
 
 /** The smallest width of a check: below it, what a model does for being narrow hides what its scales do. */
 const leastWidth = 64;
+/** The smallest depth: below it, one block is too much of the whole. */
+const leastDepth = 4;
 /** Tokens that models are trained and read on: one short sequence, so that all seeds and widths soon agree on its gradient. */
 const mostContext = 64;
 /** Learning rate of a check, in units of the one that the spec states. */
@@ -78,21 +80,26 @@ const doublings = [1, 2, 4, 8];
 function planCheck(plan: Plan, { axis, sizes: asked, seeds, steps, learningRate }: CoordCheckCommand): CheckPlan {
   const { spec, dataset } = plan;
   const smallest = spec.width.base * Math.ceil(leastWidth / spec.width.base);
-  const sizes = asked ?? doublings.map((factor) => factor * smallest);
-  checkSizes(plan, sizes);
+  const { base: baseLayers } = depthsOf(spec);
+  const shallowest = baseLayers * Math.ceil(leastDepth / baseLayers);
+  const sizes = asked ?? doublings.map((factor) => factor * (axis === "width" ? smallest : shallowest));
+  checkSizes(plan, axis, sizes);
   const context = Math.min(spec.model.context, mostContext);
   const stated = baseHps(spec, statedHyperparameters(spec));
-  const subject = (width: number): Subject => ({
-    model: { ...modelConfig(plan, width), context, zeroInit: ["readout", "query"] },
-    scaling: scaling(spec, width),
-  });
+  const subject = (size: number): Subject => {
+    const [width, layers] = axis === "width" ? [size, baseLayers] : [smallest, size];
+    return {
+      model: { ...modelConfig(plan, width, layers), context, zeroInit: ["readout", "query"] },
+      scaling: scaling(spec, width, layers),
+    };
+  };
   return {
     name: spec.name,
     axis,
     sizes,
     parametrization: spec.parametrization,
     subject,
-    control: (width) => ({ ...subject(width), scaling: { ...scaling(spec, width), rules: table.sp } }),
+    control: (size) => withoutRules(axis, subject(size)),
     hps: { ...stated, learning_rate: learningRate ?? rateFactor * stated.learning_rate },
     epsilon: spec.train.optimizer.epsilon,
     seeds: Array.from({ length: seeds }, (_, index) => spec.seed + index),
@@ -102,6 +109,14 @@ function planCheck(plan: Plan, { axis, sizes: asked, seeds, steps, learningRate 
     batch: oneSequence(dataset.train, spec.seed, context),
     threads: availableParallelism(),
   };
+}
+
+function withoutRules(axis: Axis, { model, scaling: { depth, ...scales } }: Subject): Subject {
+  if (axis === "depth") {
+    const { scaledResiduals, ...plainModel } = model;
+    return { model: scaledResiduals ? plainModel : model, scaling: scales };
+  }
+  return { model, scaling: { ...scales, ...(depth && { depth }), rules: table.sp } };
 }
 
 function oneSequence(tokens: Plan["dataset"]["train"], seed: number, context: number): Batches {
@@ -116,15 +131,16 @@ function oneSequence(tokens: Plan["dataset"]["train"], seed: number, context: nu
 
 /** Slopes need some sizes, far enough apart. */
 const [fewestSizes, leastSpan] = [4, 8];
-function checkSizes({ spec }: Plan, sizes: readonly number[]): void {
+function checkSizes({ spec }: Plan, axis: Axis, sizes: readonly number[]): void {
   const ascending = sizes.every((size, index) => index === 0 || size > sizes[index - 1]);
   if (!ascending || sizes.length < fewestSizes || sizes[sizes.length - 1] < leastSpan * sizes[0])
     throw new UserError({
       code: "bad_sizes",
       path: "--sizes",
       message: `a slope needs at least ${fewestSizes} ascending sizes over a factor of ${leastSpan} or more, found ${sizes.join(", ")}`,
-      hint: "for example --sizes 64,128,256,512",
+      hint: axis === "width" ? "for example --sizes 64,128,256,512" : "for example --sizes 2,4,8,16",
     });
+  if (axis === "depth") return;
   for (const size of sizes) checkWidth(spec, size);
 }
 

@@ -23,6 +23,8 @@ export interface Work {
   readonly plan: Plan;
   readonly trials: readonly Pick<Trial, "seed" | "hyperparameters">[];
   readonly width: number;
+  /** Blocks, where they are not the proxies'. */
+  readonly layers?: number;
 }
 
 export interface EngineOptions {
@@ -122,10 +124,19 @@ export class Engines {
     return pool;
   }
 
-  private keyOf({ plan, trials, width }: Work): string {
+  private keyOf({ plan, trials, width, layers }: Work): string {
     const { model, train } = plan.spec;
     const { vocabSize } = plan.dataset;
-    return hashOf({ options: this.options, cores: availableParallelism(), model, train, width, vocabSize, trials: trials.length });
+    return hashOf({
+      options: this.options,
+      cores: availableParallelism(),
+      model,
+      train,
+      width,
+      ...(layers !== undefined && { layers }),
+      vocabSize,
+      trials: trials.length,
+    });
   }
 
   /** What was decided earlier, if the engine is still the same. */
@@ -268,8 +279,8 @@ async function again<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-const jobOf = ({ plan, trials, width }: Work, { stackSize, threads }: Arrangement): StackJob =>
-  stackJob(plan, trials.slice(0, stackSize), width, threads);
+const jobOf = ({ plan, trials, width, layers }: Work, { stackSize, threads }: Arrangement): StackJob =>
+  stackJob(plan, trials.slice(0, stackSize), width, threads, layers);
 
 /** Whether the memory estimate of a job fits its device, while so many of it run on as many devices as there are workers. */
 async function fits(entry: Entry, device: Device, job: StackJob, jobs: number, workers: number): Promise<boolean> {

@@ -226,17 +226,20 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .action(async (file: string, options: TableCommand) => exit(await (await import("./table.ts")).table(file, options, terminal)));
   program
     .command("coord-check")
-    .description("train models of several widths for a few steps: do activations and updates keep their size?")
+    .description("train models of several widths or depths for a few steps: do activations and updates keep their size?")
     .addArgument(config)
     .addHelpText(
       "before",
       examples([
         ["coord-check sweep.yaml", "a verdict, and the slope of every tensor"],
+        ["coord-check sweep.yaml --axis depth", "for parametrization completep, which has rules for depth"],
         ["coord-check sweep.yaml --json -q | jq .verdict", "the same, for a program"],
       ]),
     )
-    .addOption(new Option("--axis <axis>", "what differs between the models").choices(["width"]).default("width"))
-    .addOption(new Option("--sizes <list>", "widths (default: 1, 2, 4 and 8 × the base width, or × 64 above it)").argParser(sizes))
+    .addOption(new Option("--axis <axis>", "what differs between the models").choices(["width", "depth"]).default("width"))
+    .addOption(
+      new Option("--sizes <list>", "widths or depths (default: 1, 2, 4 and 8 × the base, from width 64 or depth 4 on)").argParser(sizes),
+    )
     .addOption(new Option("--seeds <n>", "initial weights of every model").argParser(seedCount).default(5))
     .addOption(new Option("--steps <n>", "training steps").argParser(positiveInteger).default(10))
     .addOption(

@@ -11,7 +11,7 @@ import { flopsPerStep, parameterCount } from "../model/config.ts";
 import { dumpProgram } from "../program/dump.ts";
 import { jsonText } from "../report/json.ts";
 import { renderPlan, type Forecast, type PlanSummary } from "../report/plan.ts";
-import type { Plan } from "../spec/plan.ts";
+import { depthsOf, type Plan } from "../spec/plan.ts";
 import { chosenTiming, type Timed } from "../sweep/stacking.ts";
 import { openingTrials, plannedWork } from "../sweep/agenda.ts";
 import { stackJob } from "../sweep/trials.ts";
@@ -69,7 +69,7 @@ async function summarize(opened: Plan, chooser: Engines, options: PlanCommand, t
   const { setup, pool } = await chooser.choose({ plan: opened, trials, width: width.proxy }, existsSync(folder) ? folder : undefined);
   const { stackSize, jobs, threads } = setup.arrangement;
   const proxyJob = stackJob(opened, trials.slice(0, stackSize), width.proxy, threads);
-  const targetJob = stackJob(opened, trials.slice(0, 1), width.target, availableParallelism());
+  const targetJob = stackJob(opened, trials.slice(0, 1), width.target, availableParallelism(), depthsOf(spec).target);
   const unfit = memoryProblem(targetJob, "the target");
   if (unfit) terminal.err(`note: ${unfit.message}: its time is scaled from the proxy's\n`);
 

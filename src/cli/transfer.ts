@@ -15,7 +15,7 @@ import { textTable } from "../report/ranking.ts";
 import { renderTensors } from "../report/tensors.ts";
 import { parameterCount } from "../model/config.ts";
 import { reopenPlan } from "../spec/read.ts";
-import type { Plan } from "../spec/plan.ts";
+import { depthsOf, type Plan } from "../spec/plan.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { removeTargetCheckpoints, targetStem } from "../sweep/checkpoints.ts";
@@ -86,7 +86,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     const launch = planLaunch(plan, results, best, width, availableParallelism());
     checkMemory(launch.job, "the target");
     if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
-    const work = { plan, trials: [launch], width };
+    const work = { plan, trials: [launch], width, layers: depthsOf(plan.spec).target };
     const { setup, pool } = await untilSignal(() => engines.choose(work, folder));
     engines.remember(work, folder, setup);
     say(renderSetup(setup, false, terminal.errStyle));
@@ -260,7 +260,7 @@ function renderLaunch(plan: Plan, best: NonNullable<Results["best"]>, launch: La
       outStyle,
     ),
     "",
-    renderTensors(launchTable(plan, launch), plan.spec.model.layers, outStyle),
+    renderTensors(launchTable(plan, launch), launch.job.model.layers, outStyle),
   ].join("\n");
 }
 

@@ -48,7 +48,10 @@ export async function coordCheck(compile: Compile, plan: CheckPlan, say: (text: 
     { regime: "decay", hps: decaying, epsilon },
   ];
   const measuredSteps = [...new Set([0, 1, 2, steps])].filter((step) => step <= steps);
-  const exercise: Exercise = { seeds, beta1, beta2, measuredSteps, batch, threads };
+  const exercise: Exercise = {
+    ...{ seeds, beta1, beta2, measuredSteps, batch, threads },
+    blocks: axis === "width" ? "all" : "halfway",
+  };
   const subjects: (readonly Reading[])[] = [];
   const controls: (readonly Reading[])[] = [];
   for (const size of sizes) {

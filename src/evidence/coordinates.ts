@@ -1,12 +1,12 @@
 /**
  * Measures one model as coordinate checks see it: every activation on one fixed
  * batch, and every gain and bias, at a few steps of a short training; seeds are
- * the lanes of a stack. Blocks are alike, so their tensors are averaged over blocks.
+ * the lanes of a stack. Blocks are alike, so that their tensors go by one name.
  */
 import type { Batches, State } from "../engines/engine.ts";
 import { parametersOf, type ModelConfig } from "../model/config.ts";
 import { forwardOps, trainingStep } from "../model/transformer.ts";
-import type { Scaling } from "../parametrization/resolve.ts";
+import { residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
 import type { BaseHps } from "../parametrization/roles.ts";
 import type { Ref } from "../program/ops.ts";
 import { initialScalars, initialState } from "../training/initialize.ts";
@@ -38,6 +38,8 @@ export interface Exercise {
   /** The batch that is trained on at every step, and read on: [1, B, T]. */
   readonly batch: Batches;
   readonly threads: number;
+  /** Which blocks a tensor is averaged over: all, or those halfway through the depth, and the last for what leaves the blocks. */
+  readonly blocks: "all" | "halfway";
 }
 
 /** What one tensor shows at one step, per seed. */
@@ -88,6 +90,19 @@ export function tensorNames(model: ModelConfig): readonly string[] {
   return [...new Set(names.flatMap((name) => (name !== undefined && read.has(name) ? [grouped(name)] : [])))];
 }
 
+/**
+ * Whether a tensor lies as far through the depth in every model: what enters block L/2 lies at ½, what follows its
+ * attention half a block later, as far as block L/2 − 1 lies before, and what leaves the last block at 1.
+ * An average over all blocks would move with their number, as a sum over few steps does from an integral.
+ */
+function isHalfway(ref: Ref, layers: number): boolean {
+  const [, index, rest = ""] = /^blocks\.(\d+)\.?(.*)$/.exec(ref) ?? [];
+  if (index === undefined) return true;
+  const [block, half] = [Number(index), Math.floor(layers / 2)];
+  if (rest === "") return block === layers - 1;
+  return block === half || (!rest.startsWith("attention.") && block === half - 1);
+}
+
 /** Trains one model on every seed under each of some conditions, and reads all its tensors. */
 export async function takeReadings(
   compile: Compile,
@@ -112,7 +127,9 @@ export async function takeReadings(
       for (const step of measuredSteps) {
         for (; done < step; done++) await executable.train({ ...batch, factors: Float32Array.of(1) });
         const activations = await executable.inspect(batch, activationsOf(model));
-        const now = tensorsOf(model, activations, step === 0 ? start : await executable.read());
+        for (const ref of branchesOf(model)) rescale(activations.get(ref), 1 / residualMultiplier(scaling));
+        const everything = tensorsOf(model, activations, step === 0 ? start : await executable.read());
+        const now = new Map([...everything].filter(([ref]) => exercise.blocks === "all" || isHalfway(ref, model.layers)));
         first ??= now;
         readings.push(...read(model, regime, first, now, step, seeds.length));
       }
@@ -121,6 +138,14 @@ export async function takeReadings(
   } finally {
     await executable.dispose();
   }
+}
+
+/** What leaves residual branches with a multiplier: it is read as it was before, so that it keeps its size like the rest. */
+const branchesOf = (model: ModelConfig): readonly Ref[] =>
+  forwardOps(model).flatMap((op) => (op.kind === "linear" && op.multiplier ? [op.out] : []));
+
+function rescale(x: Float32Array | undefined, factor: number): void {
+  x?.forEach((value, index) => (x[index] = value * factor));
 }
 
 /** Activations, attention logits and vectors of all lanes at one step, [N, …] each. */

@@ -76,11 +76,19 @@ const quantities: { readonly [R in Regime]: (role: Role, step: number) => string
   decay: () => "weight_decay",
 };
 
+/** The same for the rules for depth, which know residual branches and blocks. */
+const depthQuantities: { readonly [R in Regime]: (step: number) => string } = {
+  adam: (step) => (step === 0 ? "residual × multiplier" : "blocks × learning_rate, or residual × multiplier"),
+  epsilon: () => "blocks × epsilon",
+  decay: () => "blocks × weight_decay",
+};
+
 /**
  * The rule of the abc table that the first steep coordinate points at. What is wrong with one tensor spreads to those
  * after it and to later steps, so the first in order is where it began.
  */
-export function ruleOf({ regime, tensor, step }: Pick<Coordinate, "regime" | "tensor" | "step">): string {
+export function ruleOf(axis: "width" | "depth", { regime, tensor, step }: Pick<Coordinate, "regime" | "tensor" | "step">): string {
+  if (axis === "depth") return depthQuantities[regime](step);
   const role = roleOf(tensor);
   return `${role} × ${quantities[regime](role, step)}`;
 }
@@ -116,7 +124,7 @@ export function judge(
   if (new Set(parameters).size < parameters.length)
     return { verdict: "INCONCLUSIVE", reason: `models of different ${axis} have the same number of parameters` };
   const [first] = of("FAIL");
-  if (first !== undefined) return { verdict: "FAIL", reason: `${describe(first, axis)}: look at ${ruleOf(first)}` };
+  if (first !== undefined) return { verdict: "FAIL", reason: `${describe(first, axis)}: look at ${ruleOf(axis, first)}` };
   const [unclear] = of("INCONCLUSIVE");
   if (unclear !== undefined)
     return {

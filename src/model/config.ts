@@ -20,6 +20,8 @@ export interface ModelConfig {
   readonly vocabSize: number;
   readonly biases: boolean;
   readonly zeroInit: readonly ZeroInit[];
+  /** Whether what blocks add to the residual stream has a multiplier, and their tensors scalars of their own. */
+  readonly scaledResiduals?: true;
 }
 
 export interface ParameterSpec {
@@ -30,12 +32,16 @@ export interface ParameterSpec {
   /** Inputs of the product; 1 for embeddings, gains and biases. */
   readonly fanIn: number;
   readonly zeroInit: boolean;
+  /** Whether it belongs to a block. */
+  readonly inBlock: boolean;
 }
 
 /** Feed-forward width: exact, never rounded (the spec checks that it is an integer). */
 export function feedForward(config: ModelConfig): number {
   return config.mlpRatio * config.width;
 }
+
+const inBlock = (name: string): boolean => name.startsWith("blocks.");
 
 /** Every parameter tensor of the model, in forward order. */
 export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
@@ -47,6 +53,7 @@ export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
     shape: [rows, width],
     fanIn: 1,
     zeroInit: false,
+    inBlock: inBlock(name),
   });
   const vector = (name: string, role: "norm" | "bias", size: number): ParameterSpec => ({
     name,
@@ -54,6 +61,7 @@ export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
     shape: [size],
     fanIn: 1,
     zeroInit: false,
+    inBlock: inBlock(name),
   });
   const weight = (name: string, role: "hidden" | "readout", shape: readonly [number, number], zero = false): ParameterSpec => ({
     name: `${name}.weight`,
@@ -61,6 +69,7 @@ export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
     shape,
     fanIn: shape[0],
     zeroInit: zero,
+    inBlock: inBlock(name),
   });
   const norm = (name: string): ParameterSpec[] => [
     vector(`${name}.gain`, "norm", width),

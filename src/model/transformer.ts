@@ -6,13 +6,22 @@
 import { buildProgram, type Program } from "../program/program.ts";
 import type { Branch, ForwardOp, Ref } from "../program/ops.ts";
 import type { Role } from "../parametrization/roles.ts";
-import { parametersOf, type ModelConfig } from "./config.ts";
+import { parametersOf, type ModelConfig, type ParameterSpec } from "./config.ts";
 
 /** Names of the (N,) scalars of a model's program. */
-export const multipliers = { input: "input_multiplier", attention: "attention_scale", output: "output_multiplier" } as const;
-export const learningRateOf = (role: Role): Ref => `learning_rate.${role}`;
-export const decayOf = (role: Role): Ref => `decay.${role}`;
-export const epsilonOf = (role: Role): Ref => `epsilon.${role}`;
+export const multipliers = {
+  input: "input_multiplier",
+  attention: "attention_scale",
+  output: "output_multiplier",
+  residual: "residual_multiplier",
+} as const;
+/** Tensors that share their scalars: those of a role, or of a role inside blocks where depth has rules. */
+export type Group = Role | `block_${Role}`;
+export const groupOf = ({ scaledResiduals }: ModelConfig, { role, inBlock }: ParameterSpec): Group =>
+  scaledResiduals && inBlock ? `block_${role}` : role;
+export const learningRateOf = (group: Group): Ref => `learning_rate.${group}`;
+export const decayOf = (group: Group): Ref => `decay.${group}`;
+export const epsilonOf = (group: Group): Ref => `epsilon.${group}`;
 
 export interface StepOptions {
   readonly trials: number;
@@ -33,7 +42,15 @@ export function forwardOps(config: ModelConfig): readonly ForwardOp[] {
     ...(multiplier && { multiplier }),
     out: name,
   });
-  const linear = (name: string, x: Ref): ForwardOp => ({ kind: "linear", x, weight: `${name}.weight`, ...bias(name), out: name });
+  const residual = config.scaledResiduals && { multiplier: multipliers.residual };
+  const linear = (name: string, x: Ref): ForwardOp => ({
+    kind: "linear",
+    x,
+    weight: `${name}.weight`,
+    ...bias(name),
+    ...residual,
+    out: name,
+  });
   const block = (index: number, x: Ref): ForwardOp[] => {
     const attention = `blocks.${index}.attention`;
     const mlp = `blocks.${index}.mlp`;
@@ -71,7 +88,7 @@ export function forwardOps(config: ModelConfig): readonly ForwardOp[] {
 /** The training step of N trials of one model. */
 export function trainingStep(config: ModelConfig, options: StepOptions): Program {
   const parameters = parametersOf(config);
-  const roles = new Map(parameters.map(({ name, role }) => [name, role]));
+  const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   const decayed: readonly Role[] = ["embedding", "hidden", "readout"];
   return buildProgram(
     { trials: options.trials, batch: options.batch, context: config.context },
@@ -80,10 +97,11 @@ export function trainingStep(config: ModelConfig, options: StepOptions): Program
     {
       beta1: options.beta1,
       beta2: options.beta2,
-      scalarsOf: (parameter) => {
-        const role = roles.get(parameter) as Role;
-        const decay = options.weightDecay && decayed.includes(role) ? { decay: decayOf(role) } : {};
-        return { learningRate: learningRateOf(role), epsilon: epsilonOf(role), ...decay };
+      scalarsOf: (name) => {
+        const parameter = byName.get(name) as ParameterSpec;
+        const group = groupOf(config, parameter);
+        const decay = options.weightDecay && decayed.includes(parameter.role) ? { decay: decayOf(group) } : {};
+        return { learningRate: learningRateOf(group), epsilon: epsilonOf(group), ...decay };
       },
     },
   );

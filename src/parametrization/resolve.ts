@@ -1,9 +1,9 @@
 /**
  * From hyperparameters stated at the base width to what one tensor gets at one
- * width. The only place where a width is raised to a power.
+ * width and depth. The only place where a width or a depth is raised to a power.
  */
 import type { BaseHps, Role } from "./roles.ts";
-import type { Rules } from "./table.ts";
+import type { DepthExponents, Rules } from "./table.ts";
 
 /** Everything about a run, apart from the hyperparameters, that scales depend on. */
 export interface Scaling {
@@ -14,6 +14,8 @@ export interface Scaling {
   readonly headDim: number;
   /** Adam's ε at the base width. */
   readonly epsilon: number;
+  /** Absent where nothing follows the depth. */
+  readonly depth?: { readonly rules: DepthExponents; readonly layers: number; readonly baseLayers: number };
 }
 
 /** What the resolver must know of a tensor. */
@@ -22,6 +24,8 @@ export interface ScaledTensor {
   /** Inputs of a product at the base width; 1 for tensors that are no product's weights. */
   readonly baseFanIn: number;
   readonly zeroInit: boolean;
+  /** Whether it belongs to a block, so that rules for depth apply. */
+  readonly inBlock: boolean;
 }
 
 /** What one tensor gets at one width. */
@@ -55,13 +59,23 @@ export function resolve(hps: BaseHps, scaling: Scaling, tensor: ScaledTensor): R
   const widthMultiplier = scaling.width / scaling.baseWidth;
   const exponents = scaling.rules[tensor.role];
   const base = baseValues[tensor.role](hps, tensor.baseFanIn);
+  const byDepth = (quantity: keyof DepthExponents): number => (tensor.inBlock ? depthFactor(scaling, quantity) : 1);
   return {
     multiplier: base.multiplier * widthMultiplier ** exponents.multiplier,
     initStd: tensor.zeroInit ? 0 : base.initStd * widthMultiplier ** exponents.initStd,
-    learningRate: hps.learning_rate * widthMultiplier ** exponents.learningRate,
+    learningRate: hps.learning_rate * widthMultiplier ** exponents.learningRate * byDepth("learningRate"),
     weightDecay: base.weightDecay * widthMultiplier ** exponents.weightDecay,
-    epsilon: scaling.epsilon * widthMultiplier ** exponents.epsilon,
+    epsilon: scaling.epsilon * widthMultiplier ** exponents.epsilon * byDepth("epsilon"),
   };
+}
+
+function depthFactor({ depth }: Scaling, quantity: keyof DepthExponents): number {
+  return depth === undefined ? 1 : (depth.layers / depth.baseLayers) ** depth.rules[quantity];
+}
+
+/** Factor on what a block's attention and MLP add to the residual stream. */
+export function residualMultiplier(scaling: Scaling): number {
+  return depthFactor(scaling, "residual");
 }
 
 /**

@@ -7,7 +7,7 @@
 /** Role of a parameter tensor: which rule of the abc table applies to it. */
 export type Role = "embedding" | "hidden" | "readout" | "norm" | "bias";
 
-export const parametrizations = ["mup", "sp"] as const;
+export const parametrizations = ["mup", "completep", "sp"] as const;
 export type Parametrization = (typeof parametrizations)[number];
 
 /** Hyperparameters that transfer across width under μP, with their defaults. */

@@ -1,6 +1,6 @@
 /**
  * The abc rules as data: for each parametrization, role and quantity, the power
- * of the width multiplier m = width / base width that scales it.
+ * of the width multiplier m = width / base width that scales it; and likewise for depth.
  *
  * Source: Tensor Programs V, Table 8 (AdamW in PyTorch's form), with weight decay
  * ×m so that learning rate × decay does not depend on width, and Adam's ε ÷m
@@ -22,13 +22,36 @@ export type Rules = { readonly [R in Role]: Exponents };
 
 const none: Exponents = { multiplier: 0, initStd: 0, learningRate: 0, weightDecay: 0, epsilon: 0 };
 
+/** Powers of the depth multiplier mL = depth / base depth. */
+export interface DepthExponents {
+  /** Factor on what a block's attention and MLP add to the residual stream. */
+  readonly residual: number;
+  /** Learning rate and Adam's ε of every tensor inside a block. */
+  readonly learningRate: number;
+  readonly epsilon: number;
+}
+
+/**
+ * Residual branches × mL^(−a): a = 1 is CompleteP, a = ½ what Tensor Programs VI proposes. A block's gradients shrink
+ * with its multiplier, and ε with them. Source: Dey et al. 2025, "Don't be lazy: CompleteP enables compute-efficient
+ * deep transformers".
+ */
+export const depthExponents = (a: number): DepthExponents => ({ residual: -a, learningRate: a - 1, epsilon: -a });
+
+/** Rules for depth, where there are any. */
+export const depthTable: { readonly [P in Parametrization]?: DepthExponents } = { completep: depthExponents(1) };
+
+const mup: Rules = {
+  embedding: { ...none, epsilon: -1 },
+  hidden: { multiplier: 0, initStd: -0.5, learningRate: -1, weightDecay: 1, epsilon: -1 },
+  readout: { ...none, multiplier: -1, epsilon: -1 },
+  norm: { ...none, epsilon: -1 },
+  bias: { ...none, epsilon: -1 },
+};
+
+/** Rules for width. */
 export const table: { readonly [P in Parametrization]: Rules } = {
   sp: { embedding: none, hidden: none, readout: none, norm: none, bias: none },
-  mup: {
-    embedding: { ...none, epsilon: -1 },
-    hidden: { multiplier: 0, initStd: -0.5, learningRate: -1, weightDecay: 1, epsilon: -1 },
-    readout: { ...none, multiplier: -1, epsilon: -1 },
-    norm: { ...none, epsilon: -1 },
-    bias: { ...none, epsilon: -1 },
-  },
+  mup,
+  completep: mup,
 };

@@ -20,8 +20,8 @@ interface ForwardOps {
    * Norm and product are one op because every norm of the model feeds products only.
    */
   norm_linear: { x: Ref; gain: Ref; shift?: Ref; branches: readonly Branch[] };
-  /** out = x·weight + bias; x [N,B,T,C], weight [N,C,·], bias [N,·], out [N,B,T,·]. */
-  linear: { x: Ref; weight: Ref; bias?: Ref; out: Ref };
+  /** out = multiplier[n] · (x·weight + bias); x [N,B,T,C], weight [N,C,·], bias [N,·], multiplier (N,) or absent for 1, out [N,B,T,·]. */
+  linear: { x: Ref; weight: Ref; bias?: Ref; multiplier?: Ref; out: Ref };
   /** Causal self-attention, softmax(q·kᵀ)·v per head without a scale (it is query's multiplier); all [N,B,T,C]. */
   attention: { query: Ref; key: Ref; value: Ref; heads: number; out: Ref };
   /** GELU, tanh form, elementwise. */

@@ -89,6 +89,7 @@ export function buildProgram(
 
 function multipliersOf(op: ForwardOp): readonly Ref[] {
   if (op.kind === "embedding") return [op.multiplier];
+  if (op.kind === "linear") return op.multiplier ? [op.multiplier] : [];
   if (op.kind === "norm_linear") return op.branches.flatMap(({ multiplier }) => multiplier ?? []);
   return [];
 }

@@ -50,11 +50,12 @@ const rules: { readonly [K in Kind]: ShapeRule<K> } = {
       return [out, [trials, batch, context, fanOut]] as const;
     });
   },
-  linear: ({ x, weight, bias, out }, shape, { trials, batch, context }) => {
+  linear: ({ x, weight, bias, multiplier, out }, shape, { trials, batch, context }) => {
     const fanIn = last(shape(x));
     const fanOut = last(shape(weight));
     expectShape("linear", weight, shape(weight), [trials, fanIn, fanOut]);
     if (bias) expectShape("linear", bias, shape(bias), [trials, fanOut]);
+    if (multiplier) expectShape("linear", multiplier, shape(multiplier), [trials]);
     return [[out, [trials, batch, context, fanOut]]];
   },
   attention: ({ query, key, value, heads, out }, shape) => {

@@ -20,7 +20,7 @@ const worthACall = 50;
 export function specNotes(spec: CompleteSpec): readonly string[] {
   const output = spec.search.parameters.output_multiplier;
   const fixedAtOne = "value" in output && output.value === 1;
-  return spec.parametrization === "mup" && spec.width.base < smallBaseWidth && fixedAtOne
+  return spec.parametrization !== "sp" && spec.width.base < smallBaseWidth && fixedAtOne
     ? [
         `output_multiplier is fixed at 1 with base width ${spec.width.base}: at small base widths the readout then learns too slowly and μP looks worse than it is; search it over 1–64`,
       ]
@@ -43,8 +43,8 @@ export function setupNotes({ train }: CompleteSpec, { products, engine, device }
 
 export function resultNotes({ best, spec }: ResultsHead): readonly string[] {
   if (best === null) return [];
-  const { width, model, train, parametrization } = spec;
-  const sizes = { width: width.proxy, depth: model.layers, batch: train.batch, context: model.context, steps: train.steps };
+  const { width, depth, model, train, parametrization } = spec;
+  const sizes = { width: width.proxy, depth: depth?.proxy ?? model.layers, batch: train.batch, context: model.context, steps: train.steps };
   const below = (Object.keys(floors) as (keyof typeof floors)[])
     .filter((key) => sizes[key] < floors[key])
     .map((key) => `${key} ${sizes[key]} < ${floors[key]}`);

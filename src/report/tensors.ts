@@ -6,7 +6,11 @@ import { valueOf } from "./numbers.ts";
 import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
 
-export function renderTensors({ attention_scale: attentionScale, tensors }: TensorTable, layers: number, style: Style): string {
+export function renderTensors(
+  { attention_scale: attentionScale, residual_multiplier: residual, tensors }: TensorTable,
+  layers: number,
+  style: Style,
+): string {
   const shown = tensors.filter(({ name }) => !/^blocks\.[1-9]/.test(name));
   const rows = shown.map(({ name, role, shape, ...values }) => [
     layers > 1 ? name.replace(/^blocks\.0\./, "blocks.*.") : name,
@@ -15,5 +19,5 @@ export function renderTensors({ attention_scale: attentionScale, tensors }: Tens
     ...[values.multiplier, values.init_std, values.learning_rate, values.weight_decay, values.epsilon].map(valueOf),
   ]);
   const head = ["tensor", "role", "shape", "multiplier", "init std", "learning rate", "weight decay", "epsilon"];
-  return `${textTable(head, rows, [false, false, true, true, true, true, true, true], style)}\nattention scale ${valueOf(attentionScale)}`;
+  return `${textTable(head, rows, [false, false, true, true, true, true, true, true], style)}\nattention scale ${valueOf(attentionScale)}${residual === undefined ? "" : `, residual multiplier ${valueOf(residual)}`}`;
 }

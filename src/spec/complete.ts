@@ -12,9 +12,11 @@ import type { ParameterSpec, ParsedSpec } from "./schema.ts";
 export type Space = Readonly<Record<TransferableName, ParameterSpec> & { weight_decay?: ParameterSpec }>;
 
 /** A spec with nothing left to fill, in the file's own snake_case. */
-export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "search"> {
+export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "depth" | "search"> {
   readonly model: ParsedSpec["model"] & { readonly zero_init: readonly ZeroInit[] };
   readonly width: Readonly<Record<"base" | "proxy" | "target", number>>;
+  /** Absent where every model has model.layers blocks. */
+  readonly depth?: Readonly<Record<"base" | "proxy" | "target", number>>;
   readonly search: {
     readonly method: MethodName;
     readonly trials: number;
@@ -42,7 +44,8 @@ const defaultSpace: Readonly<Record<TransferableName, ParameterSpec>> = {
 };
 
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
-  const { data, model, width, search } = spec;
+  const { data, model, width, depth, search, ...rest } = spec;
+  const proxyDepth = depth?.proxy ?? model.layers;
   const given = Object.entries(search.parameters ?? {}).filter(
     (entry): entry is [HyperparameterName, ParameterSpec] => entry[1] !== undefined,
   );
@@ -51,10 +54,11 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const trials = search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size));
   const isText = typeof data.source === "string" || "files" in data.source;
   return {
-    ...spec,
+    ...rest,
     data: isText ? { ...data, tokenizer: data.tokenizer ?? "bytes" } : data,
-    model: { ...model, zero_init: model.zero_init ?? (spec.parametrization === "mup" ? ["readout", "query"] : []) },
+    model: { ...model, zero_init: model.zero_init ?? (spec.parametrization !== "sp" ? ["readout", "query"] : []) },
     width: { base: width.base ?? width.proxy, proxy: width.proxy, target: width.target },
+    ...(depth && { depth: { base: depth.base ?? proxyDepth, proxy: proxyDepth, target: depth.target ?? model.layers } }),
     search: {
       method: search.method,
       trials,

@@ -6,7 +6,7 @@ import type { Dataset, DataConfig } from "../data/dataset.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { transferable, type BaseHps, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
-import { table } from "../parametrization/table.ts";
+import { depthTable, table } from "../parametrization/table.ts";
 import type { CompleteSpec } from "./complete.ts";
 
 export interface Plan {
@@ -27,18 +27,28 @@ export function dataConfig(data: CompleteSpec["data"]): DataConfig {
   return { source: { tokens, vocabSize, ...(validationTokens !== undefined && { validationTokens }) }, tokenizer, validation };
 }
 
-export function modelConfig({ spec, dataset }: Pick<Plan, "spec" | "dataset">, width: number): ModelConfig {
-  const { layers, head_dim: headDim, context, mlp_ratio: mlpRatio, biases, zero_init: zeroInit } = spec.model;
-  return { layers, width, headDim, context, mlpRatio, biases, zeroInit, vocabSize: dataset.vocabSize };
+/** Blocks of the models at which hyperparameters are stated, of the proxies, and of the target. */
+export function depthsOf({ model, depth }: CompleteSpec): Readonly<Record<"base" | "proxy" | "target", number>> {
+  return depth ?? { base: model.layers, proxy: model.layers, target: model.layers };
 }
 
-export function scaling(spec: CompleteSpec, width: number): Scaling {
+/** The model of one width, as deep as the proxies unless `layers` is given. */
+export function modelConfig({ spec, dataset }: Pick<Plan, "spec" | "dataset">, width: number, layers = depthsOf(spec).proxy): ModelConfig {
+  const { head_dim: headDim, context, mlp_ratio: mlpRatio, biases, zero_init: zeroInit } = spec.model;
+  const scaledResiduals = depthTable[spec.parametrization] && { scaledResiduals: true as const };
+  return { layers, width, headDim, context, mlpRatio, biases, zeroInit, vocabSize: dataset.vocabSize, ...scaledResiduals };
+}
+
+/** What scales depend on at one width, as deep as the proxies unless `layers` is given. */
+export function scaling(spec: CompleteSpec, width: number, layers = depthsOf(spec).proxy): Scaling {
+  const depthRules = depthTable[spec.parametrization];
   return {
     rules: table[spec.parametrization],
     width,
     baseWidth: spec.width.base,
     headDim: spec.model.head_dim,
     epsilon: spec.train.optimizer.epsilon,
+    ...(depthRules && { depth: { rules: depthRules, layers, baseLayers: depthsOf(spec).base } }),
   };
 }
 

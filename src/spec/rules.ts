@@ -69,6 +69,34 @@ const targetRule: Rule = ({ width }) =>
       ]
     : [];
 
+const depthRule: Rule = ({ depth, model, parametrization }) => {
+  if (depth === undefined) return [];
+  const [proxy, target] = [depth.proxy ?? model?.layers, depth.target ?? model?.layers];
+  const reversed = proxy !== undefined && target !== undefined && target < proxy;
+  return [
+    ...(parametrization !== "completep"
+      ? [
+          {
+            code: "depth_without_rules",
+            path: ["depth"],
+            message: `under ${parametrization ?? "mup"} nothing follows the depth`,
+            hint: "use parametrization: completep, or remove `depth`",
+          },
+        ]
+      : []),
+    ...(reversed
+      ? [
+          {
+            code: "target_smaller_than_proxy",
+            path: ["depth", depth.target === undefined ? "proxy" : "target"],
+            message: `the target depth ${target} is smaller than the proxy depth ${proxy}`,
+            hint: "proxies are the small models; are the two swapped?",
+          },
+        ]
+      : []),
+  ];
+};
+
 const tokenizerRule: Rule = ({ data }) =>
   typeof data?.source === "object" && "tokens" in data.source && data.tokenizer !== undefined
     ? [
@@ -228,7 +256,17 @@ const transferRule: Rule = (spec) =>
     return [];
   });
 
-const rules: readonly Rule[] = [widthRule, targetRule, tokenizerRule, rangeRule, valueRule, referenceRule, trialsRule, transferRule];
+const rules: readonly Rule[] = [
+  widthRule,
+  targetRule,
+  depthRule,
+  tokenizerRule,
+  rangeRule,
+  valueRule,
+  referenceRule,
+  trialsRule,
+  transferRule,
+];
 
 /** Everything the rules find in the valid part of a spec. */
 export function ruleFindings(spec: PartialSpec): readonly Finding[] {

@@ -122,7 +122,10 @@ export const sections = {
     })
     .prefault({})
     .describe("the architecture, shared by proxies and target"),
-  parametrization: z.enum(parametrizations).default("mup").describe("how scales follow the width: maximal update (mup) or not at all (sp)"),
+  parametrization: z
+    .enum(parametrizations)
+    .default("mup")
+    .describe("how scales follow the size: the width (mup), width and depth (completep), or not at all (sp)"),
   width: z
     .strictObject({
       base: count.optional().describe("width at which hyperparameters are stated; the proxy's unless given"),
@@ -130,6 +133,14 @@ export const sections = {
       target: count.describe("width of the model that is trained with the winner's hyperparameters"),
     })
     .describe("model widths"),
+  depth: z
+    .strictObject({
+      base: count.optional().describe("depth at which hyperparameters are stated; the proxy's unless given"),
+      proxy: count.optional().describe("blocks of the models that are swept; model.layers unless given"),
+      target: count.optional().describe("blocks of the model that is trained with the winner's hyperparameters; model.layers unless given"),
+    })
+    .optional()
+    .describe("model depths where they differ, which needs `parametrization: completep`"),
   train: z
     .strictObject({
       steps: count.default(600).describe("optimizer steps, for proxies and target alike"),

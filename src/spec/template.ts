@@ -12,7 +12,7 @@ data:
 
 model: {layers: 2, head_dim: 16, context: 64, mlp_ratio: 4}
 
-parametrization: mup              # mup | sp
+parametrization: mup              # mup | completep | sp
 
 width:                            # heads = width / head_dim
   base: 32                        # hyperparameters are stated at this width

@@ -10,7 +10,7 @@ import { canonicalJson, hashOf } from "../hash.ts";
 import { flopsPerStep } from "../model/config.ts";
 import { transferable } from "../parametrization/roles.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
-import { modelConfig, type Hyperparameters, type Plan } from "../spec/plan.ts";
+import { depthsOf, modelConfig, type Hyperparameters, type Plan } from "../spec/plan.ts";
 import { bestLog2Rate, edgesOf, importances } from "../search/analysis.ts";
 import { rungReports } from "./agenda.ts";
 import { environmentSchema, type Environment } from "./environment.ts";
@@ -83,7 +83,7 @@ function costOf(plan: Plan, trials: readonly TrialSummary[]): Results["cost"] {
   const { width, train } = plan.spec;
   const steps = trials.reduce((sum, trial) => sum + trial.steps, 0);
   const proxyFlops = steps * flopsPerStep(modelConfig(plan, width.proxy), train.batch);
-  const targetFlops = train.steps * flopsPerStep(modelConfig(plan, width.target), train.batch);
+  const targetFlops = train.steps * flopsPerStep(modelConfig(plan, width.target, depthsOf(plan.spec).target), train.batch);
   return { proxy_flops: proxyFlops, target_flops: targetFlops, ratio: proxyFlops / targetFlops };
 }
 

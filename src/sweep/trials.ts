@@ -1,7 +1,7 @@
 /**
  * A sweep's trials, how they are packed into stacks, and the training job of a stack.
  */
-import { baseHps, modelConfig, scaling, type Hyperparameters, type Plan } from "../spec/plan.ts";
+import { baseHps, depthsOf, modelConfig, scaling, type Hyperparameters, type Plan } from "../spec/plan.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { StackJob, TrainConfig } from "../training/train.ts";
 
@@ -34,12 +34,18 @@ function trainConfig({ train, search }: CompleteSpec): TrainConfig {
   };
 }
 
-/** The training job of some trials at one width: a stack of proxies, or the target as a stack of one. */
-export function stackJob(plan: Plan, trials: readonly Pick<Trial, "seed" | "hyperparameters">[], width: number, threads: number): StackJob {
+/** The training job of some trials at one width and depth (the proxies', unless given): a stack of proxies, or the target as a stack of one. */
+export function stackJob(
+  plan: Plan,
+  trials: readonly Pick<Trial, "seed" | "hyperparameters">[],
+  width: number,
+  threads: number,
+  layers = depthsOf(plan.spec).proxy,
+): StackJob {
   const { spec, dataset } = plan;
   return {
-    model: modelConfig(plan, width),
-    scaling: scaling(spec, width),
+    model: modelConfig(plan, width, layers),
+    scaling: scaling(spec, width, layers),
     train: trainConfig(spec),
     lanes: trials.map(({ seed, hyperparameters }) => ({ seed, hps: baseHps(spec, hyperparameters) })),
     dataSeed: spec.seed,

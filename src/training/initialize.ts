@@ -5,9 +5,9 @@
  */
 import type { State } from "../engines/engine.ts";
 import { parametersOf, type ModelConfig, type ParameterSpec } from "../model/config.ts";
-import { decayOf, epsilonOf, learningRateOf, multipliers } from "../model/transformer.ts";
-import { attentionScale, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
-import type { BaseHps, Role } from "../parametrization/roles.ts";
+import { decayOf, epsilonOf, groupOf, learningRateOf, multipliers, type Group } from "../model/transformer.ts";
+import { attentionScale, residualMultiplier, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
+import type { BaseHps } from "../parametrization/roles.ts";
 import type { Ref } from "../program/ops.ts";
 import { sizeOf } from "../program/program.ts";
 import { randomStream } from "../rng.ts";
@@ -22,7 +22,7 @@ export interface Lane {
 /** Fan-in at the base width: every fan-in of this architecture is proportional to the width. */
 export function scalesOf(parameter: ParameterSpec, hps: BaseHps, scaling: Scaling): ResolvedScales {
   const baseFanIn = parameter.fanIn === 1 ? 1 : (parameter.fanIn * scaling.baseWidth) / scaling.width;
-  return resolve(hps, scaling, { role: parameter.role, baseFanIn, zeroInit: parameter.zeroInit });
+  return resolve(hps, scaling, { role: parameter.role, baseFanIn, zeroInit: parameter.zeroInit, inBlock: parameter.inBlock });
 }
 
 function initialWeights(parameter: ParameterSpec, lane: Lane, scaling: Scaling): Float32Array {
@@ -37,18 +37,19 @@ function initialWeights(parameter: ParameterSpec, lane: Lane, scaling: Scaling):
 /** The (N,) scalars of a program for a stack of lanes. */
 export function initialScalars(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State["scalars"] {
   const parameters = parametersOf(config);
-  const roles = new Map(parameters.map((parameter) => [parameter.role, parameter]));
-  const perRole = (of: (role: Role) => Ref, value: (scales: ResolvedScales) => number): (readonly [Ref, (lane: Lane) => number])[] =>
-    [...roles].map(([role, parameter]) => [of(role), (lane) => value(scalesOf(parameter, lane.hps, scaling))]);
-  const output = roles.get("readout") as ParameterSpec;
-  const input = roles.get("embedding") as ParameterSpec;
+  const groups = new Map(parameters.map((parameter) => [groupOf(config, parameter), parameter]));
+  const perGroup = (of: (group: Group) => Ref, value: (scales: ResolvedScales) => number): (readonly [Ref, (lane: Lane) => number])[] =>
+    [...groups].map(([group, parameter]) => [of(group), (lane) => value(scalesOf(parameter, lane.hps, scaling))]);
+  const output = groups.get("readout") as ParameterSpec;
+  const input = groups.get("embedding") as ParameterSpec;
   const values = new Map<Ref, (lane: Lane) => number>([
     [multipliers.input, (lane) => scalesOf(input, lane.hps, scaling).multiplier],
     [multipliers.output, (lane) => scalesOf(output, lane.hps, scaling).multiplier],
     [multipliers.attention, (lane) => attentionScale(lane.hps, scaling)],
-    ...perRole(learningRateOf, ({ learningRate }) => learningRate),
-    ...perRole(decayOf, ({ learningRate, weightDecay }) => learningRate * weightDecay),
-    ...perRole(epsilonOf, ({ epsilon }) => epsilon),
+    [multipliers.residual, () => residualMultiplier(scaling)],
+    ...perGroup(learningRateOf, ({ learningRate }) => learningRate),
+    ...perGroup(decayOf, ({ learningRate, weightDecay }) => learningRate * weightDecay),
+    ...perGroup(epsilonOf, ({ epsilon }) => epsilon),
   ]);
   return new Map(scalars.map((name) => [name, Float32Array.from(lanes, values.get(name) as (lane: Lane) => number)]));
 }

@@ -3,7 +3,7 @@
  * in the form users see (`mutransfer table`, transfer.json).
  */
 import { parametersOf, type ModelConfig } from "../model/config.ts";
-import { attentionScale, type Scaling } from "../parametrization/resolve.ts";
+import { attentionScale, residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
 import type { BaseHps, Role } from "../parametrization/roles.ts";
 import { scalesOf } from "./initialize.ts";
 
@@ -22,6 +22,8 @@ export interface TensorRow {
 export interface TensorTable {
   /** Factor on q·k. */
   readonly attention_scale: number;
+  /** Factor on what blocks add to the residual stream; absent where there is none. */
+  readonly residual_multiplier?: number;
   readonly tensors: readonly TensorRow[];
 }
 
@@ -39,5 +41,9 @@ export function tensorTable(config: ModelConfig, scaling: Scaling, hps: BaseHps)
       epsilon,
     };
   });
-  return { attention_scale: attentionScale(hps, scaling), tensors };
+  return {
+    attention_scale: attentionScale(hps, scaling),
+    ...(config.scaledResiduals && { residual_multiplier: residualMultiplier(scaling) }),
+    tensors,
+  };
 }

@@ -3,7 +3,7 @@
  * width, a stack of one. Makes the job and the record; trains and writes nothing.
  */
 import { flopsPerStep, parameterCount } from "../model/config.ts";
-import { baseHps, modelConfig, scaling, type Plan } from "../spec/plan.ts";
+import { baseHps, depthsOf, modelConfig, scaling, type Plan } from "../spec/plan.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { curveRecord } from "../sweep/trial-result.ts";
 import type { Environment } from "../sweep/environment.ts";
@@ -26,12 +26,13 @@ export interface Launch {
 export function planLaunch(plan: Plan, results: Results, best: NonNullable<Results["best"]>, width: number, threads: number): Launch {
   const { hyperparameters } = best;
   const seed = results.trials.find(({ id }) => id === best.trial)?.seed ?? plan.spec.seed;
-  return { width, seed, hyperparameters, job: stackJob(plan, [{ seed, hyperparameters }], width, threads) };
+  return { width, seed, hyperparameters, job: stackJob(plan, [{ seed, hyperparameters }], width, threads, depthsOf(plan.spec).target) };
 }
 
 /** The per-tensor values the launch uses. */
 export function launchTable(plan: Plan, { width, hyperparameters }: Pick<Launch, "width" | "hyperparameters">): TensorTable {
-  return tensorTable(modelConfig(plan, width), scaling(plan.spec, width), baseHps(plan.spec, hyperparameters));
+  const { target } = depthsOf(plan.spec);
+  return tensorTable(modelConfig(plan, width, target), scaling(plan.spec, width, target), baseHps(plan.spec, hyperparameters));
 }
 
 /** The content of transfer.json. */
@@ -44,7 +45,7 @@ export function transferRecord(
   environment: Environment,
   predictedLoss: number | null,
 ): object {
-  const model = modelConfig(plan, launch.width);
+  const model = launch.job.model;
   return {
     version: transferVersion,
     name: results.name,
@@ -76,10 +77,12 @@ export function weightsMetadata(plan: Plan, launch: Launch): Readonly<Record<str
   const forward = {
     input_multiplier: multiplier("embedding"),
     attention_scale: table.attention_scale,
+    ...(table.residual_multiplier !== undefined && { residual_multiplier: table.residual_multiplier }),
     output_multiplier: multiplier("readout"),
   };
   const model: CompleteSpec["model"] & { width: number; vocab_size: number } = {
     ...spec.model,
+    layers: launch.job.model.layers,
     width: launch.width,
     vocab_size: plan.dataset.vocabSize,
   };

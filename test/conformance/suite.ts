@@ -9,7 +9,7 @@ import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
 import type { Scaling } from "../../src/parametrization/resolve.ts";
 import type { BaseHps } from "../../src/parametrization/roles.ts";
-import { table } from "../../src/parametrization/table.ts";
+import { depthExponents, depthTable, table } from "../../src/parametrization/table.ts";
 import type { Ref } from "../../src/program/ops.ts";
 import { sizeOf, type Program } from "../../src/program/program.ts";
 import { scheduleFactor } from "../../src/program/schedule.ts";
@@ -33,7 +33,9 @@ interface Golden {
     readonly steps: number;
     readonly warmup: number;
     readonly final: number;
-    readonly parametrization: "sp" | "mup";
+    readonly parametrization: "sp" | "mup" | "completep";
+    /** Depth at which hyperparameters are stated. */
+    readonly base_layers?: number;
     readonly base: number;
     readonly width: number;
     readonly biases: boolean;
@@ -122,7 +124,14 @@ function setup(overrides: Partial<ModelConfig>, trials: number, batch: number, w
     zeroInit: [],
     ...overrides,
   };
-  const scaling: Scaling = { rules: table.mup, width: config.width, baseWidth: config.width, headDim: config.headDim, epsilon: 1e-8 };
+  const scaling: Scaling = {
+    rules: table.mup,
+    width: config.width,
+    baseWidth: config.width,
+    headDim: config.headDim,
+    epsilon: 1e-8,
+    ...(config.scaledResiduals && { depth: { rules: depthExponents(0.5), layers: config.layers, baseLayers: 1 } }),
+  };
   return { config, scaling, program: trainingStep(config, { trials, batch, beta1: 0.9, beta2: 0.95, weightDecay }) };
 }
 
@@ -145,6 +154,8 @@ const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; re
   "three trials": { model: {}, trials: 3, batch: 3 },
   "biases, two trials": { model: { biases: true }, trials: 2, batch: 2 },
   "one layer, one head, one sequence": { model: { layers: 1, width: 5, headDim: 5 }, trials: 2, batch: 1 },
+  "scaled residuals, two trials": { model: { layers: 3, scaledResiduals: true }, trials: 2, batch: 3 },
+  "scaled residuals, biases": { model: { biases: true, scaledResiduals: true }, trials: 2, batch: 2 },
   "context of one token": { model: { context: 1 }, trials: 2, batch: 4 },
   "a feed-forward narrower than the width": { model: { width: 8, headDim: 2, mlpRatio: 0.5 }, trials: 1, batch: 2 },
   "three layers, biases": { model: { layers: 3, width: 6, headDim: 3, biases: true }, trials: 1, batch: 2 },
@@ -214,13 +225,16 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
         vocabSize: c.vocab,
         biases: c.biases,
         zeroInit: [],
+        ...(depthTable[c.parametrization] && { scaledResiduals: true }),
       };
+      const depthRules = depthTable[c.parametrization];
       const scaling: Scaling = {
         rules: table[c.parametrization],
         width: c.width,
         baseWidth: c.base,
         headDim: c.head_dim,
         epsilon: c.epsilon,
+        ...(depthRules && { depth: { rules: depthRules, layers: c.layers, baseLayers: c.base_layers ?? c.layers } }),
       };
       const program = trainingStep(config, { trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true });
       const lane = { seed: 1, hps: { ...hyperparameters, weight_decay: c.weight_decay } };

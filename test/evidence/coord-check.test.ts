@@ -9,7 +9,7 @@ import type { Subject } from "../../src/evidence/coordinates.ts";
 import { judge } from "../../src/evidence/verdict.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import type { Role } from "../../src/parametrization/roles.ts";
-import { table, type Exponents, type Rules } from "../../src/parametrization/table.ts";
+import { depthTable, table, type DepthExponents, type Exponents, type Rules } from "../../src/parametrization/table.ts";
 
 const config: ModelConfig = {
   layers: 1,
@@ -120,6 +120,41 @@ describe("the coordinate check", () => {
   it.each([...removed, ...added])("fails when the rule of %s × %s has exponent %d, and names it", async (role, quantity, exponent) => {
     const { verdict, reason } = await check(planOf(broken(role, quantity, exponent)));
     expect([verdict, reason]).toEqual(["FAIL", expect.stringMatching(new RegExp(`look at ${role} × .*${names[quantity]}`))]);
+  });
+
+  describe("along the depth", () => {
+    const depthPlan = (rules: DepthExponents): CheckPlan => ({
+      ...planOf(table.mup),
+      axis: "depth",
+      sizes: [2, 4, 8, 16],
+      subject: (layers) => {
+        const { model, scaling } = subjectOf(table.completep)(16);
+        return {
+          model: { ...model, layers, scaledResiduals: true },
+          scaling: { ...scaling, depth: { rules, layers, baseLayers: 2 } },
+        };
+      },
+      control: (layers) => {
+        const { model, scaling } = subjectOf(table.mup)(16);
+        return { model: { ...model, layers }, scaling };
+      },
+    });
+    const completep = depthTable.completep as DepthExponents;
+
+    it("nothing is steep under CompleteP, and something is without it", async () => {
+      const { coordinates, control } = await check({ ...depthPlan(completep), sizes: [4, 8, 16, 32] });
+      expect(coordinates.filter(({ verdict }) => verdict === "FAIL")).toEqual([]);
+      expect(control.filter(({ verdict }) => verdict === "FAIL").length).toBeGreaterThan(0);
+    });
+
+    it.each([
+      ["residual", 0, "residual × multiplier"],
+      ["learningRate", -1, "blocks × learning_rate"],
+      ["epsilon", 0, "blocks × epsilon"],
+    ] as const)("fails when the rule for %s has exponent %d, and names it", async (quantity, exponent, rule) => {
+      const { verdict, reason } = await check(depthPlan({ ...completep, [quantity]: exponent }));
+      expect([verdict, reason]).toEqual(["FAIL", expect.stringContaining(`look at ${rule}`)]);
+    });
   });
 
   it("is inconclusive when nothing moves", async () => {

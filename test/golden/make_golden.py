@@ -19,6 +19,8 @@ CASES = {
     "sp": dict(COMMON, parametrization="sp", base=12, width=12, biases=False),
     "mup": dict(COMMON, parametrization="mup", base=4, width=12, biases=False),
     "mup_biases": dict(COMMON, parametrization="mup", base=8, width=16, biases=True),
+    "completep": dict(COMMON, parametrization="completep", base=4, width=12, biases=False, layers=4, base_layers=1),
+    "completep_biases": dict(COMMON, parametrization="completep", base=8, width=16, biases=True, base_layers=1),
     "sp_wide_biases": dict(COMMON, parametrization="sp", base=8, width=16, biases=True),
 }
 
@@ -57,10 +59,19 @@ def parameters(c):
     return {name: (role, filled(shape, i, role == "norm").requires_grad_()) for i, (name, (role, shape)) in enumerate(shapes.items())}
 
 
+def width_multiplier(c):
+    return 1.0 if c["parametrization"] == "sp" else c["width"] / c["base"]
+
+
+def depth_multiplier(c):
+    return c["layers"] / c["base_layers"] if c["parametrization"] == "completep" else 1.0
+
+
 def forward(p, c, tokens):
     C, D, T = c["width"], c["head_dim"], c["context"]
     B = tokens.shape[0]
-    m = c["width"] / c["base"] if c["parametrization"] == "mup" else 1.0
+    m = width_multiplier(c)
+    residual = 1.0 / depth_multiplier(c)
     w = {name: tensor for name, (_, tensor) in p.items()}
 
     def norm(name, x):
@@ -76,9 +87,9 @@ def forward(p, c, tokens):
         h = norm(f"blocks.{l}.attention.norm", x)
         q, k, v = (linear(f"blocks.{l}.attention.{part}", h).view(B, T, C // D, D).transpose(1, 2) for part in ("query", "key", "value"))
         y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
-        x = x + linear(f"blocks.{l}.attention.output", y.transpose(1, 2).reshape(B, T, C))
+        x = x + residual * linear(f"blocks.{l}.attention.output", y.transpose(1, 2).reshape(B, T, C))
         h = norm(f"blocks.{l}.mlp.norm", x)
-        x = x + linear(f"blocks.{l}.mlp.down", torch.nn.functional.gelu(linear(f"blocks.{l}.mlp.up", h), approximate="tanh"))
+        x = x + residual * linear(f"blocks.{l}.mlp.down", torch.nn.functional.gelu(linear(f"blocks.{l}.mlp.up", h), approximate="tanh"))
     return (HPS["output_multiplier"] / m) * (norm("final_norm", x) @ w["readout.weight"])
 
 
@@ -97,14 +108,14 @@ def factor(c, step):
 
 
 def groups(p, c):
-    """AdamW's groups by role: the rules of PARAMETRIZATION's Table 8 column, written out by hand."""
-    mup = c["parametrization"] == "mup"
-    m = c["width"] / c["base"] if mup else 1.0
+    """AdamW's groups by role: the rules of Table 8, and CompleteP's for depth with a = 1, written out by hand."""
+    m, depth = width_multiplier(c), depth_multiplier(c)
     for name, (role, tensor) in p.items():
         hidden = role == "hidden"
         lr = HPS["learning_rate"] / m if hidden else HPS["learning_rate"]
         decay = 0.0 if role in ("norm", "bias") else c["weight_decay"] * (m if hidden else 1.0)
-        yield dict(params=[tensor], lr=lr, weight_decay=decay, eps=c["epsilon"] / m)
+        eps = c["epsilon"] / m / (depth if name.startswith("blocks.") else 1.0)
+        yield dict(params=[tensor], lr=lr, weight_decay=decay, eps=eps)
 
 
 def run(c):

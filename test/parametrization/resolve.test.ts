@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { attentionScale, resolve, type Scaling } from "../../src/parametrization/resolve.ts";
+import { attentionScale, residualMultiplier, resolve, type Scaling } from "../../src/parametrization/resolve.ts";
 import type { BaseHps, Role } from "../../src/parametrization/roles.ts";
-import { table } from "../../src/parametrization/table.ts";
+import { depthExponents, depthTable, table, type DepthExponents } from "../../src/parametrization/table.ts";
 import { tolerances } from "../tolerances.ts";
 
 /** σ = 0.02 absolute at base width 256 is 0.32 in units of 1/√fan_in. */
@@ -15,7 +15,12 @@ const hps: BaseHps = {
   weight_decay: 0.1,
 };
 const at = (width: number, rules = table.mup): Scaling => ({ rules, width, baseWidth: 256, headDim: 64, epsilon: 1e-8 });
-const tensor = (role: Role, zeroInit = false) => ({ role, baseFanIn: role === "hidden" || role === "readout" ? 256 : 1, zeroInit });
+const tensor = (role: Role, zeroInit = false, inBlock = false) => ({
+  inBlock,
+  role,
+  baseFanIn: role === "hidden" || role === "readout" ? 256 : 1,
+  zeroInit,
+});
 const near = (actual: number, expected: number): void =>
   void expect(Math.abs(actual - expected) / Math.abs(expected)).toBeLessThan(tolerances.literal);
 
@@ -68,6 +73,36 @@ describe("μP at width 1024 from base width 256 (m = 4)", () => {
     near(hidden.weightDecay, decay);
     near(hidden.epsilon, epsilon);
     near(resolve(hps, at(256 * ratio), tensor("readout")).multiplier, multiplier);
+  });
+});
+
+describe("CompleteP at width 1024 from 256 (m = 4) and eight times the base depth (mL = 8)", () => {
+  const deep = (rules: DepthExponents): Scaling => ({ ...at(1024, table.completep), depth: { rules, layers: 16, baseLayers: 2 } });
+  const inBlock = (role: Role) => tensor(role, false, true);
+
+  it("a = 1: residual 0.125, hidden rate 1.5e-3, ε 3.125e-10 in blocks and 2.5e-9 outside", () => {
+    expect(depthTable.completep).toEqual(depthExponents(1));
+    const scaling = deep(depthExponents(1));
+    near(residualMultiplier(scaling), 0.125);
+    for (const role of ["hidden", "norm", "bias"] as const) near(resolve(hps, scaling, inBlock(role)).epsilon, 3.125e-10);
+    for (const role of ["embedding", "readout", "norm", "bias"] as const) near(resolve(hps, scaling, tensor(role)).epsilon, 2.5e-9);
+    near(resolve(hps, scaling, inBlock("hidden")).learningRate, 1.5e-3);
+    near(resolve(hps, scaling, inBlock("norm")).learningRate, 6e-3);
+    near(resolve(hps, scaling, inBlock("hidden")).initStd, 0.01);
+  });
+
+  it("a = ½: residual 0.35355, hidden rate 5.3033e-4, and the final norm's rate as at the base", () => {
+    const scaling = deep(depthExponents(0.5));
+    near(residualMultiplier(scaling), 1 / Math.sqrt(8));
+    near(resolve(hps, scaling, inBlock("hidden")).learningRate, 1.5e-3 / Math.sqrt(8));
+    near(resolve(hps, scaling, inBlock("bias")).learningRate, 6e-3 / Math.sqrt(8));
+    near(resolve(hps, scaling, tensor("norm")).learningRate, 6e-3);
+  });
+
+  it("is μP at the base depth, and μP's residuals have no multiplier", () => {
+    const scaling: Scaling = { ...deep(depthExponents(1)), depth: { rules: depthExponents(1), layers: 2, baseLayers: 2 } };
+    expect(resolve(hps, scaling, inBlock("hidden"))).toEqual(resolve(hps, at(1024), inBlock("hidden")));
+    expect([residualMultiplier(scaling), residualMultiplier(at(1024))]).toEqual([1, 1]);
   });
 });
 

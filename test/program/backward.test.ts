@@ -49,6 +49,10 @@ const cases: Readonly<Record<string, Case>> = {
     operands: { x: activation, g: [N, C], s: [N, C], w1: [N, C, F], b1: [N, F], w2: [N, C, C], b2: [N, C], m: [N] },
   },
   linear: { op: { kind: "linear", x: "x", weight: "w", bias: "b", out: "y" }, operands: { x: activation, w: [N, C, F], b: [N, F] } },
+  "linear with a multiplier": {
+    op: { kind: "linear", x: "x", weight: "w", bias: "b", multiplier: "m", out: "y" },
+    operands: { x: activation, w: [N, C, F], b: [N, F], m: [N] },
+  },
   attention: {
     op: { kind: "attention", query: "q", key: "k", value: "v", heads: 3, out: "y" },
     operands: { q: activation, k: activation, v: activation },

@@ -51,6 +51,14 @@ describe("good specs", () => {
     expect(spec.search.trials).toBe(2);
   });
 
+  it("have one depth unless given others, which default to the model's", async () => {
+    expect("depth" in (await read(smallest)).spec).toBe(false);
+    const deep = `${smallest}parametrization: completep\nmodel: {layers: 8}\ndepth: {proxy: 2}\n`;
+    expect((await read(deep)).spec.depth).toEqual({ base: 2, proxy: 2, target: 8 });
+    expect(summary(await problems(`${smallest}depth: {target: 4}\n`))).toEqual(["depth_without_rules 5:8 depth"]);
+    expect(summary(await problems(deep.replace("proxy: 2", "proxy: 9")))).toEqual(["target_smaller_than_proxy 7:16 depth.proxy"]);
+  });
+
   it("do not start anything at zero under sp unless asked", async () => {
     expect((await read(`${smallest}parametrization: sp\n`)).spec.model.zero_init).toEqual([]);
     expect((await read(`${smallest}parametrization: sp\nmodel: {zero_init: [readout]}\n`)).spec.model.zero_init).toEqual(["readout"]);

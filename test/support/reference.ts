@@ -142,6 +142,7 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
       const out = lane(c, op.out, n);
       if (op.bias) out.forEach((_, i) => (out[i] = at(lane(c, op.bias as Ref, n), i % F)));
       multiplyInto(out, lane(c, op.x, n), lane(c, op.weight, n), rows(c), K, F);
+      out.forEach((value, i) => (out[i] = scalar(c, op.multiplier, n) * value));
     }),
   attention: (op, c) =>
     eachLane(c, (n) => {
@@ -213,7 +214,7 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
   linear_backward: ({ of, dOut, dX, dWeight, dBias }, c) =>
     eachLane(c, (n) => {
       const [K, F] = [lastSize(c, of.x), lastSize(c, of.weight)];
-      const d = lane(c, dOut, n);
+      const d = lane(c, dOut, n).map((value) => value * scalar(c, of.multiplier, n));
       multiplyInto(lane(c, dWeight, n), lane(c, of.x, n), d, K, rows(c), F, true);
       multiplyInto(lane(c, dX, n), d, lane(c, of.weight, n), rows(c), F, K, false, true);
       if (dBias) d.forEach((value, i) => (lane(c, dBias, n)[i % F] = at(lane(c, dBias, n), i % F) + value));

@@ -95,15 +95,18 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       });
     normBackward(l, op);
   },
-  linear: ({ x, weight, bias, out: made }, l) => {
+  linear: ({ x, weight, bias, multiplier, out: made }, l) => {
     const { out, residual } = l.destination(made);
     const initialRow = residual ? rowLength(l.matrix(weight).columns) : 0;
-    forwardProduct(l, { x: l.operand(x), weight, out, initial: residual ?? l.optional(bias), initialRow, rows: l.rows });
+    const scaledBias = multiplier ? biasRowOf(l, {}, { weight, ...(bias && { bias }), multiplier, out: made }) : l.optional(bias);
+    forwardProduct(l, { x: l.operand(x), weight, out, multiplier, initial: residual ?? scaledBias, initialRow, rows: l.rows });
   },
   linear_backward: ({ of, dOut, dX, dWeight, dBias }, l) => {
     productGradients(l, {
       x: l.operand(of.x),
       weight: of.weight,
+      multiplier: of.multiplier,
+      scalesWeightGradient: true,
       dOut: l.operand(dOut),
       dWeight: l.operand(dWeight),
       dBias: l.optional(dBias),

@@ -42,7 +42,7 @@ export function normalize(l: Lowering, of: Norm): void {
 }
 
 /** The row that a branch's biases add up to, or none. */
-export function biasRowOf(l: Lowering, of: Norm, { weight, bias, multiplier }: Branch): Operand | undefined {
+export function biasRowOf(l: Lowering, of: Pick<Norm, "shift">, { weight, bias, multiplier }: Branch): Operand | undefined {
   if (!of.shift && !bias) return undefined;
   const { rows: fanIn, columns: fanOut } = l.matrix(weight);
   const out = l.temporary(matrixLines({ rows: 1, columns: fanOut }));

@@ -44,7 +44,7 @@ export function forwardProduct(
 
 /**
  * The gradients of out = x·(multiplier·gain ⊙ weight) + bias over some rows:
- * dWeight [fanIn, fanOut] (+)= xᵀ·dOut, without gain and multiplier; dBias (+)= multiplier·Σ dOut, both starting anew
+ * dWeight [fanIn, fanOut] (+)= xᵀ·dOut, without gain, and without multiplier unless `scalesWeightGradient`; dBias (+)= multiplier·Σ dOut, both starting anew
  * with the first rows of the batch; dX [rows, fanIn] (+)= dOut·(multiplier·gain ⊙ weight)ᵀ.
  */
 export function productGradients(
@@ -54,6 +54,7 @@ export function productGradients(
     weight: Ref;
     gain?: Ref;
     multiplier?: Ref | undefined;
+    scalesWeightGradient?: boolean;
     dOut: Operand;
     dWeight: Operand;
     dBias: Operand | undefined;
@@ -71,7 +72,7 @@ export function productGradients(
     a: x,
     b: dOut,
     gain: undefined,
-    multiplier: undefined,
+    multiplier: options.scalesWeightGradient ? multiplier : undefined,
     initial: isFirst ? undefined : dWeight,
     out: dWeight,
     aRow: 1,

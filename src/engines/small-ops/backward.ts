@@ -46,9 +46,10 @@ export const backwardRules: { readonly [K in BackwardKind]: SmallOpsRule<K> } = 
   linear_backward: ({ of, dOut, dX, dWeight, dBias }, e) => {
     const { algebra: a } = e;
     const dY = e.value(dOut);
-    e.set(dWeight, a.product(e.value(of.x), dY, { a: true }));
-    if (dBias) e.set(dBias, a.reshape(a.sum(dY, [1]), [e.trials, e.last(dBias)]));
-    e.set(dX, a.product(dY, e.value(of.weight), { b: true }));
+    const scaled = (value: typeof dY): typeof dY => (of.multiplier ? a.multiply(value, e.scalar(of.multiplier, 3)) : value);
+    e.set(dWeight, scaled(a.product(e.value(of.x), dY, { a: true })));
+    if (dBias) e.set(dBias, a.reshape(scaled(a.sum(dY, [1])), [e.trials, e.last(dBias)]));
+    e.set(dX, a.product(dY, e.recall(of, "effective"), { b: true }));
   },
 
   // dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − rowsum(dP·P)), dQ = dS·K, dK = dSᵀ·Q.

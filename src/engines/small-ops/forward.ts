@@ -34,9 +34,15 @@ export const forwardRules: { readonly [K in ForwardKind]: SmallOpsRule<K> } = {
     e.keep(op, kept);
   },
 
-  linear: ({ x, weight, bias, out }, e) => {
-    const product = e.algebra.product(e.value(x), e.value(weight));
-    e.set(out, bias ? e.algebra.add(product, e.row(bias)) : product);
+  // The multiplier scales weight and bias instead of the activations.
+  linear: (op, e) => {
+    const { algebra: a } = e;
+    const scaled = (value: ReturnType<typeof e.value>): typeof value =>
+      op.multiplier ? a.multiply(value, e.scalar(op.multiplier, 3)) : value;
+    const effective = scaled(e.value(op.weight));
+    const product = a.product(e.value(op.x), effective);
+    e.set(op.out, op.bias ? a.add(product, scaled(e.row(op.bias))) : product);
+    e.keep(op, { effective });
   },
 
   attention: (op, e) => {
