@@ -2,10 +2,11 @@
  * Fills the defaults that depend on other keys, so that nothing is left open: the
  * complete spec is what results.json holds and what the spec's hash is taken of.
  */
+import { canonicalJson } from "../hash.ts";
 import type { ZeroInit } from "../model/config.ts";
 import { transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
-import { spaceSize } from "./rules.ts";
-import type { ParameterSpec, ParsedSpec } from "./schema.ts";
+import { ruleFindings, spaceSize, type PartialSpec } from "./rules.ts";
+import { specSchema, type ParameterSpec, type ParsedSpec } from "./schema.ts";
 
 export type Space = Readonly<Record<TransferableName, ParameterSpec> & { weight_decay?: ParameterSpec }>;
 
@@ -52,4 +53,11 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
       parameters,
     },
   };
+}
+
+/** Whether a value from a file is a spec that is sound and has nothing left to fill: one that completes to itself. */
+export function isCompleteSpec(value: unknown): value is CompleteSpec {
+  const parsed = specSchema.safeParse(value);
+  if (!parsed.success || ruleFindings(parsed.data as PartialSpec).length > 0) return false;
+  return canonicalJson(completeSpec(parsed.data)) === canonicalJson(value);
 }

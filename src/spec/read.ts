@@ -20,6 +20,9 @@ export interface SpecFile {
   readonly directory: string;
 }
 
+/** Mistakes that are told of at once; the rest of a file that has more is noise. */
+const mostMistakes = 100;
+
 /** Reads a spec completely; throws a UserError with every mistake found. `cache` is where tokens are kept. */
 export async function readPlan({ text, file, directory }: SpecFile, cache: string): Promise<Plan> {
   const document = parseSpecDocument(text, file);
@@ -32,7 +35,7 @@ export async function readPlan({ text, file, directory }: SpecFile, cache: strin
   const { dataset, problems } = await tryData(salvaged, directory, cache);
   const diagnostics = [
     ...document.problems,
-    ...findings.map((finding) => located(document, finding)),
+    ...findings.slice(0, mostMistakes).map((finding) => located(document, finding)),
     ...problems.map((problem) => locateByPath(document, problem)),
   ];
   if (diagnostics.length > 0 || dataset === undefined) throw new UserError(byPlace(diagnostics));
@@ -69,7 +72,7 @@ async function tryData(
 /** A key that is unknown because theory refuses it gets the reason, not a spelling hint. */
 function explainUntransferable(finding: Finding): Finding {
   const key = String(finding.path.at(-1));
-  const reason = notTransferable[key];
+  const reason = notTransferable.get(key);
   if (finding.code !== "unknown_key" || reason === undefined || finding.path[1] !== "parameters") return finding;
   return {
     code: "not_transferable",

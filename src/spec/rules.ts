@@ -20,10 +20,10 @@ export type PartialSpec = Partially<Omit<ParsedSpec, "search" | "data">> & {
 type Rule = (spec: PartialSpec) => readonly Finding[];
 
 /** Why a hyperparameter's optimum on a proxy says nothing about the target. */
-export const notTransferable: Readonly<Record<string, string>> = {
-  weight_decay: "the best weight decay depends on model and data size, so a proxy's does not transfer to the target",
-  dropout: "the best dropout depends on model and data size, so a proxy's does not transfer to the target; this model has none",
-};
+export const notTransferable: ReadonlyMap<string, string> = new Map([
+  ["weight_decay", "the best weight decay depends on model and data size, so a proxy's does not transfer to the target"],
+  ["dropout", "the best dropout depends on model and data size, so a proxy's does not transfer to the target; this model has none"],
+]);
 
 /** Lowest value each hyperparameter may take; `open` excludes the bound itself. */
 const lowest: Readonly<Record<HyperparameterName, { readonly bound: number; readonly open: boolean }>> = {
@@ -136,7 +136,8 @@ const valueRule: Rule = (spec) =>
     const path = ["search", "parameters", name, key] as const;
     const bad = values.filter((value) => (open ? value <= bound : value < bound));
     const logBound = "distribution" in parameter && parameter.distribution === "log_uniform"; // rangeRule reports it
-    const repeated = values.filter((value, index) => values.indexOf(value) !== index);
+    const seen = new Set<number>();
+    const repeated = values.filter((value) => seen.size === seen.add(value).size);
     return [
       ...(bad.length > 0 && !logBound
         ? [{ code: "out_of_range", path, message: `${name} must be ${open ? ">" : "at least"} ${bound}, found ${bad.join(", ")}` }]
@@ -204,7 +205,7 @@ const trialsRule: Rule = (spec) => {
 
 const transferRule: Rule = (spec) =>
   entries(spec).flatMap(([name, parameter]): Finding[] => {
-    const reason = notTransferable[name];
+    const reason = notTransferable.get(name);
     if (reason !== undefined && parameter.transfers !== false) {
       return [
         {
