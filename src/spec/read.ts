@@ -26,7 +26,7 @@ const mostMistakes = 100;
 /** Reads a spec completely; throws a UserError with every mistake found. `cache` is where tokens are kept. */
 export async function readPlan({ text, file, directory }: SpecFile, cache: string): Promise<Plan> {
   const document = parseSpecDocument(text, file);
-  if (document.problems.some(({ code }) => code === "yaml_syntax")) throw new UserError(document.problems);
+  if (document.problems.some(({ code }) => code === "yaml_syntax")) throw new UserError(document.problems.slice(0, mostMistakes));
   if (document.data === null)
     throw new UserError({ code: "empty_spec", message: `${file} is empty`, hint: "`mutransfer init` writes a spec to start from" });
 
@@ -34,7 +34,7 @@ export async function readPlan({ text, file, directory }: SpecFile, cache: strin
   const findings = [...schemaFindings(specSchema, document.data).map(explainUntransferable), ...ruleFindings(salvaged ?? {})];
   const { dataset, problems } = await tryData(salvaged, directory, cache);
   const diagnostics = [
-    ...document.problems,
+    ...document.problems.slice(0, mostMistakes),
     ...findings.slice(0, mostMistakes).map((finding) => located(document, finding)),
     ...problems.map((problem) => locateByPath(document, problem)),
   ];

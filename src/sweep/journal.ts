@@ -36,7 +36,7 @@ export interface Damage {
   readonly record?: JournalRecord;
 }
 
-const readBytes = 1 << 20;
+const readBytes = 1 << 16;
 /** Damaged lines that are kept in mind; a file with more is no journal. */
 const mostDamages = 10_000;
 const newline = 10;

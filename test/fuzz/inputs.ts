@@ -15,12 +15,14 @@ import { encodeCheckpoint, jobIdentity } from "../../src/training/checkpoint.ts"
 import { initialState } from "../../src/training/initialize.ts";
 import { programOf } from "../../src/training/train.ts";
 import { shapeOf } from "../../src/program/program.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { memoryFolder } from "../support/folder.ts";
 import { resultsFileOf } from "../support/results.ts";
 import { runRecord } from "../support/run.ts";
 import { mutateBytes, mutateText, mutateTree, pick } from "./mutate.ts";
 
-export const arena = temporaryFolder();
+/** In a folder of its own, so that what is written beside it is noticed. */
+export const arena = join(memoryFolder(), "arena");
+mkdirSync(arena);
 export const cache = join(arena, "cache");
 const random = randomStream(1, "inputs");
 export const tokens = Buffer.from(Uint16Array.from({ length: 600 }, () => random.integer(50)).buffer);
@@ -42,7 +44,7 @@ writeFileSync(join(arena, "tokens.bin"), tokens);
 for (const name of ["a", "b"]) writeFileSync(join(arena, "texts", `${name}.txt`), `${name} whale `.repeat(200));
 
 const fromFiles = { ...small, data: { source: { files: ["texts/*.txt"] }, tokenizer: "characters", validation: 0.2 } };
-const texts = [
+export const texts = [
   stringify(small),
   stringify(fromFiles),
   JSON.stringify(small),
@@ -59,7 +61,7 @@ export function specMutant(random: RandomStream): string {
 const trials = planTrials(plan).map(({ id, seed, hyperparameters }) => ({
   id,
   seed,
-  hyperparameters: { ...hyperparameters } as Record<string, number>,
+  hyperparameters: { ...hyperparameters },
   status: id === 1 ? ("diverged" as const) : ("completed" as const),
   validation_loss: id === 1 ? null : 3 + id,
   steps: 40,
@@ -68,9 +70,12 @@ const trials = planTrials(plan).map(({ id, seed, hyperparameters }) => ({
 const environment = { ...runRecord.environment, data_hash: plan.dataset.hash, data_directory: ".." };
 export const resultsFile = resultsFileOf(plan, trials, environment);
 
+export const without = (of: object, ...keys: readonly string[]): object =>
+  Object.fromEntries(Object.entries(of).filter(([key]) => !keys.includes(key)));
+
 /** A results file that says anything, with a digest that agrees. */
 export function sealResults(of: object): string {
-  const { trials: list, digest: _, ...head } = of as Results;
+  const { trials: list, ...head } = without(of, "digest") as Results;
   return [...resultsText(head, () => (Array.isArray(list) ? list : []))].join("");
 }
 
@@ -150,10 +155,13 @@ export function checkpointMutant(random: RandomStream): Buffer {
   if (kind < 2) return mutateBytes(checkpoint, random, checkpoint);
   if (kind === 2) return withHeader(mutateTree(header, random, header.__metadata__), checkpoint.subarray(dataStart));
   // Metadata that say anything under a seal that holds.
-  const { digest: _, ...metadata } = header.__metadata__;
+  const metadata = without(header.__metadata__, "digest");
   const lanesText = JSON.stringify(mutateTree(lanes, random, lanes));
   const tree = mutateTree({ ...metadata, ...(random.integer(2) === 0 && { lanes: lanesText }) }, random, metadata);
-  const strings = Object.entries(typeof tree === "object" && tree !== null ? tree : {}).map(([key, value]) => [key, String(value)]);
+  const strings = Object.entries(typeof tree === "object" && tree !== null ? tree : {}).map(([key, value]) => [
+    key,
+    typeof value === "string" ? value : (JSON.stringify(value) ?? ""),
+  ]);
   return Buffer.concat([
     ...encodeSealed(
       random.integer(2) === 0 ? tensors : tensors.slice(random.integer(9)),

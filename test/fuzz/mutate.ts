@@ -52,8 +52,8 @@ function strange(value: unknown, random: RandomStream): unknown {
     () => random.integer(2) === 0,
     () => (typeof value === "number" ? value * pick([-1, 0.5, 1.1, 2, 10], random) : String(value)),
     () => withKey({}, pick(names, random), value),
-    () => nested(value, pick([1, 5, 300], random), random),
-    () => Array.from({ length: 2000 }, (_, index) => index % 1999),
+    () => nested(value, pick([1, 5, 5, 100], random), random),
+    () => Array.from({ length: 300 }, (_, index) => index % 299),
   ];
   return pick(kinds, random)();
 }
@@ -64,7 +64,7 @@ export const mutateTree: Mutation<unknown> = (value, random, other) => {
   if (!isBranch || random.integer(8) === 0) return random.integer(6) === 0 ? other : strange(value, random);
   const entries = Object.entries(value);
   const at = random.integer(entries.length);
-  const [key, part] = entries[at];
+  const [key, part] = entries[at] as [string, unknown];
   const what = random.integer(20);
   if (what === 0) entries.splice(at, 1);
   else if (what === 1) entries.push([Array.isArray(value) ? "0" : pick(names, random), strange(part, random)]);
@@ -72,7 +72,7 @@ export const mutateTree: Mutation<unknown> = (value, random, other) => {
   else if (what === 3) entries.reverse();
   else if (what === 4) entries.push([`${key}x`, part]);
   else entries[at] = [key, mutateTree(part, random, other)];
-  return Array.isArray(value) ? entries.map(([, each]) => each) : Object.fromEntries(entries);
+  return Array.isArray(value) ? entries.map(([, each]) => each as unknown) : Object.fromEntries(entries);
 };
 
 const indicators = [
@@ -116,7 +116,8 @@ export const mutateText: Mutation<string> = (text, random, other) => {
         pick([".inf", "-.inf", ".nan", "0x10", "0o7", "1e309", "-0", "1_000", "1e5", "~"], random),
       )),
     () => (lines[at] = line.replace(/[A-Za-z_]+/g, (word) => (random.integer(3) === 0 ? JSON.stringify(pick(strings, random)) : word))),
-    () => (lines[at] = line.replace(/: .*/, () => `: ${pick(["[", "{a: ", "- "], random).repeat(pick([3, 100, 2000], random))}`)),
+    () =>
+      (lines[at] = line.replace(/: .*/, () => `: ${pick(["[", "{a: ", "- "], random).repeat(pick([3, 30, 30, 30, 30, 1000], random))}`)),
     () => (lines[at] = line.replace(/:/, `: ${pick(indicators, random)}`)),
     () =>
       (lines[at] = line.slice(0, random.integer(line.length + 1)) + pick(indicators, random) + line.slice(random.integer(line.length + 1))),
