@@ -54,8 +54,9 @@ export function saveCheckpoint(stem: string, step: number, pieces: Iterable<Uint
 
 /** The newest checkpoint that is whole and of this job; `note` is told of each that is not. */
 export function loadCheckpoint(stem: string, identity: string, job: StackJob, note: (text: string) => void): Checkpoint | undefined {
+  const most = checkpointBytes(job) + maxHeaderBytes + 8;
   for (const { path } of checkpointsOf(stem)) {
-    const bytes = readWhole(path, checkpointBytes(job) + maxHeaderBytes + 8);
+    const bytes = readWhole(path, most);
     const checkpoint = typeof bytes === "string" ? bytes : decodeCheckpoint(bytes, identity, job);
     if (typeof checkpoint !== "string") return checkpoint;
     note(`${path} is not used: ${checkpoint}`);

@@ -34,9 +34,8 @@ export function jobIdentity({ model, scaling, train, lanes, dataSeed, data }: St
 }
 
 /** Bytes of a checkpoint's arrays. */
-export function checkpointBytes(job: StackJob): number {
-  const { shapes, parameters } = programOf(job);
-  return parameters.reduce((sum, ref) => sum + 4 * parts.length * (shapes.get(ref) ?? []).reduce((a, b) => a * b, 1), 0);
+export function checkpointBytes({ model, lanes }: Pick<StackJob, "model" | "lanes">): number {
+  return parametersOf(model).reduce((sum, { shape }) => sum + 4 * parts.length * lanes.length * sizeOf(shape), 0);
 }
 
 /** The file's pieces; `labels` go into its metadata. */
