@@ -2,19 +2,41 @@
  * The files and folders a command line names: spec files, results files, the
  * token cache.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import type { Host } from "../engines/engine.ts";
 import type { Plan } from "../spec/plan.ts";
 import type { Self } from "../sweep/lock.ts";
+import { refuseLinks } from "../sweep/run-dir.ts";
 import { journalName } from "../sweep/run.ts";
 
-/** Reads a text file that the user named; a missing one is a mistake of usage. */
-export function readNamedFile(path: string, what: string): string {
+/** The bytes of a file or pipe, as long as they are no more than `most`. */
+function readUpTo(path: string, most: number): Buffer {
+  const file = openSync(path, "r");
   try {
-    return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+    const blocks: Buffer[] = [];
+    for (let bytes = 0; ;) {
+      const block = Buffer.alloc(1 << 20);
+      const got = readSync(file, block, 0, block.length, null);
+      if (got === 0) return Buffer.concat(blocks);
+      blocks.push(block.subarray(0, got));
+      if ((bytes += got) > most) throw new Error(`it has more than ${most / 2 ** 20} MiB`);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+const isUtf16 = (bytes: Buffer): boolean => bytes.length > 1 && [0xfffe, 0xfeff].includes(bytes.readUInt16BE(0));
+
+/** Reads a UTF-8 text file that the user named, of at most `mostBytes`; one that is missing or no text is a mistake of usage. */
+export function readNamedFile(path: string, what: string, mostBytes: number): string {
+  try {
+    const bytes = readUpTo(path, mostBytes);
+    if (isUtf16(bytes)) throw new Error("it is UTF-16; save it as UTF-8");
+    return bytes.toString("utf8").replace(/^\uFEFF/, "");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why =
@@ -31,7 +53,7 @@ export function readNamedFile(path: string, what: string): string {
 
 /** A folder named on the command line must hold a run. */
 export function requireRun(folder: string): void {
-  if (existsSync(join(folder, journalName))) return;
+  if (existsSync(join(folder, journalName))) return refuseLinks(folder);
   throw new UserError({ code: "no_run", message: `${folder} holds no run`, hint: "give the folder that `mutransfer sweep` wrote" });
 }
 
@@ -67,9 +89,12 @@ export function cacheFolder(): string {
 /** What engines may know of this process. */
 export const engineHost = (): Host => ({ cache: cacheFolder(), environment: process.env });
 
+/** A grid of the most trials that there may be, written with all digits. */
+const mostSpecBytes = 4 * 2 ** 20;
+
 /** Reads and checks the spec at `path`. */
 export async function openPlan(path: string): Promise<Plan> {
-  const text = readNamedFile(path, "a sweep spec; `mutransfer init` writes one");
+  const text = readNamedFile(path, "a sweep spec; `mutransfer init` writes one", mostSpecBytes);
   const { readPlan } = await import("../spec/read.ts");
   return readPlan({ text, file: path, directory: dirname(resolve(path)) }, cacheFolder());
 }

@@ -54,10 +54,13 @@ export interface TransferCommand extends Pick<EngineOptions, "engine"> {
   readonly quiet?: boolean;
 }
 
+/** The longest text that there can be. */
+const mostResultsBytes = 500 * 2 ** 20;
+
 export async function transfer(options: TransferCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
   say(terminal.errStyle.dim(`reading ${options.best}`));
-  const results = parseResults(readNamedFile(options.best, "the results.json of a sweep"), options.best);
+  const results = parseResults(readNamedFile(options.best, "the results.json of a sweep", mostResultsBytes), options.best);
   const { best, spec } = results;
   if (best === null)
     throw new UserError(

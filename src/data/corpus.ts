@@ -41,16 +41,23 @@ export function openBundled(name: BundledCorpus): Corpus {
 
 /** Text files matching globs relative to `directory`, in path order, joined by a newline. */
 export async function openFiles(globs: readonly string[], directory: string): Promise<Corpus> {
-  const paths = (await glob([...globs], { cwd: directory, absolute: true, expandDirectories: false })).sort();
-  if (paths.length === 0) {
-    throw new UserError({
-      code: "no_files",
-      path: "data.source.files",
-      message: `no file matches ${globs.join(", ")} in ${directory}`,
-      hint: "globs are relative to the config file",
-    });
+  const mistake = (code: string, message: string, hint: string): UserError =>
+    new UserError({ code, path: "data.source.files", message, hint });
+  let paths: readonly string[];
+  try {
+    paths = (await glob([...globs], { cwd: directory, absolute: true, expandDirectories: false })).sort();
+  } catch (error) {
+    throw mistake("bad_glob", `these globs cannot be looked for: ${(error as Error).message}`, "globs are relative to the config file");
   }
-  const contents = paths.map((path) => readFileSync(path));
+  if (paths.length === 0)
+    throw mistake("no_files", `no file matches ${globs.join(", ")} in ${directory}`, "globs are relative to the config file");
+  const contents = paths.map((path) => {
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      throw mistake("unreadable_file", `${path}: ${(error as Error).message}`, "expected UTF-8 text files of at most 2 GiB");
+    }
+  });
   const hash = createHash("sha256");
   for (const content of contents) hash.update(String(content.length)).update(":").update(content);
   return {

@@ -3,7 +3,7 @@
  * and cached by content; token files are scanned once. The only writer is the cache.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync, type Stats } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { UserError, type Diagnostic } from "../errors.ts";
@@ -95,13 +95,22 @@ function tokenFileAt(path: string, key: string): TokenFile {
     return describeTokenFile(path);
   } catch (error) {
     if (error instanceof UserError) throw new UserError(error.diagnostics.map((each) => ({ ...each, path: key })));
-    throw error;
+    throw new UserError({ code: "unreadable_file", path: key, message: `${path}: ${(error as Error).message}` });
+  }
+}
+
+/** What the system says of a file; nothing when there is none, or when its name cannot be one. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
   }
 }
 
 /** Describes a user's token file and checks every id against the vocabulary; the scan is remembered by size and time. */
 function checkedTokens(path: string, key: string, vocabSize: number, cache: string): { file: TokenFile; known: Remembered } {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   if (!stat?.isFile())
     throw new UserError({ code: "no_files", path: key, message: `${path} is not a file`, hint: "paths are relative to the config file" });
   const file = tokenFileAt(path, key);

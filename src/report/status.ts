@@ -1,5 +1,6 @@
 /** What is known of a run, as text. */
 import { lossOf } from "./numbers.ts";
+import { visible } from "./diagnostics.ts";
 import type { Style } from "./style.ts";
 
 export interface RunStatus {
@@ -40,15 +41,15 @@ export function renderStatus(status: RunStatus, style: Style): string {
           ? "stopped: the same sweep command continues it"
           : `died: process ${holder.pid} on ${holder.host} is no more; the same sweep command continues the run`;
   return [
-    `${style.bold(status.name ?? status.folder)}: ${state}`,
+    `${style.bold(visible(status.name ?? status.folder))}: ${visible(state)}`,
     `trials: ${parts.join(", ")}${left}`,
     ...(best === null ? [] : [`best so far: trial ${best.trial}, validation loss ${style.bold(lossOf(best.validationLoss))} nats`]),
-    ...(status.engine === null ? [] : [`engine: ${status.engine}`]),
+    ...(status.engine === null ? [] : [`engine: ${visible(status.engine)}`]),
     ...status.checkpoints.map(({ trials, step }) => `checkpoint: ${trialsOf(trials)}, step ${step} of ${status.steps ?? "?"}`),
     ...(status.tornBytes > 0
       ? [`the journal ends in a line of ${status.tornBytes} bytes that a crash has cut short; the next run puts it aside`]
       : []),
-    ...status.damages.map(({ line, problem }) => style.red(`journal line ${line}: ${problem}`)),
+    ...status.damages.map(({ line, problem }) => style.red(visible(`journal line ${line}: ${problem}`))),
     ...(status.damages.length > 0 ? [`mutransfer repair ${status.folder} puts damaged lines aside`] : []),
   ].join("\n");
 }

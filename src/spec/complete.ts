@@ -2,12 +2,14 @@
  * Fills the defaults that depend on other keys, so that nothing is left open: the
  * complete spec is what results.json holds and what the spec's hash is taken of.
  */
+import { canonicalJson } from "../hash.ts";
 import type { ZeroInit } from "../model/config.ts";
 import type { HyperparameterName, TransferableName } from "../parametrization/roles.ts";
 import { designers, type MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
 import { fixedDefaults } from "./references.ts";
-import type { ParameterSpec, ParsedSpec } from "./schema.ts";
+import { ruleFindings, type PartialSpec } from "./rules.ts";
+import { specSchema, type ParameterSpec, type ParsedSpec } from "./schema.ts";
 
 export type Space = Readonly<Record<TransferableName, ParameterSpec> & { weight_decay?: ParameterSpec }>;
 
@@ -73,7 +75,7 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
 /** Rungs in ascending order, each `reduction` times the one before; the last leaves at least a leap of its square root to the end. */
 function completeStopping(stopping: ParsedSpec["search"]["early_stopping"], steps: number): CompleteSpec["search"]["early_stopping"] {
   if (stopping === undefined) return null;
-  const { method, reduction, first = steps / 8 } = stopping;
+  const { method, reduction, first = Math.max(1, Math.round(steps / 8)) } = stopping;
   const count = Math.max(0, Math.floor(Math.log(steps / first) / Math.log(reduction) + 0.5));
   const rungs = Array.from({ length: count }, (_, index) => Math.max(1, Math.round(first * reduction ** index)));
   return { method, reduction, rungs: [...new Set(rungs)].filter((rung) => rung < steps) };
@@ -84,4 +86,29 @@ function completeConfirmation(
   trials: number,
 ): CompleteSpec["search"]["confirm"] {
   return { top: Math.min(trials, top ?? Math.max(leastConfirmed, Math.ceil(trials / 8))), seeds };
+}
+
+/** Whether a value from a file is a spec that is sound and has nothing left to fill: one that completes to itself. */
+export function isCompleteSpec(value: unknown): value is CompleteSpec {
+  const parsed = specSchema.safeParse(asWritten(value));
+  if (!parsed.success || ruleFindings(parsed.data as PartialSpec).length > 0) return false;
+  return canonicalJson(completeSpec(parsed.data)) === canonicalJson(value);
+}
+
+/** A complete spec as its author might have written it: what is null there is left out or false here. */
+function asWritten(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || !("search" in value)) return value;
+  const { search, ...rest } = value as Pick<CompleteSpec, "search">;
+  if (typeof search !== "object" || search === null) return value;
+  const { batch, early_stopping: stopping, confirm, ...others } = search;
+  const first = Array.isArray(stopping?.rungs) ? { first: (stopping.rungs as readonly number[])[0] ?? Number.MAX_SAFE_INTEGER } : {};
+  return {
+    ...rest,
+    search: {
+      ...others,
+      ...(batch !== null && { batch }),
+      ...(stopping !== null && { early_stopping: { method: stopping?.method, reduction: stopping?.reduction, ...first } }),
+      confirm: confirm ?? false,
+    },
+  };
 }

@@ -35,7 +35,9 @@ function show(value: unknown): string {
   if (value === undefined || value === null) return "nothing";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "number") return String(value);
-  return typeof value === "object" ? "a mapping" : JSON.stringify(value);
+  if (typeof value === "object") return "a mapping";
+  const text = JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
 const typeNames: Readonly<Record<string, string>> = {
@@ -163,7 +165,8 @@ export function schemaFindings(schema: z.ZodType, data: unknown): readonly Findi
   const findings = result.error.issues.flatMap((issue) => findingsOf(issue, schema, data, []));
   // A number may break two limits of its type at once; one line says enough.
   const key = ({ code, path }: Finding): string => `${code} ${path.join(".")}`;
-  return findings.filter((finding, index) => findings.findIndex((other) => key(other) === key(finding)) === index);
+  const seen = new Set<string>();
+  return findings.filter((finding) => seen.size !== seen.add(key(finding)).size);
 }
 
 /** The parts of `data` that fit the schema, with defaults; whatever does not fit is undefined. */

@@ -2,7 +2,7 @@
  * YAML text with positions: parses a spec file and finds the place of any key or
  * value by its path. Knows no schema.
  */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from "yaml";
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node, type Pair } from "yaml";
 import type { Diagnostic, Place } from "../errors.ts";
 
 export type Path = readonly (string | number)[];
@@ -20,23 +20,23 @@ const offsetOf = (node: unknown): number | undefined => (node as Node | null | u
 
 export function parseSpecDocument(text: string, file: string): SpecDocument {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, logLevel: "error" });
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false, logLevel: "error" });
   const lines = text.split(/\r?\n/);
   const place = (offset: number): Place => {
     const { line, col } = lineCounter.linePos(offset);
     return { file, line: Math.max(line, 1), column: Math.max(col, 1), excerpt: lines[line - 1] ?? "" };
   };
-  const problems = document.errors.map(({ code, message, pos }): Diagnostic => {
-    if (code === "DUPLICATE_KEY") {
-      const key = /^\s*([^\s:]+)/.exec(text.slice(pos[0]))?.[1] ?? "this key";
-      return { code: "duplicate_key", message: `${key} is given twice`, place: place(pos[0]), hint: "keep one of them" };
-    }
-    return { code: "yaml_syntax", message: message.replace(/\n[^]*/, ""), place: place(pos[0]) };
-  });
+  const problems = document.errors.map(({ message, pos }): Diagnostic => ({
+    code: "yaml_syntax",
+    message: message.startsWith("Maximum call stack") ? "it is nested too deeply" : message.replace(/\n[^]*/, ""),
+    place: place(pos[0]),
+  }));
   let data: unknown;
-  if (problems.every(({ code }) => code !== "yaml_syntax")) {
+  if (problems.length === 0) {
     try {
       data = document.toJS();
+      for (const { key, offset } of repeatedKeys(document))
+        problems.push({ code: "duplicate_key", message: `${key} is given twice`, place: place(offset), hint: "keep one of them" });
     } catch (error) {
       // Aliases are resolved only now: unknown ones, and too many of them.
       problems.push({ code: "yaml_syntax", message: (error as Error).message, place: place(0) });
@@ -64,4 +64,20 @@ export function parseSpecDocument(text: string, file: string): SpecDocument {
     return offset === undefined ? { ...place(offsetOf(document.contents) ?? 0), excerpt: "" } : place(offset);
   };
   return { data, problems, placeOf };
+}
+
+/** Keys that a mapping has already; the parser's own search for them takes the square of their number. */
+function repeatedKeys(document: Document): readonly { readonly key: string; readonly offset: number }[] {
+  const repeated: { key: string; offset: number }[] = [];
+  visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) repeated.push({ key: String(key.value), offset: offsetOf(key) ?? 0 });
+        seen.add(key.value);
+      }
+    },
+  });
+  return repeated;
 }

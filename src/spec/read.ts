@@ -20,10 +20,13 @@ export interface SpecFile {
   readonly directory: string;
 }
 
+/** Mistakes that are told of at once; the rest of a file that has more is noise. */
+const mostMistakes = 100;
+
 /** Reads a spec completely; throws a UserError with every mistake found. `cache` is where tokens are kept. */
 export async function readPlan({ text, file, directory }: SpecFile, cache: string): Promise<Plan> {
   const document = parseSpecDocument(text, file);
-  if (document.problems.some(({ code }) => code === "yaml_syntax")) throw new UserError(document.problems);
+  if (document.problems.some(({ code }) => code === "yaml_syntax")) throw new UserError(document.problems.slice(0, mostMistakes));
   if (document.data === null)
     throw new UserError({ code: "empty_spec", message: `${file} is empty`, hint: "`mutransfer init` writes a spec to start from" });
 
@@ -31,8 +34,8 @@ export async function readPlan({ text, file, directory }: SpecFile, cache: strin
   const findings = [...schemaFindings(specSchema, document.data).map(explainUntransferable), ...ruleFindings(salvaged ?? {})];
   const { dataset, problems } = await tryData(salvaged, directory, cache);
   const diagnostics = [
-    ...document.problems,
-    ...findings.map((finding) => located(document, finding)),
+    ...document.problems.slice(0, mostMistakes),
+    ...findings.slice(0, mostMistakes).map((finding) => located(document, finding)),
     ...problems.map((problem) => locateByPath(document, problem)),
   ];
   if (diagnostics.length > 0 || dataset === undefined) throw new UserError(byPlace(diagnostics));
@@ -69,7 +72,7 @@ async function tryData(
 /** A key that is unknown because theory refuses it gets the reason, not a spelling hint. */
 function explainUntransferable(finding: Finding): Finding {
   const key = String(finding.path.at(-1));
-  const reason = notTransferable[key];
+  const reason = notTransferable.get(key);
   if (finding.code !== "unknown_key" || reason === undefined || finding.path[1] !== "parameters") return finding;
   return {
     code: "not_transferable",

@@ -23,10 +23,10 @@ export type PartialSpec = Partially<Omit<ParsedSpec, "search" | "data">> & {
 type Rule = (spec: PartialSpec) => readonly Finding[];
 
 /** Why a hyperparameter's optimum on a proxy says nothing about the target. */
-export const notTransferable: Readonly<Record<string, string>> = {
-  weight_decay: "the best weight decay depends on model and data size, so a proxy's does not transfer to the target",
-  dropout: "the best dropout depends on model and data size, so a proxy's does not transfer to the target; this model has none",
-};
+export const notTransferable: ReadonlyMap<string, string> = new Map([
+  ["weight_decay", "the best weight decay depends on model and data size, so a proxy's does not transfer to the target"],
+  ["dropout", "the best dropout depends on model and data size, so a proxy's does not transfer to the target; this model has none"],
+]);
 
 const entries = (spec: PartialSpec): readonly (readonly [HyperparameterName, ParameterSpec])[] =>
   Object.entries(spec.search?.parameters ?? {}).flatMap(([name, parameter]) =>
@@ -147,7 +147,8 @@ const valueRule: Rule = (spec) =>
     const values = "value" in parameter ? [parameter.value] : "values" in parameter ? parameter.values : [parameter.min];
     const path = ["search", "parameters", name, key] as const;
     const logBound = "distribution" in parameter && parameter.distribution === "log_uniform"; // rangeRule reports it
-    const repeated = values.filter((value, index) => values.indexOf(value) !== index);
+    const seen = new Set<number>();
+    const repeated = values.filter((value) => seen.size === seen.add(value).size);
     const outOfRange = (where: typeof key | "otherwise", bad: readonly number[]): Finding[] =>
       bad.length > 0
         ? [
@@ -231,7 +232,7 @@ const trialsRule: Rule = (spec) => {
 
 const transferRule: Rule = (spec) =>
   entries(spec).flatMap(([name, parameter]): Finding[] => {
-    const reason = notTransferable[name];
+    const reason = notTransferable.get(name);
     if (reason !== undefined && parameter.transfers !== false) {
       return [
         {

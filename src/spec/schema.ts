@@ -110,7 +110,7 @@ export const sections = {
     .describe("what to train on"),
   model: z
     .strictObject({
-      layers: count.default(2).describe("transformer blocks"),
+      layers: count.max(1024).default(2).describe("transformer blocks"),
       head_dim: count.default(16).describe("size of one attention head, the same at every width; heads = width / head_dim"),
       context: count.default(64).describe("tokens per sequence"),
       mlp_ratio: z.number().positive().default(4).describe("feed-forward width ÷ width"),

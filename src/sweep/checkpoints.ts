@@ -3,12 +3,12 @@
  * atomically, so that one is always whole. Finds them, and cleans up after those that
  * are no longer needed.
  */
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, readdirSync, rmSync, rmdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { readHeader } from "../data/safetensors.ts";
+import { maxHeaderBytes, readHeader } from "../data/safetensors.ts";
 import { hashOf } from "../hash.ts";
 import type { StackJob } from "../training/train.ts";
-import { decodeCheckpoint } from "../training/checkpoint.ts";
+import { checkpointBytes, decodeCheckpoint } from "../training/checkpoint.ts";
 import type { Checkpoint } from "../training/train.ts";
 import { writeAtomically } from "./run-dir.ts";
 import type { Trial } from "./trials.ts";
@@ -54,12 +54,35 @@ export function saveCheckpoint(stem: string, step: number, pieces: Iterable<Uint
 
 /** The newest checkpoint that is whole and of this job; `note` is told of each that is not. */
 export function loadCheckpoint(stem: string, identity: string, job: StackJob, note: (text: string) => void): Checkpoint | undefined {
+  const most = checkpointBytes(job) + maxHeaderBytes + 8;
   for (const { path } of checkpointsOf(stem)) {
-    const checkpoint = decodeCheckpoint(readFileSync(path), identity, job);
+    const bytes = readWhole(path, most);
+    const checkpoint = typeof bytes === "string" ? bytes : decodeCheckpoint(bytes, identity, job);
     if (typeof checkpoint !== "string") return checkpoint;
     note(`${path} is not used: ${checkpoint}`);
   }
   return undefined;
+}
+
+/** A file's bytes, of which there may be more than one call to the system can read, or why there are none. */
+function readWhole(path: string, most: number): Buffer | string {
+  let file: number | undefined;
+  try {
+    file = openSync(path, "r");
+    const { size } = fstatSync(file);
+    if (size > most) return "it is larger than a checkpoint of this run can be";
+    const bytes = Buffer.alloc(size);
+    for (let read = 0; read < size;) {
+      const got = readSync(file, bytes, read, Math.min(size - read, 2 ** 30), read);
+      if (got === 0) return "it ended while it was being read";
+      read += got;
+    }
+    return bytes;
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 export function removeCheckpoints(stem: string): void {
@@ -73,7 +96,11 @@ export function removeTargetCheckpoints(runFolder: string, width: number): void 
 }
 
 function removeIfEmpty(folder: string): void {
-  if (names(folder).length === 0) rmSync(folder, { recursive: true, force: true });
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Something is in it, or it is not there.
+  }
 }
 
 /** Stacks that have checkpoints, by their members and the newest step. */
@@ -97,8 +124,9 @@ export const memberLabels = (members: readonly Member[]): Readonly<Record<string
 const headerBytes = 1 << 20;
 
 function membersIn(path: string): readonly Member[] | undefined {
-  const file = openSync(path, "r");
+  let file: number | undefined;
   try {
+    file = openSync(path, "r");
     const start = Buffer.alloc(headerBytes);
     const header = readHeader(start.subarray(0, readSync(file, start, 0, headerBytes, 0)));
     if (typeof header === "string") return undefined;
@@ -109,13 +137,14 @@ function membersIn(path: string): readonly Member[] | undefined {
   } catch {
     return undefined; // damaged: whoever loads it says so
   } finally {
-    closeSync(file);
+    if (file !== undefined) closeSync(file);
   }
 }
 
+/** Files in a folder; links and pipes are none. */
 function names(folder: string): readonly string[] {
   try {
-    return readdirSync(folder);
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isFile() ? [entry.name] : []));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;

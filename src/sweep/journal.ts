@@ -36,31 +36,45 @@ export interface Damage {
   readonly record?: JournalRecord;
 }
 
-const readBytes = 1 << 20;
+const readBytes = 1 << 16;
+/** Damaged lines that are kept in mind; a file with more is no journal. */
+const mostDamages = 10_000;
 const newline = 10;
 
 /** Calls `take` for each line with its newline, and once more for what follows the last. */
 function eachLine(file: number, take: (line: Buffer, offset: number, isWhole: boolean) => void): void {
-  let rest: Buffer = Buffer.alloc(0);
+  let begun: Buffer[] = []; // the line so far, when it goes on in the next block
   let offset = 0;
   for (let position = 0; ;) {
     const block = Buffer.alloc(readBytes);
     const got = readSync(file, block, 0, readBytes, position);
     position += got;
-    rest = Buffer.concat([rest, block.subarray(0, got)]);
+    let rest = block.subarray(0, got);
     for (let end = rest.indexOf(newline); end >= 0; end = rest.indexOf(newline)) {
-      take(rest.subarray(0, end), offset, true);
-      offset += end + 1;
+      const line = begun.length === 0 ? rest.subarray(0, end) : Buffer.concat([...begun, rest.subarray(0, end)]);
+      begun = [];
+      take(line, offset, true);
+      offset += line.length + 1;
       rest = rest.subarray(end + 1);
     }
+    if (rest.length > 0) begun.push(rest);
     if (got === 0) break;
   }
-  if (rest.length > 0) take(rest, offset, false);
+  if (begun.length > 0) take(Buffer.concat(begun), offset, false);
 }
 
 /** Visits every record of an open journal in order; `damaged` is told of each line that is none, and may throw. */
-function scanFile(file: number, visit: (record: JournalRecord, place: Place) => void, damaged: (damage: Damage) => void): Scan {
-  let [count, bytes, line, expected] = [0, 0, 0, 0];
+function scanFile(
+  path: string,
+  file: number,
+  visit: (record: JournalRecord, place: Place) => void,
+  damaged: (damage: Damage) => void,
+): Scan {
+  let [count, bytes, line, expected, damages] = [0, 0, 0, 0, 0];
+  const tell = (damage: Damage): void => {
+    if (++damages > mostDamages) throw notJournal(path);
+    damaged(damage);
+  };
   let torn: Buffer = Buffer.alloc(0);
   eachLine(file, (text, offset, isWhole) => {
     line++;
@@ -74,10 +88,10 @@ function scanFile(file: number, visit: (record: JournalRecord, place: Place) => 
     const seq = "problem" in decoded ? expected : decoded.seq;
     const isInPlace = seq === expected;
     expected = seq + 1;
-    if (typeof record === "string") return damaged({ line, problem: record, text: Buffer.from(text) });
+    if (typeof record === "string") return tell({ line, problem: record, text: Buffer.from(text) });
     if (!isInPlace) {
       const problem = `the line has number ${seq} where ${line - 1} should be: lines were lost, doubled or moved`;
-      return damaged({ line, problem, text: Buffer.from(text), record });
+      return tell({ line, problem, text: Buffer.from(text), record });
     }
     count++;
     bytes = offset + text.length + (isWhole ? 1 : 0);
@@ -85,6 +99,16 @@ function scanFile(file: number, visit: (record: JournalRecord, place: Place) => 
   });
   return { count, bytes, torn };
 }
+
+const notJournal = (path: string): UserError =>
+  new UserError(
+    {
+      code: "journal_damaged",
+      message: `${path}: more than ${mostDamages} of its lines are damaged: it is no journal`,
+      hint: "restore it, or begin in another folder with --out",
+    },
+    exitCodes.disagreement,
+  );
 
 const refusal = (path: string, { line, problem }: Damage): UserError =>
   new UserError(
@@ -106,7 +130,7 @@ export function scanJournal(
 ): Scan {
   const file = openSync(path, "r");
   try {
-    return scanFile(file, visit, damaged);
+    return scanFile(path, file, visit, damaged);
   } finally {
     closeSync(file);
   }
@@ -148,7 +172,7 @@ export class Journal {
     const file = openSync(path, isNew ? "wx+" : "r+");
     try {
       if (isNew) syncFolder(dirname(path));
-      const scan = scanFile(file, visit, (damage) => {
+      const scan = scanFile(path, file, visit, (damage) => {
         throw refusal(path, damage);
       });
       const tornFile = scan.torn.length > 0 ? putAside(path, scan) : undefined;

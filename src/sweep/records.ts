@@ -4,13 +4,13 @@
  */
 import { z } from "zod";
 import { engineNames } from "../engines/engine.ts";
-import type { CompleteSpec } from "../spec/complete.ts";
+import { isCompleteSpec, type CompleteSpec } from "../spec/complete.ts";
 import { environmentSchema } from "./environment.ts";
 import { trialResultSchema } from "./trial-result.ts";
 
 export const journalVersion = 2;
 
-const spec = z.custom<CompleteSpec>((value) => typeof value === "object" && value !== null);
+const spec = z.custom<CompleteSpec>(isCompleteSpec, "it is no spec that this version knows");
 
 const runSchema = z.strictObject({
   record: z.literal("run"),

@@ -9,7 +9,7 @@ import { UserError, exitCodes, type Diagnostic } from "../errors.ts";
 import { canonicalJson, hashOf } from "../hash.ts";
 import { flopsPerStep } from "../model/config.ts";
 import { transferable } from "../parametrization/roles.ts";
-import type { CompleteSpec } from "../spec/complete.ts";
+import { isCompleteSpec, type CompleteSpec } from "../spec/complete.ts";
 import { depthsOf, modelConfig, type Hyperparameters, type Plan } from "../spec/plan.ts";
 import { bestLog2Rate, edgesOf, importances } from "../search/analysis.ts";
 import { rungReports } from "./agenda.ts";
@@ -25,7 +25,7 @@ const hyperparameters = z.record(z.string(), z.number());
 const resultsSchema = z.strictObject({
   version: z.literal(resultsVersion),
   name: z.string(),
-  spec: z.custom<CompleteSpec>((value) => typeof value === "object" && value !== null),
+  spec: z.custom<CompleteSpec>(isCompleteSpec, "it is no spec that this version knows"),
   spec_hash: z.string(),
   best: z
     .strictObject({
@@ -75,7 +75,7 @@ export type ResultsHead = Omit<Results, "trials" | "digest">;
 
 /** Hyperparameters without those marked as not transferring: what the target gets. */
 export function transferredOf(tried: Hyperparameters | Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(tried).filter((entry): entry is [string, number] => entry[0] in transferable));
+  return Object.fromEntries(Object.entries(tried).filter((entry): entry is [string, number] => Object.hasOwn(transferable, entry[0])));
 }
 
 /** Training FLOPs of all proxies as far as they got, of the target, and their ratio. */
@@ -196,7 +196,7 @@ export function parseResults(text: string, file: string): Results {
       "results_version",
       version === undefined
         ? "it has no version"
-        : `it has version ${JSON.stringify(version)}, this program reads version ${resultsVersion}`,
+        : `it has version ${typeof version === "number" ? version : "?"}, this program reads version ${resultsVersion}`,
       version === undefined
         ? "give the results.json that `mutransfer sweep` wrote"
         : "run the sweep again, or use the mutransfer that made it",

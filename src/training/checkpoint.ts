@@ -4,17 +4,29 @@
  * initial weights are functions of the seed and the step, so the step is the data cursor
  * and the state of all randomness as well. What is left of a run from here is bit for bit the same.
  */
+import { z } from "zod";
 import { decodeSealed, encodeSealed, type NamedTensor } from "../data/safetensors.ts";
 import type { ParameterState, State } from "../engines/engine.ts";
 import { hashOf } from "../hash.ts";
 import { parametersOf } from "../model/config.ts";
 import type { Ref } from "../program/ops.ts";
+import { sizeOf } from "../program/program.ts";
 import type { LaneSnapshot } from "./outcome.ts";
 import { initialScalars } from "./initialize.ts";
 import { programOf, type Checkpoint, type StackJob } from "./train.ts";
 
 const format = "mutransfer checkpoint 1";
 const parts = ["weight", "firstMoment", "secondMoment"] as const satisfies readonly (keyof ParameterState)[];
+
+const loss = z.number().nullable();
+const lanesSchema = z.array(
+  z.strictObject({
+    curve: z.array(z.strictObject({ step: z.int(), validationLoss: loss, trainingLoss: loss })),
+    lossSum: z.number(),
+    lossCount: z.int(),
+    divergedAt: z.int().nullable(),
+  }),
+) satisfies z.ZodType<readonly LaneSnapshot[]>;
 
 /** What decides a stack's outcome: a checkpoint of anything else is of no use to it. `arithmetic` names engine and device. */
 export function jobIdentity({ model, scaling, train, lanes, dataSeed, data }: StackJob, arithmetic: string): string {
@@ -23,9 +35,8 @@ export function jobIdentity({ model, scaling, train, lanes, dataSeed, data }: St
 }
 
 /** Bytes of a checkpoint's arrays. */
-export function checkpointBytes(job: StackJob): number {
-  const { shapes, parameters } = programOf(job);
-  return parameters.reduce((sum, ref) => sum + 4 * parts.length * (shapes.get(ref) ?? []).reduce((a, b) => a * b, 1), 0);
+export function checkpointBytes({ model, lanes }: Pick<StackJob, "model" | "lanes">): number {
+  return parametersOf(model).reduce((sum, { shape }) => sum + 4 * parts.length * lanes.length * sizeOf(shape), 0);
 }
 
 /** The file's pieces; `labels` go into its metadata. */
@@ -48,24 +59,33 @@ export function decodeCheckpoint(bytes: Buffer, identity: string, job: StackJob)
   const { metadata, tensors } = content;
   if (metadata["format"] !== format) return "it is no checkpoint of this version";
   if (metadata["identity"] !== identity) return "it is of another run, or of another engine";
-  // The seal holds from here on: what follows was written by encodeCheckpoint for this very job.
+  const step = Number(metadata["step"]);
+  const lanes = lanesOf(metadata["lanes"] ?? "");
+  if (!Number.isInteger(step) || step < 0 || step > job.train.steps || lanes?.length !== job.lanes.length) return incomplete;
+  const { shapes } = programOf(job);
   const arrays = new Map(tensors.map(({ name, data }) => [name, data]));
-  const array = (name: string): Float32Array => arrays.get(name) ?? new Float32Array();
-  const parameters = parametersOf(job.model).map(
-    ({ name }) =>
-      [
-        name,
-        { weight: array(`weight/${name}`), firstMoment: array(`firstMoment/${name}`), secondMoment: array(`secondMoment/${name}`) },
-      ] as const,
-  );
-  return {
-    state: {
-      step: Number(metadata["step"]),
-      scalars: scalarsOfJob(job),
-      parameters: new Map(parameters),
-    },
-    lanes: JSON.parse(metadata["lanes"] ?? "[]") as readonly LaneSnapshot[],
+  let isComplete = true;
+  const array = (name: string, ref: Ref): Float32Array => {
+    const data = arrays.get(name) ?? new Float32Array();
+    if (data.length !== sizeOf(shapes.get(ref) ?? [])) isComplete = false;
+    return data;
   };
+  const parameters = parametersOf(job.model).map(({ name }) => {
+    const [weight, firstMoment, secondMoment] = parts.map((part) => array(`${part}/${name}`, name));
+    return [name, { weight, firstMoment, secondMoment }] as const;
+  });
+  const state = { step, scalars: scalarsOfJob(job), parameters: new Map(parameters) };
+  return isComplete ? { state, lanes } : incomplete;
+}
+
+const incomplete = "it does not hold what a checkpoint of this run holds";
+
+function lanesOf(text: string): readonly LaneSnapshot[] | undefined {
+  try {
+    return lanesSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 const scalarsOfJob = (job: StackJob): State["scalars"] => initialScalars(job.model, job.scaling, job.lanes, programOf(job).scalars);

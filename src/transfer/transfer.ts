@@ -2,7 +2,9 @@
  * From a sweep's winner to the target run: the same hyperparameters, another
  * width, a stack of one. Makes the job and the record; trains and writes nothing.
  */
+import { UserError } from "../errors.ts";
 import { flopsPerStep, parameterCount } from "../model/config.ts";
+import { transferable } from "../parametrization/roles.ts";
 import { baseHps, depthsOf, modelConfig, scaling, type Plan } from "../spec/plan.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { curveRecord } from "../sweep/trial-result.ts";
@@ -22,9 +24,19 @@ export interface Launch {
   readonly job: StackJob;
 }
 
-/** The target run of a sweep's winner: hyperparameters, seed and data order copied, only the width differs. */
+/**
+ * The target run of a sweep's winner: hyperparameters, seed and data order copied, only the width differs.
+ * Throws a UserError when the winner lacks a hyperparameter.
+ */
 export function planLaunch(plan: Plan, results: Results, best: NonNullable<Results["best"]>, width: number, threads: number): Launch {
   const { hyperparameters } = best;
+  const missing = Object.keys(transferable).filter((name) => !Object.hasOwn(hyperparameters, name));
+  if (missing.length > 0)
+    throw new UserError({
+      code: "results_format",
+      message: `the winner of these results has no ${missing.join(", ")}`,
+      hint: "the file was changed or cut: run the sweep again",
+    });
   const seed = results.trials.find(({ id }) => id === best.trial)?.seed ?? plan.spec.seed;
   return { width, seed, hyperparameters, job: stackJob(plan, [{ seed, hyperparameters }], width, threads, depthsOf(plan.spec).target) };
 }

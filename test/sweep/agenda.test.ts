@@ -99,7 +99,7 @@ describe("early stopping", () => {
   it("has rungs that grow by the reduction", () => {
     const rungs = (early_stopping: object): readonly number[] | undefined =>
       specOf({ trials: 9, early_stopping }).search.early_stopping?.rungs;
-    expect(rungs({})).toEqual([11, 23, 45]);
+    expect(rungs({})).toEqual([11, 22, 44]);
     expect(rungs(thirds)).toEqual([10, 30]);
 
     expect(rungs({ first: 5, reduction: 4 })).toEqual([5, 20]);

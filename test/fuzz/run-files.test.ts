@@ -1,0 +1,63 @@
+/** Ten thousand mutants each of results files and journals through the functions that the commands read them with. */
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { reopenPlan } from "../../src/spec/read.ts";
+import { repairJournal } from "../../src/sweep/repair.ts";
+import { parseResults } from "../../src/sweep/results.ts";
+import { journalName, readRun, Run } from "../../src/sweep/run.ts";
+import { openingTrials } from "../../src/sweep/agenda.ts";
+import { planLaunch } from "../../src/transfer/transfer.ts";
+import { fuzz, listing, mostMilliseconds } from "./fuzz.ts";
+import { arena, cache, journalMutant, plan, resultsMutant } from "./inputs.ts";
+
+const runFolder = join(arena, "run");
+const self = { pid: process.pid, isAlive: () => true };
+
+/** What may be written to. */
+const own = ["arena/run", "arena/cache"];
+const outside = join(arena, "..");
+for (const name of own) mkdirSync(join(outside, name), { recursive: true });
+const before = listing(outside, own);
+afterAll(() => expect(listing(outside, own)).toEqual(before));
+
+it(
+  "results files",
+  async () => {
+    await fuzz(
+      "results",
+      (random) => resultsMutant(random),
+      async (text) => {
+        const results = parseResults(text, "results.json");
+        const reopened = await reopenPlan(results.spec, arena, cache);
+        if (results.best !== null) planLaunch(reopened, results, results.best, results.spec.width.target, 1);
+      },
+    );
+  },
+  mostMilliseconds,
+);
+
+it(
+  "journals",
+  async () => {
+    await fuzz(
+      "journal",
+      (random) => journalMutant(random),
+      (bytes) => {
+        for (const name of readdirSync(runFolder)) rmSync(join(runFolder, name), { recursive: true });
+        writeFileSync(join(runFolder, journalName), bytes);
+        const { state, damages } = readRun(runFolder);
+        if (state.spec !== undefined) planTrials({ spec: state.spec });
+        if (damages.length > 0) repairJournal(runFolder);
+        const run = Run.open(runFolder, self);
+        try {
+          for (const trial of run.state.trials) run.result(trial);
+          run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, true);
+        } finally {
+          run.close();
+        }
+      },
+    );
+  },
+  mostMilliseconds,
+);
