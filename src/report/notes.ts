@@ -44,7 +44,7 @@ export function setupNotes({ train }: CompleteSpec, { products, engine, device }
   ];
 }
 
-export function resultNotes({ best, spec }: ResultsHead): readonly string[] {
+export function resultNotes({ best, spec }: Pick<ResultsHead, "best" | "spec">): readonly string[] {
   if (best === null) return [];
   const { width, model, train, search, parametrization } = spec;
   const sizes = { width: width.proxy, depth: model.layers, batch: train.batch, context: model.context, steps: train.steps };

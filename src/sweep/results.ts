@@ -95,6 +95,17 @@ export function* resultsText(head: ResultsHead, trials: () => Iterable<TrialResu
   yield `\n  ],\n  "digest": "${digestOf(head, trials())}"\n}\n`;
 }
 
+const headSchema = z.object({ spec_hash: z.string(), cost: resultsSchema.shape.cost });
+
+/** What the beginning of a results file says before its trials, or undefined when it is none; the digest is not checked. */
+export function headOf(beginning: string): z.infer<typeof headSchema> | undefined {
+  try {
+    return headSchema.parse(JSON.parse(`${beginning.slice(0, beginning.indexOf(',\n  "trials": ['))}\n}`));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Checks the text of a results file; throws a UserError that says what is wrong with it. */
 export function parseResults(text: string, file: string): Results {
   const refuse = (code: string, message: string, hint: string, exitCode: 2 | 3 = exitCodes.usage): UserError =>
