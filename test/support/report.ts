@@ -9,10 +9,10 @@ import type { JournalRecord } from "../../src/sweep/records.ts";
 import type { TrialResult } from "../../src/sweep/trial-result.ts";
 import { runRecord } from "./run.ts";
 
-export const reportSpec = (trials: number, name = "made"): CompleteSpec =>
+export const reportSpec = (trials: number): CompleteSpec =>
   completeSpec(
     specSchema.parse({
-      name,
+      name: "made",
       data: { source: "moby-dick" },
       width: { proxy: 16, target: 64 },
       search: {

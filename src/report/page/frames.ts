@@ -83,7 +83,7 @@ export const crosses = (rows: readonly Row[], x: Json): Chart => ({
   encoding: { x, y: { value: 8 } },
 });
 
-/** ▲: losses beyond the frame, at its upper edge. */
+/** △: losses beyond the frame, at its upper edge. */
 export const beyondMarks = (rows: readonly Row[], x: Json): Chart => ({
   data: { values: rows },
   mark: { type: "point", shape: "triangle-up", stroke: inkOf("muted"), size: 40, strokeWidth: 1.4 },

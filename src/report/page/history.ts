@@ -33,7 +33,7 @@ export function history(input: ReportInput): Figure | undefined {
   return {
     name: "history",
     title: "History",
-    caption: `Validation loss by number of the trial, with the best so far as a line. While the line still takes steps, more trials are likely to find better; a long flat end says that the search has found what it can. × marks trials that diverged, the bar | trials that failed, ▲ losses beyond the frame.${since}${sampled}`,
+    caption: `Validation loss by number of the trial, with the best so far as a line. While the line still takes steps, more trials are likely to find better; a long flat end says that the search has found what it can. × marks trials that diverged, the bar | trials that failed, △ losses beyond the frame.${since}${sampled}`,
     rows,
     chart: (layout) => chartOf(layout, rows, frame),
   };
@@ -45,7 +45,7 @@ function chartOf(layout: Layout, rows: readonly Row[], frame: Frame): Chart {
     type: "quantitative",
     title: "trial",
     scale: { domain: boundsOf(lossesOf(rows, "trial")), nice: false, zero: false },
-    axis: { tickMinStep: 1, format: "d", grid: false },
+    axis: { tickMinStep: 1, format: "~s", tickCount: 8, grid: false },
   };
   const y = { field: "loss", ...(lossAxis(frame, "validation loss, nats") as object) };
   const completed = rows.filter(({ status }) => status === "completed");

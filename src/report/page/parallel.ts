@@ -90,7 +90,7 @@ function chartOf(layout: Layout, rows: readonly Row[], axes: readonly Axis[]): C
     type: "nominal",
     title: null,
     sort: shown,
-    scale: { domain: shown, range: [...rampOf(fifths.length), inkOf("diverged")].slice(0, shown.length) },
+    scale: { domain: shown, range: [...rampOf(fifths.length), inkOf("unsure")].slice(0, shown.length) },
     legend: { symbolType: "stroke", symbolOpacity: 1, symbolStrokeWidth: 3, columns: isWide ? 6 : 3 },
   };
   const line = (part: readonly Row[], mark: Chart, inks: Chart = { color }): Chart => ({

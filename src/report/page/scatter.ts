@@ -12,6 +12,8 @@ import { inkOf } from "./theme.ts";
 export interface Searched {
   readonly name: string;
   readonly isLog: boolean;
+  /** All values there are, when they were listed. */
+  readonly values?: readonly number[];
 }
 
 /** A ratio of bounds from which on a list of values is shown on a logarithmic axis. */
@@ -30,7 +32,7 @@ export function searchedOf({ spec, sample }: Pick<ReportInput, "spec" | "sample"
     const isPositive = tried.every((value) => value > 0);
     const isWide = Math.max(...tried) / Math.min(...tried) >= wideRatio && low < high;
     const isLog = domain !== undefined && "distribution" in domain ? domain.distribution === "log_uniform" : isWide;
-    return [{ name, isLog: isLog && isPositive }];
+    return [{ name, isLog: isLog && isPositive, ...(domain !== undefined && "values" in domain && { values: domain.values }) }];
   });
 }
 
@@ -84,7 +86,7 @@ function panel(rows: readonly Row[], frame: Frame, x: Json, yTitle: string, widt
   };
 }
 
-const legend = "Each point is a trial, lower is better; the diamond is the winner, × a trial that diverged, ▲ a loss beyond the frame.";
+const legend = "Each point is a trial, lower is better; the diamond is the winner, × a trial that diverged, △ a loss beyond the frame.";
 
 /** Loss against log2 learning rate; nothing when all trials share one rate. */
 export function rateScatter(input: ReportInput): Figure | undefined {
@@ -104,12 +106,12 @@ export function rateScatter(input: ReportInput): Figure | undefined {
   };
 }
 
-const valueAxis = (rows: readonly Row[], { isLog }: Searched): Json => ({
+const valueAxis = (rows: readonly Row[], { isLog, values }: Searched): Json => ({
   field: "value",
   type: "quantitative",
   title: null,
   scale: { domain: boundsOf(lossesOf(rows, "value"), isLog), nice: false, ...(isLog ? { type: "log" } : { type: "linear", zero: false }) },
-  axis: { format: "~g", tickCount: 5 },
+  axis: { format: "~g", tickCount: 5, ...(values && { values }) },
 });
 
 const sliceColumns = (layout: Layout, count: number): number => (layout.name === "narrow" ? 1 : Math.min(3, count));

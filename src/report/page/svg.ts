@@ -62,9 +62,12 @@ export async function openDrawing(): Promise<Draw> {
   };
 }
 
-/** Several figures share a page: their ids must not meet. */
+/** Several figures share a page: their ids must not meet. A drawing as a whole has a label; its parts need none. */
 const withOwnIds = (svg: string, name: string): string =>
-  svg.replace(/\bid="([^"]+)"/g, `id="${name}-$1"`).replace(/url\(#([^)]+)\)/g, `url(#${name}-$1)`);
+  svg
+    .replace(/ (?:role|aria-[a-z]+)="[^"]*"/g, "")
+    .replace(/\bid="([^"]+)"/g, `id="${name}-$1"`)
+    .replace(/url\(#([^)]+)\)/g, `url(#${name}-$1)`);
 
 /** A figure as a file: with the style that makes it dark where the reader is. */
 export const svgFile = (svg: string, style: string): string => `${svg.replace(/^(<svg[^>]*>)/, `$1<style>${style}</style>`)}\n`;
