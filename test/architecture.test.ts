@@ -64,6 +64,10 @@ describe("imports", () => {
     }
   });
 
+  it("load Vega when a figure is drawn, and not before", () => {
+    for (const [name, text] of source) expect(/^import (?!type)[^;]*?from\s+"vega/m.test(text), name).toBe(false);
+  });
+
   it("have no cycle", () => {
     const done = new Set<string>();
     const walk = (name: string, path: readonly string[]): void => {

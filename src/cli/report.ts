@@ -51,7 +51,7 @@ export async function report(folder: string, { out, json, quiet }: ReportCommand
       else writeAtomically(file, [figure[kind]]);
     }
   }
-  if (input.spec !== undefined) writeAtomically(join(beside, "spec.yaml"), [specText(input.spec)]);
+  if (input.spec !== undefined) writeAtomically(join(beside, "figures", "spec.yaml"), [specText(input.spec)]);
   writeAtomically(path, [page]);
   const { damages, problems, phase } = input;
   if (json) terminal.out(jsonText({ page: path, phase, figures: figures.map(({ name }) => name), damages, problems }));

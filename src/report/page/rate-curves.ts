@@ -94,7 +94,7 @@ export function rateCurves(curves: Curves): Figure {
   const frame = lossFrame(lossesOf(rows));
   const domain = boundsOf(lossesOf(rows, "log2_learning_rate"));
   const best = families[0]?.curves.at(-1)?.optimum;
-  const at = best ? ` Best at the largest width: ${powerOfTwo(best.log2_learning_rate)}, ${lossOf(best.loss)} nats.` : "";
+  const at = best ? ` Best at the largest width under ${parametrizationName(families[0].parametrization)}: ${powerOfTwo(best.log2_learning_rate)}, ${lossOf(best.loss)} nats.` : "";
   const chart = (layout: Layout): Chart => {
     const columns = layout.name === "wide" ? Math.min(2, groups.length) : 1;
     const size = { width: panelWidth(layout, columns), height: layout.name === "wide" ? 320 : 260 };

@@ -61,7 +61,7 @@ export function reproduceMarkup(input: ReportInput): Markup {
           ? html`<p>The folder does not say which run it is: its journal has no readable first record.</p>`
           : html`<p>
                 The same spec, data and versions on the same kind of device give the same losses, bit for bit. Save the spec below as
-                spec.yaml (it is also beside this page) and run, in an empty place:
+                spec.yaml (it is also in figures/spec.yaml) and run, in an empty place:
               </p>
               <pre class="commands">${commands(input)}</pre>`
       }
