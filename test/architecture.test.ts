@@ -41,7 +41,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sweep: ["training", "search", "spec", "model", "parametrization", "engines", "data"],
   transfer: ["sweep", "training", "spec", "model", "program", "parametrization"],
   evidence: ["training", "model", "parametrization", "program", "engines"],
-  report: ["sweep", "training", "spec", "engines", "evidence"],
+  report: ["sweep", "training", "spec", "engines", "transfer", "evidence"],
   cli: ["spec", "data", "parametrization", "model", "program", "engines", "training", "search", "sweep", "transfer", "evidence", "report"],
 };
 
@@ -60,8 +60,13 @@ describe("imports", () => {
   it("report imports types only, from outside itself", () => {
     for (const name of files.filter((each) => each.startsWith("report/"))) {
       const values = [...(source.get(name) ?? "").matchAll(/^import (?!type)[^;]*?from\s+"(\.\.[^"]+)"/gm)].map((match) => match[1]);
-      expect(values, name).toEqual([]);
+      const outside = values.filter((specifier) => areaOf(relative(root, resolve(root, dirname(name), specifier))) !== "report");
+      expect(outside, name).toEqual([]);
     }
+  });
+
+  it("load Vega when a figure is drawn, and not before", () => {
+    for (const [name, text] of source) expect(/^import (?!type)[^;]*?from\s+"vega/m.test(text), name).toBe(false);
   });
 
   it("have no cycle", () => {

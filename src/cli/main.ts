@@ -13,6 +13,7 @@ import type { CurvesCommand } from "./curves.ts";
 import type { DoctorCommand } from "./doctor.ts";
 import { listenToFaults } from "./faults.ts";
 import type { PlanCommand } from "./plan.ts";
+import type { ReportCommand } from "./report.ts";
 import type { RetryCommand } from "./retry.ts";
 import type { SchemaCommand } from "./schema.ts";
 import type { StatusCommand } from "./status.ts";
@@ -178,6 +179,21 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .addArgument(runFolder)
     .addOption(json)
     .action(async (folder: string, options: StatusCommand) => exit(await (await import("./status.ts")).status(folder, options, terminal)));
+  program
+    .command("report")
+    .description("one page with a run's figures, and each figure with its data beside it; changes nothing else")
+    .addHelpText(
+      "before",
+      examples([
+        ["report runs/first", "runs/first/report/report.html and its figures/"],
+        ["report runs/first --out first.html", "another place"],
+      ]),
+    )
+    .addArgument(runFolder)
+    .option("--out <file>", "where the page goes; figures/ lies beside it (default: <dir>/report/report.html)")
+    .addOption(json)
+    .addOption(quiet)
+    .action(async (folder: string, options: ReportCommand) => exit(await (await import("./report.ts")).report(folder, options, terminal)));
   program
     .command("retry")
     .description("train some trials of a run again, and whatever else it still lacks")

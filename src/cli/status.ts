@@ -2,6 +2,7 @@
 import { exitCodes, type ExitCode } from "../errors.ts";
 import { jsonText } from "../report/json.ts";
 import { renderStatus, type RunStatus } from "../report/status.ts";
+import { isDone, plannedWork } from "../sweep/agenda.ts";
 import { checkpointedStacks } from "../sweep/checkpoints.ts";
 import { isDead, readHolder } from "../sweep/lock.ts";
 import { readRun } from "../sweep/run.ts";
@@ -19,13 +20,15 @@ export function status(folder: string, { json }: StatusCommand, terminal: Termin
   const holder = readHolder(folder);
   const { spec, trials } = state;
   const count = (wanted: string): number => trials.filter((trial) => trial.status === wanted).length;
-  const [best] = rankTrials(trials);
+  const [best] = rankTrials(trials.filter(({ seed }) => seed === spec?.seed));
   const result: RunStatus = {
     folder,
     name: state.run?.name ?? null,
-    planned: spec?.search.trials ?? null,
+    planned: spec === undefined ? null : plannedWork(spec).trainings,
+    isDone: spec !== undefined && isDone(spec, state),
     steps: spec?.train.steps ?? null,
     completed: count("completed"),
+    stopped: count("stopped"),
     diverged: count("diverged"),
     failed: count("failed"),
     best: best?.status === "completed" ? { trial: best.id, validationLoss: best.validationLoss as number } : null,

@@ -41,7 +41,7 @@ export function setupNotes({ train }: CompleteSpec, { products, engine, device }
   ];
 }
 
-export function resultNotes({ best, spec }: ResultsHead): readonly string[] {
+export function resultNotes({ best, spec }: Pick<ResultsHead, "best" | "spec">): readonly string[] {
   if (best === null) return [];
   const { width, depth, model, train, parametrization } = spec;
   const sizes = { width: width.proxy, depth: depth?.proxy ?? model.layers, batch: train.batch, context: model.context, steps: train.steps };

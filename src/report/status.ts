@@ -6,9 +6,13 @@ import type { Style } from "./style.ts";
 export interface RunStatus {
   readonly folder: string;
   readonly name: string | null;
+  /** Trainings: trials, and confirmations of the best. */
   readonly planned: number | null;
+  readonly isDone: boolean;
   readonly steps: number | null;
   readonly completed: number;
+  /** At a rung of early stopping: for good, or until it is decided who goes on. */
+  readonly stopped: number;
   readonly diverged: number;
   readonly failed: number;
   readonly best: { readonly trial: number; readonly validationLoss: number } | null;
@@ -24,18 +28,19 @@ export interface RunStatus {
 const trialsOf = (ids: readonly number[]): string => (ids.length === 1 ? `trial ${ids[0]}` : `trials ${ids[0]}–${ids.at(-1)}`);
 
 export function renderStatus(status: RunStatus, style: Style): string {
-  const { planned, completed, diverged, failed, best, process: holder } = status;
-  const ended = completed + diverged + failed;
+  const { planned, completed, stopped, diverged, failed, best, process: holder, isDone } = status;
+  const ended = completed + stopped + diverged + failed;
   const parts = [
     `${completed} completed`,
+    ...(stopped > 0 ? [`${stopped} stopped early`] : []),
     ...(diverged > 0 ? [`${diverged} diverged`] : []),
     ...(failed > 0 ? [style.red(`${failed} failed`)] : []),
   ];
-  const left = planned === null ? "" : `, ${planned - ended} of ${planned} still to be trained`;
+  const left = planned === null || isDone ? "" : `, ${Math.max(0, planned - ended)} of ${planned} still to be trained`;
   const state =
     holder?.running === true
       ? `running: process ${holder.pid} on ${holder.host}`
-      : planned !== null && ended >= planned
+      : isDone
         ? "finished"
         : holder === null
           ? "stopped: the same sweep command continues it"

@@ -132,6 +132,9 @@ export class Agenda {
 export const openingTrials = (spec: CompleteSpec): readonly Trial[] =>
   new Agenda(spec).due(new RunState(), () => false).map(({ trial }) => trial);
 
+/** Whether there is nothing left to train; what has failed counts as given up. */
+export const isDone = (spec: CompleteSpec, state: RunState): boolean => new Agenda(spec).due(state, () => true).length === 0;
+
 /** Whether a trial may still be trained. */
 const isOpen =
   (state: RunState, isGivenUp: Settled) =>

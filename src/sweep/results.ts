@@ -109,7 +109,8 @@ export function makeHead(plan: Plan, trials: readonly TrialSummary[], environmen
   };
 }
 
-function bestOf(spec: CompleteSpec, { trial, lossNats, standardErrorNats }: Winner<TrialSummary>): NonNullable<Results["best"]> {
+/** The winner as results.json has it. */
+export function bestOf(spec: CompleteSpec, { trial, lossNats, standardErrorNats }: Winner<TrialSummary>): NonNullable<Results["best"]> {
   return {
     trial: trial.id,
     seed: trial.seed,
@@ -178,6 +179,17 @@ export function* resultsText(head: ResultsHead, trials: () => Iterable<TrialResu
     separator = ",\n    ";
   }
   yield `\n  ],\n  "digest": "${digestOf(head, trials())}"\n}\n`;
+}
+
+const headSchema = z.object({ spec_hash: z.string(), cost: resultsSchema.shape.cost });
+
+/** What the beginning of a results file says before its trials, or undefined when it is none; the digest is not checked. */
+export function headOf(beginning: string): z.infer<typeof headSchema> | undefined {
+  try {
+    return headSchema.parse(JSON.parse(`${beginning.slice(0, beginning.indexOf(',\n  "trials": ['))}\n}`));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Checks the text of a results file; throws a UserError that says what is wrong with it. */

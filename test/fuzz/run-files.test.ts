@@ -47,7 +47,7 @@ it(
         for (const name of readdirSync(runFolder)) rmSync(join(runFolder, name), { recursive: true });
         writeFileSync(join(runFolder, journalName), bytes);
         const { state, damages } = readRun(runFolder);
-        if (state.spec !== undefined) planTrials({ spec: state.spec });
+        if (state.spec !== undefined) openingTrials(state.spec);
         if (damages.length > 0) repairJournal(runFolder);
         const run = Run.open(runFolder, self);
         try {

@@ -1,0 +1,96 @@
+/** The plain facts at the head of a report: how the run stands, who won, with what, and what became of the target. */
+import { countOf, lossOf, valueOf } from "../numbers.ts";
+import { html, tableMarkup, type Markup } from "./markup.ts";
+import type { Phase, ReportInput } from "./input.ts";
+
+const phaseNames: { readonly [K in Phase]: string } = {
+  none: "This folder holds no sweep, only what was measured beside one.",
+  finished: "Finished.",
+  running: "Still going on: this is how far it has come; make the report again later.",
+  stopped: "Not finished: it was stopped. The same sweep command continues it.",
+  died: "Not finished: its process died. The same sweep command continues it, and nothing that is shown here is lost.",
+};
+
+/** Damaged lines that are named one by one. */
+const shownDamages = 20;
+
+function trialCounts({ ranked, spec }: ReportInput): string {
+  const count = (wanted: string): number => ranked.filter(({ status }) => status === wanted).length;
+  const planned = spec === undefined ? "an unknown number of" : String(spec.search.trials);
+  return `${ranked.length} of ${planned} trials done: ${count("completed")} completed, ${count("stopped")} stopped early, ${count("diverged")} diverged, ${count("failed")} failed`;
+}
+
+function damageMarkup({ damages, tornBytes, problems, folder }: ReportInput): Markup | undefined {
+  if (damages.length === 0 && tornBytes === 0 && problems.length === 0) return undefined;
+  const more = damages.length - shownDamages;
+  return html`<section class="alarm" role="alert">
+    <h2>What could not be read</h2>
+    <ul>
+      ${damages.slice(0, shownDamages).map(({ line, problem }) => html`<li>journal line ${line}: ${problem}</li> `)}${more > 0 ? html`<li>and ${more} more damaged lines</li> ` : undefined}${tornBytes > 0 ? html`<li>the journal ends in a line of ${tornBytes} bytes that a crash has cut short; the next run puts it aside</li> ` : undefined}${problems.map((problem) => html`<li>${problem}</li> `)}
+    </ul>
+    ${damages.length > 0 ? html`<p>What these lines said is missing below. <code>mutransfer repair ${folder}</code> puts them aside, so that the run can be continued.</p>` : undefined}
+  </section>`;
+}
+
+const tile = (label: string, value: string, detail: string): Markup =>
+  html`<div class="tile">
+    <dt>${label}</dt>
+    <dd><strong>${value}</strong><span>${detail}</span></dd>
+  </div> `;
+
+function targetTile({ transfer, spec }: ReportInput): Markup {
+  if (transfer === undefined) return tile("target", "not trained", spec === undefined ? "" : `width ${spec.width.target}`);
+  const { validation_loss: loss, proxy_validation_loss: proxy, width, parameters } = transfer;
+  const size = `width ${width}, ${countOf(parameters)} parameters`;
+  if (loss === null) return tile("target", "diverged", size);
+  const gain = proxy - loss;
+  return tile("target's loss", lossOf(loss), `${lossOf(Math.abs(gain))} nats ${gain >= 0 ? "below" : "ABOVE"} the proxy's; ${size}`);
+}
+
+function hyperparameterTable({ best, spec, transfer }: ReportInput): Markup | undefined {
+  if (best === null) return undefined;
+  const rangeOf = (name: string): string => {
+    const domain = Object.entries(spec?.search.parameters ?? {}).find(([key]) => key === name)?.[1];
+    if (domain === undefined) return "";
+    if ("value" in domain) return "fixed";
+    if ("same_as" in domain) return `same as ${domain.same_as}`;
+    return "values" in domain ? domain.values.join(", ") : `${domain.min} to ${domain.max}, ${domain.distribution.replace("_", "-")}`;
+  };
+  return tableMarkup({
+    head: ["hyperparameter", "searched", "winner", ...(transfer === undefined ? [] : ["target"])],
+    numeric: [false, false, true, true],
+    rows: Object.entries(best.hyperparameters).map(([name, value]) => [
+      name,
+      rangeOf(name),
+      valueOf(value),
+      ...(transfer === undefined ? [] : [name in transfer.hyperparameters ? valueOf(transfer.hyperparameters[name]) : "–"]),
+    ]),
+  });
+}
+
+export function factsMarkup(input: ReportInput): Markup {
+  const { run, folder, phase, spec, best, notes, ranked } = input;
+  const widths = spec === undefined ? "" : `proxies of width ${spec.width.proxy}, target of width ${spec.width.target}`;
+  const winner =
+    best === null
+      ? tile("winner", "none", ranked.length === 0 ? "no trial has ended" : "no trial completed")
+      : tile(phase === "finished" ? "winner's loss" : "best so far", lossOf(best.validation_loss), `trial ${best.trial}, nats per token`);
+  return html`<header>
+      <p class="kind">mutransfer report</p>
+      <h1>${run?.name ?? folder}</h1>
+      <p class="phase ${phase}"><strong>${phaseNames[phase]}</strong>${phase === "none" ? undefined : ` ${trialCounts(input)}.`}</p>
+      <p>${widths}</p>
+    </header>
+    ${damageMarkup(input)} ${phase === "none" ? undefined : html`<dl class="tiles">${winner}${targetTile(input)}</dl>`}
+    ${hyperparameterTable(input)}
+    ${
+      notes.length > 0
+        ? html`<section class="notes">
+            <h2>Before trusting it</h2>
+            <ul>
+              ${notes.map((note) => html`<li>${note}</li> `)}
+            </ul>
+          </section>`
+        : undefined
+    }`;
+}

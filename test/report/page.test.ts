@@ -1,0 +1,156 @@
+/** The page as text: what users wrote cannot break out of it, and very large sweeps stay small. */
+import { describe, expect, it } from "vitest";
+import { coordinateCheck } from "../../src/report/page/coordinates.ts";
+import { csvOf, jsonOf } from "../../src/report/page/files.ts";
+import { lossFrame } from "../../src/report/page/frames.ts";
+import { sampledTrials, thinned, type ReportInput } from "../../src/report/page/input.ts";
+import { makeReport } from "../../src/report/page/report.ts";
+import { inkPairs } from "../../src/report/page/theme.ts";
+import { chooseWinner, rankTrials } from "../../src/sweep/select.ts";
+import { summaryOf } from "../../src/sweep/state.ts";
+import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import { inventedCheck, inventedCurves } from "../support/evidence.ts";
+import { madeTrial, reportSpec, runOf } from "../support/report.ts";
+import type { RunRecord } from "../../src/sweep/records.ts";
+
+function inputOf(trials: readonly TrialResult[]): ReportInput {
+  const spec = reportSpec(Math.max(1, trials.length));
+  const ranked = rankTrials(trials.map((trial, offset) => summaryOf(trial, { offset, bytes: 0 })));
+  const best = chooseWinner(ranked, 1)?.trial;
+  const winner = best && trials[best.place.offset];
+  return {
+    folder: "run",
+    phase: "finished",
+    run: runOf(spec) as RunRecord,
+    spec,
+    specHash: "h",
+    ranked,
+    sample: thinned(ranked, sampledTrials).map(({ place }) => trials[place.offset]),
+    best: winner
+      ? {
+          trial: winner.id,
+          seed: 1,
+          hyperparameters: winner.hyperparameters,
+          validation_loss: winner.validation_loss as number,
+          standard_error: null,
+          edges: [],
+        }
+      : null,
+    cost: undefined,
+    transfer: undefined,
+    curves: undefined,
+    coordCheck: undefined,
+    tornBytes: 0,
+    damages: [],
+    problems: [],
+    notes: [],
+  };
+}
+const made = (count: number): readonly TrialResult[] => Array.from({ length: count }, (_, id) => madeTrial(id));
+
+it("what users named cannot become markup, in the page or in a figure", async () => {
+  const evil = `</title></text><script>alert(1)</script><img src=x onerror="alert(2)">' & "`;
+  const input = inputOf(made(12));
+  const { page, figures } = await makeReport({
+    ...input,
+    folder: evil,
+    run: { ...(runOf(reportSpec(12)) as RunRecord), name: evil, arithmetic: evil },
+    sample: input.sample.map((trial) => ({ ...trial, hyperparameters: { ...trial.hyperparameters, [evil]: trial.id } })),
+    spec: undefined,
+    damages: [{ line: 1, problem: evil }],
+    problems: [evil],
+    notes: [evil],
+    curves: { ...inventedCurves, families: inventedCurves.families.map((family) => ({ ...family, parametrization: evil })) },
+    coordCheck: {
+      ...inventedCheck,
+      parametrization: evil,
+      reason: evil,
+      coordinates: inventedCheck.coordinates.map((each) => ({ ...each, tensor: evil + each.tensor, note: evil })),
+    },
+  });
+  for (const text of [page, ...figures.map(({ svg }) => svg)]) {
+    expect(text).not.toMatch(/<script|<img/i);
+    // Every tag's attributes are ours: none of them is a handler.
+    for (const [tag] of text.matchAll(/<[a-z][^<>]*>/gi)) expect(tag.replace(/"[^"]*"/g, "")).not.toMatch(/\son\w+\s*=/i);
+  }
+  expect(page).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
+  expect(page).toContain("Content-Security-Policy");
+});
+
+describe("a sweep of very many trials", () => {
+  it("is sampled, says so, and keeps its winner and its improvements", async () => {
+    const trials = made(30_000);
+    const input = inputOf(trials);
+    const { page, figures } = await makeReport(input);
+    expect(page.length).toBeLessThan(5e6);
+    expect(page).toContain(`Of 30000 trials ${sampledTrials} are drawn`);
+    const rowsOf = (name: string): readonly Readonly<Record<string, unknown>>[] =>
+      JSON.parse(figures.find((figure) => figure.name === name)?.json ?? "") as Readonly<Record<string, unknown>>[];
+    const history = rowsOf("history");
+    let [best, improvements] = [Infinity, 0];
+    for (const { validation_loss: loss } of trials) {
+      if (loss === null || loss >= best) continue;
+      best = loss;
+      improvements++;
+    }
+    expect(history.filter(({ improved }) => improved === true)).toHaveLength(improvements);
+    expect(history.at(-1)).toMatchObject({ trial: 29_999, best_so_far: best });
+    expect(history.length).toBeLessThan(sampledTrials + improvements + 1);
+    expect(rowsOf("slices").filter(({ winner }) => winner === true)).toHaveLength(2);
+    expect(new Set(rowsOf("training-curves").map(({ trial }) => trial)).size).toBeLessThanOrEqual(200);
+  });
+
+  it("keeps the first and the last of what it thins", () => {
+    const items = Array.from({ length: 1001 }, (_, index) => index);
+    const kept = thinned(items, 11);
+    expect(kept).toEqual([0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]);
+    expect(thinned(items, 2000)).toBe(items);
+  });
+});
+
+it("runs without a completed trial, or with one, have a page too", async () => {
+  expect((await makeReport(inputOf([madeTrial(6), madeTrial(13)]))).page).toContain("no trial completed");
+  expect((await makeReport(inputOf([madeTrial(1)]))).page).toContain("2.1");
+  expect((await makeReport(inputOf([]))).figures).toEqual([]);
+});
+
+it("a few very bad losses do not flatten the others", () => {
+  expect(lossFrame([2, 2.1, 2.2, 2.3, 2.4]).high).toBeGreaterThan(2.4);
+  const frame = lossFrame([2, 2.1, 2.2, 2.3, 900]);
+  expect([frame.low < 2, frame.high > 2.3, frame.high < 10]).toEqual([true, true, true]);
+});
+
+it("a coordinate check names what is bad first, at its last step only", () => {
+  const early = inventedCheck.coordinates.map((each) => ({ ...each, step: 1, verdict: "FAIL" as const }));
+  const { table, rows } = coordinateCheck({ ...inventedCheck, coordinates: [...early, ...inventedCheck.coordinates] });
+  expect(table?.rows.slice(0, 3).map((row) => row[4])).toEqual(["FAIL", "WARN", "WARN"]);
+  expect(new Set(rows.map(({ step }) => step))).toEqual(new Set([4]));
+  expect(rows.find(({ tensor, statistic, size }) => tensor === "readout" && statistic === "update" && size === 256)).toMatchObject({
+    log2_ratio: expect.closeTo(3 * 0.52) as number,
+    side: "μP",
+  });
+});
+
+it("CSV quotes what would break a line; JSON is the same rows", () => {
+  const rows = [{ a: 'x,"y"\nz', b: null, c: 0.5 }];
+  expect(csvOf(rows)).toBe('a,b,c\n"x,""y""\nz",,0.5\n');
+  expect(JSON.parse(jsonOf(rows))).toEqual(rows);
+});
+
+it("every colour has a counterpart in the dark that is as easy to see", () => {
+  const luminance = (hex: string): number => {
+    const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
+    const linear = (value: number): number => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  };
+  const contrast = (a: string, b: string): number => {
+    const [x, y] = [luminance(a), luminance(b)];
+    return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
+  };
+  const surface = inkPairs[inkPairs.length - 1];
+  // The grid is meant to recede; the rest must stand out as WCAG asks of graphics.
+  const inks = inkPairs.slice(0, -1).filter(({ light }) => light !== "#e4e7ec");
+  for (const { light, dark } of inks)
+    expect([light, contrast(light, surface.light) >= 3, contrast(dark, surface.dark) >= 3]).toEqual([light, true, true]);
+  expect(new Set(inkPairs.map(({ light }) => light)).size).toBe(inkPairs.length);
+});

@@ -1,0 +1,81 @@
+/** Invented coordinate checks and learning-rate curves in the shape the program writes them: valleys and slopes by formula, nothing was trained. */
+import type { CoordCheck, Coordinate, Curves, Verdict } from "../../src/evidence/records.ts";
+
+const widths = [32, 64, 128, 256];
+const seeds = [1, 2, 3];
+
+/** A valley in log2 of the rate; under SP its floor moves left by one per doubling, and blows up on the right. */
+function family(parametrization: "mup" | "sp"): Curves["families"][number] {
+  const curves = widths.map((width, index) => {
+    const centre = -5 - (parametrization === "sp" ? index : 0.1 * index);
+    const floor = 2.05 - (parametrization === "sp" ? 0.02 : 0.06) * index;
+    const points = [-10, -9, -8, -7, -6, -5, -4, -3].map((exponent) => ({
+      learning_rate: 2 ** exponent,
+      losses: seeds.map((seed) => (exponent > centre + 2.5 ? null : floor + 0.03 * (exponent - centre) ** 2 + 0.03 * (seed - 2))),
+    }));
+    return { width, points, optimum: { log2_learning_rate: centre, low: centre - 0.3, high: centre + 0.25, loss: floor, edge: null } };
+  });
+  return {
+    parametrization,
+    curves,
+    drift: { per_doubling: parametrization === "sp" ? -1.02 : -0.1, standard_error: 0.08 },
+    violations: parametrization === "sp" ? [{ learning_rate: 2 ** -5, narrow: 64, wide: 128, nats: 0.03 }] : [],
+    gap: { nats: parametrization === "sp" ? 0.27 : 0.003, seed_deviations: parametrization === "sp" ? 33.1 : 0.4 },
+  };
+}
+
+export const inventedCurves: Curves = {
+  version: 1,
+  name: "invented",
+  spec_hash: "0".repeat(64),
+  seeds,
+  families: [family("sp"), family("mup")],
+};
+
+const tensors = [
+  "token_embedding",
+  ...["0", "1"].flatMap((block) =>
+    ["attention.query", "attention.key", "attention.logits", "attention.output", "mlp.up", "mlp.down"].map(
+      (name) => `blocks.${block}.${name}`,
+    ),
+  ),
+  "readout",
+];
+
+function coordinate(tensor: string, statistic: "size" | "update", slope: number, verdict: Verdict, note?: string): Coordinate {
+  return {
+    regime: "adam",
+    tensor,
+    statistic,
+    step: 4,
+    means: widths.map((width) => 0.1 * (width / 32) ** slope),
+    standard_errors: widths.map(() => 0.004),
+    slope,
+    slope_standard_error: 0.03,
+    verdict,
+    ...(note !== undefined && { note }),
+  };
+}
+
+const both = ["size", "update"] as const;
+export const inventedCheck: CoordCheck = {
+  version: 1,
+  name: "invented",
+  axis: "width",
+  sizes: widths,
+  parameters: widths.map((width) => 12 * width ** 2),
+  seeds: 3,
+  steps: 4,
+  learning_rate: 0.01,
+  parametrization: "mup",
+  verdict: "FAIL",
+  reason: "readout: its update grows with the width (slope 0.52): the readout's learning rate does not follow the table.",
+  coordinates: tensors.flatMap((tensor, index) =>
+    both.map((statistic) => {
+      if (tensor === "readout" && statistic === "update") return coordinate(tensor, statistic, 0.52, "FAIL", "readout's learning rate");
+      if (tensor === "blocks.1.attention.logits") return coordinate(tensor, statistic, -0.2, "WARN");
+      return coordinate(tensor, statistic, 0.04 * Math.sin(index), "PASS");
+    }),
+  ),
+  control: tensors.flatMap((tensor, index) => both.map((statistic) => coordinate(tensor, statistic, 0.35 + 0.05 * index, "FAIL"))),
+};
