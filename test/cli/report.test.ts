@@ -168,6 +168,9 @@ describe("a run that is not whole", () => {
     const page = pageOf("damaged");
     expect(page).toContain("journal line 5: the line was changed after it was written");
     expect(page).toContain("a line of 14 bytes that a crash has cut short");
+    expect(page).toContain("mutransfer repair damaged");
+    expect(page).not.toContain("The same sweep command continues it");
+    expect(pageOf("stopped")).toContain("The same sweep command continues it");
     expect(page).toContain("11 of 12 trials done");
     expect(linesOf(text("damaged", "report", "figures", "history.csv")).map(([id]) => id)).not.toContain("3");
   });

@@ -7,8 +7,8 @@ const phaseNames: { readonly [K in Phase]: string } = {
   none: "This folder holds no sweep, only what was measured beside one.",
   finished: "Finished.",
   running: "Still going on: this is how far it has come; make the report again later.",
-  stopped: "Not finished: it was stopped. The same sweep command continues it.",
-  died: "Not finished: its process died. The same sweep command continues it, and nothing that is shown here is lost.",
+  stopped: "Not finished: it was stopped.",
+  died: "Not finished: its process died.",
 };
 
 /** Damaged lines that are named one by one. */
@@ -71,6 +71,8 @@ function hyperparameterTable({ best, spec, transfer }: ReportInput): Markup | un
 export function factsMarkup(input: ReportInput): Markup {
   const { run, folder, phase, spec, best, notes, ranked } = input;
   const widths = spec === undefined ? "" : `proxies of width ${spec.width.proxy}, target of width ${spec.width.target}`;
+  // A damaged journal has to be repaired first; its section says how.
+  const goesOn = (phase === "stopped" || phase === "died") && input.damages.length === 0;
   const winner =
     best === null
       ? tile("winner", "none", ranked.length === 0 ? "no trial has ended" : "no trial completed")
@@ -78,7 +80,7 @@ export function factsMarkup(input: ReportInput): Markup {
   return html`<header>
       <p class="kind">mutransfer report</p>
       <h1>${run?.name ?? folder}</h1>
-      <p class="phase ${phase}"><strong>${phaseNames[phase]}</strong>${phase === "none" ? undefined : ` ${trialCounts(input)}.`}</p>
+      <p class="phase ${phase}"><strong>${phaseNames[phase]}</strong>${phase === "none" ? undefined : ` ${trialCounts(input)}.${goesOn ? " The same sweep command continues it." : ""}`}</p>
       <p>${widths}</p>
     </header>
     ${damageMarkup(input)} ${phase === "none" ? undefined : html`<dl class="tiles">${winner}${targetTile(input)}</dl>`}
