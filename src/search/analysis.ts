@@ -154,7 +154,8 @@ export function edgesOf(space: Space, point: Point): readonly Edge[] {
     const isLog = min > 0 && ("values" in domain || domain.distribution === "log_uniform");
     if ("values" in domain && domain.values.length < 3) return [];
     const place = isLog ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
-    const side = place < edgeShare ? "lower" : place > 1 - edgeShare ? "upper" : undefined;
+    const isInside = "values" in domain && value > min && value < max;
+    const side = isInside ? undefined : place < edgeShare ? "lower" : place > 1 - edgeShare ? "upper" : undefined;
     if (side === undefined) return [];
     const reach = isLog ? undefined : (max - min) / 2;
     const extendTo =

@@ -8,7 +8,7 @@ import { isCompleteSpec, type CompleteSpec } from "../spec/complete.ts";
 import { environmentSchema } from "./environment.ts";
 import { trialResultSchema } from "./trial-result.ts";
 
-export const journalVersion = 2;
+export const journalVersion = 3;
 
 const spec = z.custom<CompleteSpec>(isCompleteSpec, "it is no spec that this version knows");
 

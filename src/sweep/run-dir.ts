@@ -14,7 +14,8 @@ export function makeRunDirectory(path: string): void {
   refuseLinks(path);
 }
 
-const filesOfRuns = /^(journal\.jsonl|results\.json|trials\.csv|transfer\.json|weights\.safetensors|probe\.json|lock)(\.|$)/;
+const filesOfRuns =
+  /^(journal\.jsonl|results\.json|trials\.csv|transfer\.json|prelaunch\.json|coord-check\.json|curves\.json|weights\.safetensors|probe\.json|lock)(\.|$)/;
 const foldersOfRuns = /^checkpoints$/;
 
 /**

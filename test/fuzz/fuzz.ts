@@ -11,7 +11,7 @@ import { randomStream, type RandomStream } from "../../src/rng.ts";
 const asked = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 const seed = asked("FUZZ_SEED", 1);
 const only = process.env["FUZZ_INDEX"];
-const count = asked("FUZZ_COUNT", 10_000);
+const count = asked("FUZZ_COUNT", 2_000);
 
 /** Seconds of the processor's time that a call may take, and bytes of memory that all of a kind may. */
 const mostSeconds = 5;

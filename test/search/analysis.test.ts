@@ -71,6 +71,7 @@ describe("edges", () => {
     expect(at(2 ** -6)).toEqual([]);
     expect(at(2 ** -9.7)).toEqual([{ name: "learning_rate", side: "lower", bound: 2 ** -10, extendTo: 0.0002441 }]);
     expect(at(0.24)).toMatchObject([{ side: "upper", extendTo: 1 }]);
+    expect(edgesOf({ learning_rate: { values: [0.01, 0.03, 1e30] } }, { learning_rate: 0.03 })).toEqual([]);
     expect(at(2 ** -6, 2)).toMatchObject([{ name: "embedding_std", side: "upper", bound: 2, extendTo: 8 }]);
   });
   it("are none of a fixed value, nor of a list of two", () => {

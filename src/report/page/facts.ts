@@ -80,7 +80,10 @@ export function factsMarkup(input: ReportInput): Markup {
   return html`<header>
       <p class="kind">mutransfer report</p>
       <h1>${run?.name ?? folder}</h1>
-      <p class="phase ${phase}"><strong>${phaseNames[phase]}</strong>${phase === "none" ? undefined : ` ${trialCounts(input)}.${goesOn ? " The same sweep command continues it." : ""}`}</p>
+      <p class="phase ${phase}">
+        <strong>${phaseNames[phase]}</strong
+        >${phase === "none" ? undefined : ` ${trialCounts(input)}.${goesOn ? " The same sweep command continues it." : ""}`}
+      </p>
       <p>${widths}</p>
     </header>
     ${damageMarkup(input)} ${phase === "none" ? undefined : html`<dl class="tiles">${winner}${targetTile(input)}</dl>`}
