@@ -258,7 +258,7 @@ describe("a disk that is full", () => {
 });
 
 describe("the target", () => {
-  const target = ["transfer", "--best", "target/results.json", "--checkpoint", "30"] as const;
+  const target = ["transfer", "--best", "target/results.json", "--force", "--checkpoint", "30"] as const;
   it("goes on from its last checkpoint when its worker dies or it is interrupted, bit for bit", async () => {
     copy("done", "target");
     const log = join(folder, "struck");
@@ -266,7 +266,7 @@ describe("the target", () => {
     expect(struck.code, struck.stderr).toBe(0);
     expect(struck.stderr).toMatch(/is tried again \(attempt 2\): the worker process was killed by SIGSEGV[^]*going on from step \d+/);
     copy("done", "plain");
-    expect((await cli("transfer", "--best", "plain/results.json", "-q")).code).toBe(0);
+    expect((await cli("transfer", "--best", "plain/results.json", "--force", "-q")).code).toBe(0);
     for (const name of ["transfer.json", "weights.safetensors"])
       expect(readFileSync(join(folder, "target", name)).equals(readFileSync(join(folder, "plain", name)))).toBe(true);
     expect(readdirSync(join(folder, "target"))).not.toContain("checkpoints");
