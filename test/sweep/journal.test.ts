@@ -132,7 +132,7 @@ describe("the journal", () => {
     const journal = Journal.open(path, () => undefined);
     journal.append([{ ...runRecord, version: 1 } as unknown as JournalRecord]);
     journal.close();
-    expect(() => Journal.open(path, () => undefined)).toThrow(/has version 1, and this program knows version 2/);
+    expect(() => Journal.open(path, () => undefined)).toThrow(/has version 1, and this program knows version 3/);
   });
 
   it("never writes over what it put aside before", () => {
