@@ -11,7 +11,7 @@ import { jsonText } from "../report/json.ts";
 import { resultNotes } from "../report/notes.ts";
 import { figureNames } from "../report/page/figure.ts";
 import { sampledTrials, thinned, type Phase, type ReportInput } from "../report/page/input.ts";
-import type { CompleteSpec } from "../spec/complete.ts";
+import { asWritten, type CompleteSpec } from "../spec/complete.ts";
 import { isDone } from "../sweep/agenda.ts";
 import { scanJournal, type Damage } from "../sweep/journal.ts";
 import { isDead, readHolder } from "../sweep/lock.ts";
@@ -53,7 +53,7 @@ export async function report(folder: string, { out, json, quiet }: ReportCommand
       else writeAtomically(file, [figure[kind]]);
     }
   }
-  if (input.spec !== undefined) writeAtomically(join(beside, "figures", "spec.yaml"), [specText(input.spec)]);
+  if (input.writtenSpec !== undefined) writeAtomically(join(beside, "figures", "spec.yaml"), [specText(input.writtenSpec)]);
   writeAtomically(path, [page]);
   const { damages, problems, phase } = input;
   if (json) terminal.out(jsonText({ page: path, phase, figures: figures.map(({ name }) => name), damages, problems }));
@@ -83,6 +83,7 @@ function readInput(folder: string): ReportInput {
     phase: hasJournal ? phaseOf(folder, spec !== undefined && isDone(spec, state), problems) : "none",
     run,
     spec,
+    writtenSpec: spec && asWritten(spec),
     specHash,
     ranked,
     sample,

@@ -96,7 +96,7 @@ export function isCompleteSpec(value: unknown): value is CompleteSpec {
 }
 
 /** A complete spec as its author might have written it: what is null there is left out or false here. */
-function asWritten(value: unknown): unknown {
+export function asWritten(value: unknown): unknown {
   if (typeof value !== "object" || value === null || !("search" in value)) return value;
   const { search, ...rest } = value as Pick<CompleteSpec, "search">;
   if (typeof search !== "object" || search === null) return value;

@@ -23,6 +23,7 @@ function inputOf(trials: readonly TrialResult[]): ReportInput {
     phase: "finished",
     run: runOf(spec) as RunRecord,
     spec,
+    writtenSpec: spec,
     specHash: "h",
     ranked,
     sample: thinned(ranked, sampledTrials).map(({ place }) => trials[place.offset]),

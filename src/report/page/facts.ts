@@ -17,7 +17,7 @@ const shownDamages = 20;
 function trialCounts({ ranked, spec }: ReportInput): string {
   const count = (wanted: string): number => ranked.filter(({ status }) => status === wanted).length;
   const planned = spec === undefined ? "an unknown number of" : String(spec.search.trials);
-  return `${ranked.length} of ${planned} trials done: ${count("completed")} completed, ${count("stopped")} stopped early, ${count("diverged")} diverged, ${count("failed")} failed`;
+  return `${ranked.length} of ${planned} trials done: ${count("completed")} completed, ${count("stopped") > 0 ? `${count("stopped")} stopped early, ` : ""}${count("diverged")} diverged, ${count("failed")} failed`;
 }
 
 function damageMarkup({ damages, tornBytes, problems, folder }: ReportInput): Markup | undefined {

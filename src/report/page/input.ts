@@ -16,6 +16,8 @@ export interface ReportInput {
   readonly phase: Phase;
   readonly run: RunRecord | undefined;
   readonly spec: CompleteSpec | undefined;
+  /** The spec as its author might have written it. */
+  readonly writtenSpec: unknown;
   readonly specHash: string;
   /** Every trial that ended, best first. */
   readonly ranked: readonly TrialSummary[];

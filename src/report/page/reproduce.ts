@@ -4,8 +4,8 @@ import { flopsOf, percentOf } from "../numbers.ts";
 import { html, tableMarkup, type Markup } from "./markup.ts";
 import type { ReportInput } from "./input.ts";
 
-/** The complete spec, as a file that the command line reads. */
-export const specText = (spec: NonNullable<ReportInput["spec"]>): string => stringify(spec, { flowCollectionPadding: false, lineWidth: 0 });
+/** A spec as a file that the command line reads. */
+export const specText = (spec: unknown): string => stringify(spec, { flowCollectionPadding: false, lineWidth: 0 });
 
 /** Words of a POSIX shell. */
 const shellWord = (text: string): string => (/^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
@@ -49,7 +49,7 @@ export function reproduceMarkup(input: ReportInput): Markup {
     ["seed", spec === undefined ? "" : String(spec.seed)],
     ["data paths start from", environment === undefined ? "" : `${environment.data_directory}, seen from the run folder`],
   ].filter(([, value]) => value !== "");
-  const source = spec === undefined ? undefined : specText(spec);
+  const source = input.writtenSpec === undefined ? undefined : specText(input.writtenSpec);
   return html`<section id="cost">
       <h2>Cost</h2>
       ${costMarkup(input)}
