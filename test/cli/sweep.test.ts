@@ -252,7 +252,7 @@ describe("what goes wrong", () => {
       join(folder, "doomed", "results.json"),
       resultsFileOf(plan, [{ ...wild, status: "completed", validation_loss: 2 }], environment),
     );
-    const { code, stdout } = await cli("transfer", "--best", "doomed/results.json");
+    const { code, stdout } = await cli("transfer", "--best", "doomed/results.json", "--force");
     expect([code, stdout]).toEqual([5, expect.stringContaining("the target of width 16 diverged")]);
     expect(transferIn("doomed")).toMatchObject({ status: "diverged", validation_loss: null });
   });
@@ -396,8 +396,8 @@ describe("early stopping", () => {
       [3, 1],
     ]);
     expect(best?.standard_error).not.toBeNull();
-    await cli("sweep", "stopping.yaml", "--out", "stacked", "-q", "--stack", "4");
-    expect(bytes("stacked", "results.json")).toBe(bytes("stopped", "results.json"));
+    await cli("sweep", "stopping.yaml", "--out", "compacted", "-q", "--stack", "4");
+    expect(bytes("compacted", "results.json")).toBe(bytes("stopped", "results.json"));
     expect(readdirSync(join(folder, "stopped"))).not.toContain("checkpoints");
   });
 });
