@@ -45,31 +45,44 @@ export async function continueRun(
   terminal: Terminal,
   version: string,
 ): Promise<ExitCode> {
-  const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
-  for (const note of run.notes) say(terminal.errStyle.red(note));
-  say(renderNotes(specNotes(plan.spec), terminal.errStyle));
+  const notes = renderNotes(specNotes(plan.spec), terminal.errStyle);
+  if (!options.quiet && notes !== "") terminal.err(`${notes}\n`);
   const agenda = new Agenda(plan.spec);
+  return (await trainAll(run, plan, agenda, engines, options, terminal, version)) ?? finish(run, plan, agenda, options, terminal);
+}
+
+/** Trains whatever the agenda has due, and leaves no checkpoints; gives the exit code when it was interrupted before. */
+export async function trainAll(
+  run: Run,
+  plan: Plan,
+  agenda: Agenda,
+  engines: Engines,
+  options: ContinueOptions,
+  terminal: Terminal,
+  version: string,
+): Promise<ExitCode | undefined> {
+  const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${text}\n`));
+  for (const note of run.notes) say(terminal.errStyle.red(note));
   cleanCheckpoints(run.folder, (trial) => (run.state.of(trial)?.status ?? "stopped") === "stopped");
   try {
     if (agenda.due(run.state, () => false).length > 0) {
-      const interrupted = await trainRest(run, plan, agenda, engines, options, terminal, version);
+      const interrupted = await trainDue(run, plan, agenda, engines, options, terminal, version);
       if (interrupted !== undefined) {
         say("interrupted: what was finished is in the journal, what was begun is in checkpoints; the same command continues from there");
         return interrupted;
       }
     }
-    return finish(run, plan, agenda, options, terminal);
   } catch (error) {
-    if (error instanceof Interrupted) {
-      say(
-        run.state.run === undefined
-          ? "interrupted before the first step"
-          : "interrupted: the same command continues from the last checkpoints",
-      );
-      return error.exitCode;
-    }
-    throw asUserError(error);
+    if (!(error instanceof Interrupted)) throw asUserError(error);
+    say(
+      run.state.run === undefined
+        ? "interrupted before the first step"
+        : "interrupted: the same command continues from the last checkpoints",
+    );
+    return error.exitCode;
   }
+  cleanCheckpoints(run.folder, () => false);
+  return undefined;
 }
 
 export function asUserError(error: unknown): unknown {
@@ -85,8 +98,7 @@ export function asUserError(error: unknown): unknown {
   return error;
 }
 
-/** Trains whatever the agenda has due; gives the exit code when it was asked to stop before. */
-export async function trainRest(
+async function trainDue(
   run: Run,
   plan: Plan,
   agenda: Agenda,
@@ -171,7 +183,6 @@ function finish(run: Run, plan: Plan, agenda: Agenda, options: ContinueOptions, 
   const head: ResultsHead = makeHead(plan, summaries, begun.environment);
   const path = join(run.folder, "results.json");
   const ranked = standings(summaries, plan.spec.seed);
-  cleanCheckpoints(run.folder, () => false);
   const pieces = (): Iterable<string> => resultsText(head, () => mapped(summaries, resultOf));
   writeAtomically(path, pieces(), "results");
   writeAtomically(join(run.folder, "trials.csv"), trialsCsv(mapped([...ranked, ...confirmations], resultOf), plan.spec.seed));

@@ -17,10 +17,9 @@ import { Agenda } from "../sweep/agenda.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { Run } from "../sweep/run.ts";
 import type { RunState } from "../sweep/state.ts";
-import { asUserError, trainRest, type ContinueOptions } from "./continue.ts";
+import { trainAll, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
 import { openPlan, self } from "./files.ts";
-import { Interrupted } from "./interrupt.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
 
@@ -31,7 +30,6 @@ export interface CurvesCommand extends ContinueOptions {
 type Wanted = NonNullable<CompleteSpec["curves"]>;
 
 export async function curves(file: string, options: CurvesCommand, terminal: Terminal, version: string): Promise<ExitCode> {
-  const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${text}\n`));
   const plan = await openPlan(file);
   const wanted = wantedOf(plan.spec, file);
   const folder = options.out ?? join("runs", plan.spec.name);
@@ -46,10 +44,7 @@ export async function curves(file: string, options: CurvesCommand, terminal: Ter
       const key = `${like}-${width}`;
       const known =
         points.get(key) ?? (await trainCurve(variantOf(plan, wanted, like, width), join(folder, key), rates, options, terminal, version));
-      if (typeof known === "number") {
-        say("interrupted: the same command continues from there");
-        return known;
-      }
+      if (typeof known === "number") return known;
       points.set(key, known);
       points.set(`${parametrization}-${width}`, known);
     }
@@ -117,7 +112,7 @@ function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization,
   return { ...plan, spec: variant, specHash: hashOf(variant) };
 }
 
-/** Trains what a curve still lacks; gives its points, or the exit code when it was asked to stop before. */
+/** Trains what a curve still lacks; gives its points, or the exit code when it was interrupted before. */
 async function trainCurve(
   plan: Plan,
   folder: string,
@@ -134,14 +129,8 @@ async function trainCurve(
   try {
     run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, false);
     const agenda = new Agenda(plan.spec);
-    if (agenda.due(run.state, () => false).length > 0) {
-      const interrupted = await trainRest(run, plan, agenda, engines, options, terminal, version);
-      if (interrupted !== undefined) return interrupted;
-    }
-    return pointsOf(run.state, agenda, rates, plan.spec);
-  } catch (error) {
-    if (error instanceof Interrupted) return error.exitCode;
-    throw asUserError(error);
+    const interrupted = await trainAll(run, plan, agenda, engines, options, terminal, version);
+    return interrupted ?? pointsOf(run.state, agenda, rates, plan.spec);
   } finally {
     engines.close();
     run.close();

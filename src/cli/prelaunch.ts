@@ -8,6 +8,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { checkWidths, objections, predictLoss, type WidthLoss } from "../evidence/prediction.ts";
+import { verdict } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
 import { lossOf } from "../report/numbers.ts";
 import type { Plan } from "../spec/plan.ts";
@@ -25,7 +26,7 @@ const recordSchema = z.strictObject({
   version: z.literal(1),
   results_digest: z.string(),
   width: z.int(),
-  coordinates: z.strictObject({ verdict: z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]), reason: z.string() }),
+  coordinates: z.strictObject({ verdict, reason: z.string() }),
   /** The winner's hyperparameters at other widths; losses in nats. */
   widths: z.array(z.strictObject({ width: z.int(), validation_loss: loss })),
   between: z.strictObject({ width: z.int(), half: loss, winner: loss, twice: loss }),

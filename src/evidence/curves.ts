@@ -3,6 +3,7 @@
  * how far it drifts, where wider is not better, and what transferring costs. Numbers only.
  */
 import { randomStream } from "../rng.ts";
+import { mean, pooledDeviation, quantile, slopeOf, squaredDeviations } from "../statistics.ts";
 import type { Family, Optimum } from "./records.ts";
 
 type Curve = Family["curves"][number];
@@ -15,8 +16,6 @@ const [lowShare, highShare] = [0.05, 0.95];
 const window = 1.5;
 /** How many standard errors a wider model must be worse by to count. */
 const clearly = 2;
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Mean over the chosen seeds; Infinity when one of them diverged. */
 const meanLoss = (losses: Points[number]["losses"], seeds: readonly number[]): number =>
@@ -56,7 +55,6 @@ const vertexWith = (points: Points, seeds: readonly number[]): ReturnType<typeof
     log2Rates(points),
     points.map(({ losses }) => meanLoss(losses, seeds)),
   );
-const quantile = (sorted: readonly number[], share: number): number => sorted[Math.round(share * (sorted.length - 1))];
 const all = (count: number): readonly number[] => Array.from({ length: count }, (_, seed) => seed);
 
 /** Seeds drawn with replacement, the same for every width of a resample. */
@@ -82,43 +80,30 @@ function optimumOf(points: Points): Optimum | null {
 }
 
 /** Slope of the optimum over log2 width. */
-function slopeOf(curves: readonly Curve[], seeds: readonly number[]): number {
-  const xs = curves.map(({ width }) => Math.log2(width));
-  const ys = curves.map(({ points }) => vertexWith(points, seeds).rate);
-  const [mx, my] = [mean(xs), mean(ys)];
-  return xs.reduce((sum, x, i) => sum + (x - mx) * (ys[i] - my), 0) / xs.reduce((sum, x) => sum + (x - mx) ** 2, 0);
-}
+const driftWith = (curves: readonly Curve[], seeds: readonly number[]): number =>
+  slopeOf(
+    curves.map(({ width }) => Math.log2(width)),
+    curves.map(({ points }) => vertexWith(points, seeds).rate),
+  );
 
 function driftOf(curves: readonly Curve[]): Family["drift"] {
   const count = curves[0].points[0].losses.length;
   const isSound = curves.every(({ points }) => vertexWith(points, all(count)).loss < Infinity);
   if (!isSound || curves.length < 2) return null;
-  const slopes = resampled(count).map((seeds) => slopeOf(curves, seeds));
-  const center = mean(slopes);
-  return {
-    per_doubling: slopeOf(curves, all(count)),
-    standard_error: Math.sqrt(mean(slopes.map((slope) => (slope - center) ** 2))),
-  };
+  const drifts = resampled(count).map((seeds) => driftWith(curves, seeds));
+  return { per_doubling: driftWith(curves, all(count)), standard_error: Math.sqrt(squaredDeviations(drifts) / drifts.length) };
 }
 
 /** Standard deviation of one seed's loss, pooled over the best rate and its neighbours. */
-function seedDeviation(points: Points, best: number): number | null {
-  let [squares, freedom] = [0, 0];
-  for (const { losses } of points.slice(Math.max(0, best - 1), best + 2)) {
-    const sound = losses.filter((loss) => loss !== null);
-    if (sound.length < losses.length || sound.length < 2) continue;
-    const center = mean(sound);
-    squares += sound.reduce((sum, loss) => sum + (loss - center) ** 2, 0);
-    freedom += sound.length - 1;
-  }
-  return freedom === 0 ? null : Math.sqrt(squares / freedom);
-}
+const seedDeviation = (points: Points, best: number): number | null =>
+  pooledDeviation(points.slice(Math.max(0, best - 1), best + 2).flatMap(({ losses }) => (losses.includes(null) ? [] : [soundOf(losses)])));
 
+const soundOf = (losses: Points[number]["losses"]): readonly number[] => losses.filter((loss) => loss !== null);
 const soundMean = ({ losses }: Points[number]): number => meanLoss(losses, all(losses.length));
-const spread = ({ losses }: Points[number]): number => {
-  const sound = losses.filter((loss) => loss !== null);
-  const center = mean(sound);
-  return sound.length < 2 ? 0 : sound.reduce((sum, loss) => sum + (loss - center) ** 2, 0) / (sound.length - 1) / sound.length;
+/** Variance of the mean over seeds. */
+const varianceOfMean = ({ losses }: Points[number]): number => {
+  const sound = soundOf(losses);
+  return sound.length < 2 ? 0 : squaredDeviations(sound) / (sound.length - 1) / sound.length;
 };
 
 /** Rates at which the wider of two neighbouring widths is clearly worse; those at which a model diverged are left out. */
@@ -127,7 +112,7 @@ function violationsOf(curves: readonly Curve[]): Family["violations"] {
     const { width: narrow, points: before } = curves[index];
     return points.flatMap((point, place) => {
       const nats = soundMean(point) - soundMean(before[place]);
-      const error = Math.sqrt(spread(point) + spread(before[place]));
+      const error = Math.sqrt(varianceOfMean(point) + varianceOfMean(before[place]));
       return Number.isFinite(nats) && nats > clearly * error && nats > 0
         ? [{ learning_rate: point.learning_rate, narrow, wide, nats }]
         : [];

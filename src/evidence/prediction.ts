@@ -2,6 +2,7 @@
  * What the target's loss will be, from losses at smaller widths: L∞ + A·w^−α. Numbers
  * only. Source of the form: Kaplan et al. 2020, section 1.2, with the irreducible term of Henighan et al. 2020.
  */
+import { mean, slopeOf } from "../statistics.ts";
 
 export interface WidthLoss {
   readonly width: number;
@@ -27,10 +28,8 @@ const tolerance = 2;
 function fitWith(exponent: number, points: readonly WidthLoss[]): { readonly at: (width: number) => number; readonly squares: number } {
   const xs = points.map(({ width }) => width ** -exponent);
   const ys = points.map(({ lossNats }) => lossNats);
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [mx, my] = [mean(xs), mean(ys)];
-  const slope = xs.reduce((sum, x, i) => sum + (x - mx) * (ys[i] - my), 0) / xs.reduce((sum, x) => sum + (x - mx) ** 2, 0);
-  const factor = Math.max(0, slope);
+  const factor = Math.max(0, slopeOf(xs, ys));
   const at = (width: number): number => my + factor * (width ** -exponent - mx);
   return { at, squares: points.reduce((sum, { width, lossNats }) => sum + (at(width) - lossNats) ** 2, 0) };
 }

@@ -8,7 +8,7 @@ import { z } from "zod";
 export const regimes = ["adam", "epsilon", "decay"] as const;
 export type Regime = (typeof regimes)[number];
 
-const verdict = z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]);
+export const verdict = z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]);
 export type Verdict = z.infer<typeof verdict>;
 
 /** One statistic of one activation over the widths, at one step. */

@@ -1,4 +1,5 @@
-/** The arithmetic of coordinate checks: statistics of tensors, and slopes of them over sizes. */
+/** The arithmetic of coordinate checks: statistics of tensors, and powers with which they follow the size. */
+import { mean, slopeOf, squaredDeviations } from "../statistics.ts";
 
 /** Mean |x|. */
 export function meanMagnitude(x: Float32Array): number {
@@ -46,17 +47,7 @@ export interface Estimate {
 
 export function estimate(values: readonly number[]): Estimate {
   const count = values.length;
-  const mean = values.reduce((sum, value) => sum + value, 0) / count;
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (count - 1);
-  return { mean, standardError: Math.sqrt(variance / count) };
-}
-
-/** Least-squares slope of y over x. */
-export function slopeOf(x: readonly number[], y: readonly number[]): number {
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [meanX, meanY] = [mean(x), mean(y)];
-  const covariance = x.reduce((sum, value, index) => sum + (value - meanX) * (y[index] - meanY), 0);
-  return covariance / x.reduce((sum, value) => sum + (value - meanX) ** 2, 0);
+  return { mean: mean(values), standardError: Math.sqrt(squaredDeviations(values) / (count - 1) / count) };
 }
 
 /**

@@ -4,6 +4,7 @@
  * only; a bootstrap gives each its uncertainty.
  */
 import { randomStream, type RandomStream } from "../rng.ts";
+import { quantile, squaredDeviations } from "../statistics.ts";
 import { cholesky, solveLower, solveUpper } from "./cholesky.ts";
 import { cubeOf } from "./cube.ts";
 import { isFree, type Point, type Space } from "./space.ts";
@@ -44,8 +45,6 @@ function fit(features: readonly (readonly number[])[], values: readonly number[]
   const lower = cholesky(matrix, size);
   return lower && solveUpper(lower, size, solveLower(lower, size, right));
 }
-
-const quantile = (sorted: readonly number[], share: number): number => sorted[Math.round(share * (sorted.length - 1))];
 
 /** A statistic of the samples with its bootstrap interval; undefined when the samples themselves do not have it. */
 function bootstrapped<T>(
@@ -120,8 +119,7 @@ export function importances(space: Space, samples: readonly Sample[], seed: numb
       const values = each.map(({ rank }) => rank);
       const coefficients = fit(features, values);
       if (coefficients === undefined) return undefined;
-      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      const total = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+      const total = squaredDeviations(values);
       const left = features.reduce((sum, row, i) => sum + (values[i] - row.reduce((at, x, j) => at + x * coefficients[j], 0)) ** 2, 0);
       if (total === 0) return 0;
       return Math.max(0, 1 - left / (values.length - 3) / (total / (values.length - 1)));

@@ -11,10 +11,7 @@ import type { StackJob } from "../training/train.ts";
 import { checkpointBytes, decodeCheckpoint } from "../training/checkpoint.ts";
 import type { Checkpoint } from "../training/train.ts";
 import { writeAtomically } from "./run-dir.ts";
-import type { Trial } from "./trials.ts";
-
-/** A trial by what identifies it. */
-export type Member = Pick<Trial, "id" | "seed">;
+import type { Member } from "./trials.ts";
 
 const kept = 2;
 const suffix = ".safetensors";
@@ -35,15 +32,22 @@ interface Kept {
   readonly step: number;
 }
 
-/** Checkpoints of a stem, the newest first. */
-export function checkpointsOf(stem: string): readonly Kept[] {
-  return names(dirname(stem))
-    .flatMap((name) => {
-      const found = namePattern.exec(name);
-      return found?.[1] === basename(stem) ? [{ path: join(dirname(stem), name), step: Number(found[2]) }] : [];
-    })
-    .sort((a, b) => b.step - a.step);
+/** A folder's checkpoints by stem (without the folder), the newest first. */
+function checkpointsIn(folder: string): ReadonlyMap<string, readonly Kept[]> {
+  const found = new Map<string, Kept[]>();
+  for (const name of names(folder)) {
+    const [, stem, step] = namePattern.exec(name) ?? [];
+    if (stem === undefined) continue;
+    const checkpoints = found.get(stem) ?? [];
+    checkpoints.push({ path: join(folder, name), step: Number(step) });
+    found.set(stem, checkpoints);
+  }
+  for (const checkpoints of found.values()) checkpoints.sort((a, b) => b.step - a.step);
+  return found;
 }
+
+/** Checkpoints of a stem, the newest first. */
+export const checkpointsOf = (stem: string): readonly Kept[] => checkpointsIn(dirname(stem)).get(basename(stem)) ?? [];
 
 /** Writes a checkpoint and removes all but the one before it. */
 export function saveCheckpoint(stem: string, step: number, pieces: Iterable<Uint8Array>): void {
@@ -105,10 +109,8 @@ function removeIfEmpty(folder: string): void {
 
 /** Stacks that have checkpoints, by their members and the newest step. */
 export function checkpointedStacks(runFolder: string): readonly { readonly members: readonly Member[]; readonly step: number }[] {
-  const folder = folderOf(runFolder);
-  const stems = new Set(names(folder).flatMap((name) => namePattern.exec(name)?.[1] ?? []));
-  return [...stems].flatMap((stem) => {
-    for (const { path, step } of checkpointsOf(join(folder, stem))) {
+  return [...checkpointsIn(folderOf(runFolder)).values()].flatMap((checkpoints) => {
+    for (const { path, step } of checkpoints) {
       const members = membersIn(path);
       if (members !== undefined) return [{ members, step }];
     }

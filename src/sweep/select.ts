@@ -1,6 +1,7 @@
 /**
  * Which trial wins, how sure that is, and in which order trials are shown.
  */
+import { mean, pooledDeviation } from "../statistics.ts";
 import type { TrialSummary } from "./state.ts";
 
 const order = { completed: 0, stopped: 1, diverged: 2, failed: 3 } as const;
@@ -63,7 +64,7 @@ export function chooseWinner<T extends TrialSummary>(trials: readonly T[], seed:
       id,
       seeds: runs.map((run) => run.seed),
       lossesNats,
-      meanNats: sound.length === lossesNats.length ? meanOf(sound) : null,
+      meanNats: sound.length === lossesNats.length ? mean(sound) : null,
       firstNats: firstOf(first.get(id)),
     };
   });
@@ -75,7 +76,7 @@ export function chooseWinner<T extends TrialSummary>(trials: readonly T[], seed:
       ? undefined
       : { trial, lossNats: trial.validationLoss as number, standardErrorNats: null, confirmed };
   }
-  const standardErrorNats = pooledDeviation(confirmed) / Math.sqrt(best.seeds.length);
+  const standardErrorNats = seedDeviation(confirmed) / Math.sqrt(best.seeds.length);
   const bound = best.meanNats + standardErrorNats;
   const tied = confirmed.filter(({ meanNats }) => meanNats !== null && meanNats <= bound);
   const [winner] = tied
@@ -96,15 +97,6 @@ export function standings<T extends TrialSummary>(trials: readonly T[], seed: nu
   return [...first].sort((a, b) => (places.get(a.id) ?? last) - (places.get(b.id) ?? last));
 }
 
-export const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
 /** Standard deviation of a single seed's loss, pooled over the trials that have all of theirs; 0 with one seed each. */
-export function pooledDeviation(confirmed: readonly Confirmed[]): number {
-  let [squares, freedom] = [0, 0];
-  for (const { lossesNats, meanNats } of confirmed) {
-    if (meanNats === null) continue;
-    squares += lossesNats.reduce<number>((sum, loss) => sum + ((loss ?? 0) - meanNats) ** 2, 0);
-    freedom += lossesNats.length - 1;
-  }
-  return freedom > 0 ? Math.sqrt(squares / freedom) : 0;
-}
+export const seedDeviation = (confirmed: readonly Confirmed[]): number =>
+  pooledDeviation(confirmed.map(({ lossesNats }) => (lossesNats.includes(null) ? [] : lossesNats.filter((loss) => loss !== null)))) ?? 0;

@@ -7,6 +7,7 @@ import type { CompleteSpec } from "../spec/complete.ts";
 import type { Place } from "./journal.ts";
 import type { JournalRecord, RunRecord } from "./records.ts";
 import type { TrialResult } from "./trial-result.ts";
+import { memberKey, type Member } from "./trials.ts";
 
 export interface TrialSummary {
   readonly id: number;
@@ -46,7 +47,7 @@ export class RunState {
         return;
       }
       case "trial": {
-        const key = keyOf(record.trial);
+        const key = memberKey(record.trial);
         const before = this.ended.get(key);
         if (before !== undefined && !givesWay(before, record.trial)) return;
         const rungs = this.spec === undefined ? [] : rungsOf(this.spec);
@@ -60,8 +61,8 @@ export class RunState {
   }
 
   /** How a trial ended, if it did. */
-  of(trial: Pick<TrialResult, "id" | "seed">): TrialSummary | undefined {
-    return this.ended.get(keyOf(trial));
+  of(trial: Member): TrialSummary | undefined {
+    return this.ended.get(memberKey(trial));
   }
   /** The hyperparameters that trial `id` was tried with, if it was. */
   pointOf(id: number): TrialResult["hyperparameters"] | undefined {
@@ -71,8 +72,6 @@ export class RunState {
     return [...this.ended.values()];
   }
 }
-
-const keyOf = ({ id, seed }: Pick<TrialResult, "id" | "seed">): string => `${id}/${seed}`;
 
 /** Steps of each rung of early stopping, the last of them the end. */
 export const rungsOf = ({ search, train }: CompleteSpec): readonly number[] => [...(search.early_stopping?.rungs ?? []), train.steps];

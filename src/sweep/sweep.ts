@@ -13,7 +13,7 @@ import { checkpointedStacks, checkpointStem, cleanCheckpoints, memberLabels, rem
 import type { Arrangement } from "./stacking.ts";
 import type { RunState } from "./state.ts";
 import { trialResult, type TrialResult } from "./trial-result.ts";
-import { packTrials, stackJob, type Trial } from "./trials.ts";
+import { memberKey, packTrials, stackJob, type Member, type Trial } from "./trials.ts";
 import { WorkerFailed, WorkerStopped, type Interval, type KeptAs, type News, type TaskResult, type WorkerPool } from "./worker-pool.ts";
 
 /** How often one stack is tried before its trials count as failed. */
@@ -75,8 +75,6 @@ export interface SweepContext {
 
 /** Why a sweep ended before its last trial. */
 export class TooManyFailures extends Error {}
-
-const keyOf = ({ id, seed }: Pick<Trial, "id" | "seed">): string => `${id}/${seed}`;
 
 /** Trials that train together, from the same step to the same step. */
 interface Stack {
@@ -157,7 +155,7 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, options:
     context.acknowledge(results);
     if (members.length > 1) removeCheckpoints(keep.stem);
     results.forEach((trial, lane) => {
-      if (trial.status === "failed") givenUp.add(keyOf(trial));
+      if (trial.status === "failed") givenUp.add(memberKey(trial));
       if (trial.status !== "stopped") removeCheckpoints(lanes[lane].stem);
       emit({ event: trial.status === "stopped" ? "rung_reached" : "trial_finished", trial });
     });
@@ -169,13 +167,13 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, options:
   let waiting: Stack[] = [];
   /** Asks the agenda again; what it names first is trained first. */
   const refill = (): void => {
-    const due = agenda.due(state, (trial) => givenUp.has(keyOf(trial)));
+    const due = agenda.due(state, (trial) => givenUp.has(memberKey(trial)));
     if (stopping !== null && inHand.size === 0) {
-      const wanted = new Set(due.map(({ trial }) => keyOf(trial)));
-      cleanCheckpoints(folder, (member) => wanted.has(keyOf(member)));
+      const wanted = new Set(due.map(({ trial }) => memberKey(trial)));
+      cleanCheckpoints(folder, (member) => wanted.has(memberKey(member)));
     }
     waiting = packDue(
-      due.filter(({ trial }) => !inHand.has(keyOf(trial))),
+      due.filter(({ trial }) => !inHand.has(memberKey(trial))),
       state,
       options.stackSize,
       begun,
@@ -193,7 +191,7 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, options:
     const runNext = async (): Promise<void> => {
       const stack = waiting.shift();
       if (stack === undefined || context.stopping()) return;
-      const keys = stack.members.map(keyOf);
+      const keys = stack.members.map(memberKey);
       for (const key of keys) inHand.add(key);
       await runStack(stack);
       for (const key of keys) inHand.delete(key);
@@ -205,7 +203,7 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, options:
     start();
     if (open === 0) resolve();
   });
-  return agenda.due(state, (trial) => givenUp.has(keyOf(trial))).length === 0;
+  return agenda.due(state, (trial) => givenUp.has(memberKey(trial))).length === 0;
 }
 
 /** Stacks with a checkpoint as they were, then the rest in stacks of `size`, each from one step to one step. */
@@ -213,16 +211,16 @@ function packDue(
   due: readonly Due[],
   state: RunState,
   size: number,
-  begun: readonly { readonly members: readonly Pick<Trial, "id" | "seed">[]; readonly step: number }[],
+  begun: readonly { readonly members: readonly Member[]; readonly step: number }[],
 ): Stack[] {
-  const left = new Map(due.map((each) => [keyOf(each.trial), each]));
-  const stepOf = (trial: Pick<Trial, "id" | "seed">): number => state.of(trial)?.steps ?? 0;
+  const left = new Map(due.map((each) => [memberKey(each.trial), each]));
+  const stepOf = (trial: Member): number => state.of(trial)?.steps ?? 0;
   const stacks: Stack[] = [];
   for (const { members, step } of begun) {
-    const found = members.map((member) => left.get(keyOf(member)));
+    const found = members.map((member) => left.get(memberKey(member)));
     const [first] = found;
     if (first === undefined || !found.every((each) => each?.until === first.until && step > stepOf(each.trial))) continue;
-    for (const member of members) left.delete(keyOf(member));
+    for (const member of members) left.delete(memberKey(member));
     stacks.push({ members: found.flatMap((each) => each?.trial ?? []), until: first.until });
   }
   const alike = new Map<string, Due[]>();

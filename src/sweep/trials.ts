@@ -13,6 +13,10 @@ export interface Trial {
   readonly hyperparameters: Hyperparameters;
 }
 
+/** A training by what identifies it: a trial's first run, or one on a fresh seed. */
+export type Member = Pick<Trial, "id" | "seed">;
+export const memberKey = ({ id, seed }: Member): string => `${id}/${seed}`;
+
 /** Consecutive trials, `size` to a stack. */
 export function packTrials<T>(trials: readonly T[], size: number): readonly (readonly T[])[] {
   return Array.from({ length: Math.ceil(trials.length / size) }, (_, index) => trials.slice(index * size, (index + 1) * size));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chooseWinner, pooledDeviation, rankTrials, standings } from "../../src/sweep/select.ts";
+import { chooseWinner, seedDeviation, rankTrials, standings } from "../../src/sweep/select.ts";
 import type { TrialSummary } from "../../src/sweep/state.ts";
 
 const run = (id: number, loss: number | null, options: Partial<TrialSummary> & { rate?: number } = {}): TrialSummary => ({
@@ -91,5 +91,5 @@ it("the deviation of a seed is pooled over trials", () => {
     { id: 1, seeds: [2, 3], lossesNats: [5, 5], meanNats: 5, firstNats: 1 },
     { id: 2, seeds: [2, 3], lossesNats: [5, null], meanNats: null, firstNats: 1 },
   ];
-  expect(pooledDeviation(confirmed)).toBe(1);
+  expect(seedDeviation(confirmed)).toBe(1);
 });

@@ -1,0 +1,26 @@
+/** The few statistics that several areas share. Numbers only. */
+
+export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Σ (value − mean)². */
+export function squaredDeviations(values: readonly number[]): number {
+  const center = mean(values);
+  return values.reduce((sum, value) => sum + (value - center) ** 2, 0);
+}
+
+/** The value below which `share` (0 to 1) of the ascending values lie; the nearest of them, never between two. */
+export const quantile = (sorted: readonly number[], share: number): number => sorted[Math.round(share * (sorted.length - 1))];
+
+/** Least-squares slope of y over x. */
+export function slopeOf(x: readonly number[], y: readonly number[]): number {
+  const [meanX, meanY] = [mean(x), mean(y)];
+  return x.reduce((sum, value, index) => sum + (value - meanX) * (y[index] - meanY), 0) / squaredDeviations(x);
+}
+
+/** Standard deviation of one value within its group, pooled over groups; null when no group has two values. */
+export function pooledDeviation(groups: readonly (readonly number[])[]): number | null {
+  const freedom = groups.reduce((sum, { length }) => sum + Math.max(0, length - 1), 0);
+  return freedom === 0
+    ? null
+    : Math.sqrt(groups.reduce((sum, group) => sum + (group.length === 0 ? 0 : squaredDeviations(group)), 0) / freedom);
+}
