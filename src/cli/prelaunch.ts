@@ -6,61 +6,48 @@
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import { checkWidths, objections, predictLoss, type WidthLoss } from "../evidence/prediction.ts";
-import { verdict } from "../evidence/records.ts";
+import { prelaunchSchema, type Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
-import { lossOf } from "../report/numbers.ts";
 import type { Plan } from "../spec/plan.ts";
 import type { Results } from "../sweep/results.ts";
 import { writeAtomically } from "../sweep/run-dir.ts";
+import { jobStem, removeCheckpoints } from "../sweep/checkpoints.ts";
 import { stackJob } from "../sweep/trials.ts";
-import type { WorkerPool } from "../sweep/worker-pool.ts";
 import { checkPlanCoordinates } from "./coord-check.ts";
+import { untilSignal } from "./interrupt.ts";
+import { trainJob, type JobContext } from "./train-job.ts";
 
 /** Targets no wider than so many proxies are launched without a check: it would cost as much as they do. */
 export const uncheckedRatio = 4;
-
-const loss = z.number().nullable();
-const recordSchema = z.strictObject({
-  version: z.literal(1),
-  results_digest: z.string(),
-  width: z.int(),
-  coordinates: z.strictObject({ verdict, reason: z.string() }),
-  /** The winner's hyperparameters at other widths; losses in nats. */
-  widths: z.array(z.strictObject({ width: z.int(), validation_loss: loss })),
-  between: z.strictObject({ width: z.int(), half: loss, winner: loss, twice: loss }),
-  prediction: z.strictObject({ validation_loss: z.number(), low: z.number(), high: z.number(), exponent: z.number() }).nullable(),
-  objections: z.array(z.string()),
-});
-export type Prelaunch = z.infer<typeof recordSchema>;
 
 type Best = NonNullable<Results["best"]>;
 
 /** What was found before, or is found now; the caller decides what to make of the objections. */
 export async function prelaunch(
-  pool: WorkerPool,
   plan: Plan,
   results: Results,
   best: Best,
   width: number,
   folder: string,
-  say: (text: string) => void,
+  context: JobContext,
 ): Promise<Prelaunch> {
   const path = join(folder, "prelaunch.json");
   const known = readPrelaunch(path);
   if (known?.results_digest === results.digest && known.width === width) return known;
+  const say = (text: string): void => (context.quiet ? undefined : context.terminal.err(`${context.terminal.errStyle.dim(text)}\n`));
   say("pre-launch check: coordinates");
-  const coordinates = await checkPlanCoordinates(plan, () => undefined);
+  const coordinates = await untilSignal(() => checkPlanCoordinates(plan, () => undefined));
   const { width: widths, model } = plan.spec;
   const { below, between } = checkWidths(widths.proxy, width, model.head_dim);
   const losses = async (at: number, factors: readonly number[]): Promise<readonly (number | null)[]> => {
-    say(`pre-launch check: width ${at}`);
     const lanes = factors.map((factor) => ({
       seed: best.seed,
       hyperparameters: { ...best.hyperparameters, learning_rate: factor * best.hyperparameters["learning_rate"] },
     }));
-    const { outcomes } = await pool.run({ kind: "train", job: stackJob(plan, lanes, at, availableParallelism()) }, () => undefined);
+    const stem = jobStem(folder, "check", at);
+    const outcomes = await trainJob(`check at width ${at}`, stackJob(plan, lanes, at, availableParallelism()), stem, context);
+    removeCheckpoints(stem);
     return outcomes.map(({ validationLoss }) => validationLoss);
   };
   const [half, winner, twice] = await losses(between, [0.5, 1, 2]);
@@ -105,20 +92,8 @@ export async function prelaunch(
 function readPrelaunch(path: string): Prelaunch | undefined {
   if (!existsSync(path)) return undefined;
   try {
-    return recordSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+    return prelaunchSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch {
     return undefined; // damaged: found out again
   }
-}
-
-export function renderPrelaunch({ coordinates, between, prediction, width }: Prelaunch): string {
-  return [
-    `pre-launch check: coordinates ${coordinates.verdict}`,
-    `width ${between.width} at half, once and twice the winner's learning rate: ${lossOf(between.half)}, ${lossOf(between.winner)}, ${lossOf(between.twice)}`,
-    ...(prediction === null
-      ? []
-      : [
-          `predicted for width ${width}: ${lossOf(prediction.validation_loss)} nats (${lossOf(prediction.low)} to ${lossOf(prediction.high)})`,
-        ]),
-  ].join("\n");
 }

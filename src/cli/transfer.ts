@@ -1,46 +1,34 @@
 /**
  * `mutransfer transfer`: trains the target with a sweep's best hyperparameters,
- * copied unchanged, and writes transfer.json and weights.safetensors.
+ * copied unchanged, after a check if it is much wider, and writes transfer.json and weights.safetensors.
  */
 import { availableParallelism } from "node:os";
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
+import type { Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
 import { renderNotes, setupNotes } from "../report/notes.ts";
-import { countOf, lossOf, valueOf } from "../report/numbers.ts";
-import { SweepProgress } from "../report/progress.ts";
+import { valueOf } from "../report/numbers.ts";
 import { renderSetup } from "../report/setup.ts";
-import { textTable } from "../report/ranking.ts";
-import { renderTensors } from "../report/tensors.ts";
+import { renderLaunch, renderPrelaunch, renderTarget, type LaunchView } from "../report/target.ts";
 import { parameterCount } from "../model/config.ts";
 import { reopenPlan } from "../spec/read.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
-import { removeTargetCheckpoints, targetStem } from "../sweep/checkpoints.ts";
+import { jobStem, removeLastCheckpoints } from "../sweep/checkpoints.ts";
 import { takeLock } from "../sweep/lock.ts";
-import { maxAttempts, type SweepEvent } from "../sweep/sweep.ts";
-import {
-  WorkerFailed,
-  WorkerStopped,
-  WorkerUnavailable,
-  type Interval,
-  type News,
-  type Task,
-  type WorkerPool,
-} from "../sweep/worker-pool.ts";
-import { jobIdentity } from "../training/checkpoint.ts";
-import type { Outcome } from "../training/outcome.ts";
-import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch } from "../transfer/transfer.ts";
+import { WorkerFailed, WorkerUnavailable, type Interval } from "../sweep/worker-pool.ts";
+import { launchTable, planLaunch, transferRecord, weightsMetadata } from "../transfer/transfer.ts";
 import { environmentOf } from "./environment.ts";
 import { Engines, type EngineOptions } from "./engine.ts";
 import { cacheFolder, fieldsOf, readNamedFile, self } from "./files.ts";
-import { stopGently } from "./continue.ts";
-import { Interrupted, untilSignal, type Stop } from "./interrupt.ts";
+import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
-import { prelaunch, renderPrelaunch, uncheckedRatio, type Prelaunch } from "./prelaunch.ts";
+import { prelaunch, uncheckedRatio } from "./prelaunch.ts";
 import type { Terminal } from "./terminal.ts";
+import { trainJob, type JobContext } from "./train-job.ts";
 import { checkWidth } from "./width.ts";
 
 export interface TransferCommand extends Pick<EngineOptions, "engine"> {
@@ -88,30 +76,44 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     refuseOther(path, results, width);
     const launch = planLaunch(plan, results, best, width, availableParallelism());
     checkMemory(launch.job, "the target");
-    if (!options.json) terminal.out(`${renderLaunch(plan, best, launch, terminal)}\n\n`);
+    const view: LaunchView = {
+      proxyWidth: spec.width.proxy,
+      width,
+      layers: launch.job.model.layers,
+      parameters: parameterCount(launch.job.model),
+      hyperparameters: [best.hyperparameters, launch.hyperparameters],
+      tensors: launchTable(plan, launch),
+    };
+    if (!options.json) terminal.out(`${renderLaunch(view, terminal.outStyle)}\n\n`);
     const work = { plan, trials: [launch], width, layers: depthsOf(plan.spec).target };
     const { setup, pool } = await untilSignal(() => engines.choose(work, folder));
     engines.remember(work, folder, setup);
     say(renderSetup(setup, false, terminal.errStyle));
     say(renderNotes(setupNotes(spec, setup), terminal.errStyle));
     const environment = environmentOf(plan, setup, resolve(folder), version);
-    const checked =
-      options.skipCheck || width <= uncheckedRatio * spec.width.proxy
-        ? undefined
-        : await untilSignal(() => prelaunch(pool, plan, results, best, width, folder, (text) => say(terminal.errStyle.dim(text))));
+    const context: JobContext = {
+      pool,
+      arithmetic: `${environment.engine}, ${setup.device.kind}`,
+      interval: options.checkpoint,
+      terminal,
+      quiet: options.quiet ?? false,
+    };
+    const needsCheck = !options.skipCheck && width > uncheckedRatio * spec.width.proxy;
+    const checked = needsCheck ? await prelaunch(plan, results, best, width, folder, context) : undefined;
     if (checked !== undefined) {
       say(renderPrelaunch(checked));
       refuseObjections(checked, options.force ?? false, say);
     }
-    const outcome = await untilSignal(
-      (stop) => train(pool, plan, launch, folder, `${environment.engine}, ${setup.device.kind}`, stop, options, terminal),
-      () => stopGently(pool, say),
-    );
-    const record = transferRecord(plan, results, best, launch, outcome, environment, checked?.prediction?.validation_loss ?? null);
+    const stem = jobStem(folder, "target", width);
+    const weights = { path: join(folder, "weights.safetensors"), metadata: weightsMetadata(plan, launch) };
+    const [outcome] = await trainJob(`target of width ${width}`, launch.job, stem, context, weights);
+    const prediction = checked?.prediction ?? null;
+    const record = transferRecord(plan, results, best, launch, outcome, environment, prediction?.validation_loss ?? null);
     writeAtomically(path, [jsonText(record)], "results");
-    removeTargetCheckpoints(folder, width);
+    removeLastCheckpoints(stem);
+    const { validationLoss: lossNats, steps } = outcome;
     if (options.json) terminal.out(jsonText(record));
-    else terminal.out(`${renderOutcome(best.validation_loss, spec.width.proxy, launch, outcome, checked, path, terminal)}\n`);
+    else terminal.out(`${renderTarget(view, { lossNats, steps, proxyNats: best.validation_loss, prediction, path }, terminal.outStyle)}\n`);
     return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
   } catch (error) {
     if (error instanceof Interrupted) {
@@ -191,104 +193,4 @@ async function planOf({ spec, environment }: Results, runFolder: string): Promis
     const hint = `results.json says that the data lies relative to ${directory}; if the run folder was moved, move it back or put the data there`;
     throw new UserError(error.diagnostics.map((each) => ({ ...each, hint })));
   }
-}
-
-/** Trains the target, from its last checkpoint if there is one, and again when its worker dies. */
-async function train(
-  pool: WorkerPool,
-  plan: Plan,
-  launch: Launch,
-  folder: string,
-  arithmetic: string,
-  stop: Stop,
-  options: TransferCommand,
-  terminal: Terminal,
-): Promise<Outcome> {
-  const progress = new SweepProgress(terminal.now());
-  const { steps } = plan.spec.train;
-  const apply = (event: SweepEvent): void => {
-    const line = progress.apply(event, terminal.errStyle);
-    if (line !== undefined && !options.quiet) terminal.err(`${line}\n`);
-  };
-  apply({
-    event: "sweep_started",
-    name: `target of width ${launch.width}`,
-    trials: 1,
-    resumed: 0,
-    jobs: 1,
-    steps,
-    trialSteps: steps,
-    resumedSteps: 0,
-  });
-  if (!options.quiet) terminal.live(progress);
-  const { job, width } = launch;
-  const task: Task<"train"> = {
-    kind: "train",
-    job,
-    keep: { stem: targetStem(folder, width), identity: jobIdentity(job, arithmetic), labels: {}, interval: options.checkpoint, lanes: [] },
-    weights: { path: join(folder, "weights.safetensors"), metadata: weightsMetadata(plan, launch) },
-  };
-  const attempt = async (number: number): Promise<Outcome> => {
-    try {
-      const { outcomes } = await pool.run(task, (news) => apply(eventOf(news)));
-      return outcomes[0];
-    } catch (error) {
-      if (error instanceof WorkerStopped) throw new Interrupted(stop.exitCode ?? exitCodes.interrupted);
-      const isWorthRetrying = error instanceof WorkerFailed && error.systemCode === undefined && number < maxAttempts;
-      if (!isWorthRetrying || stop.exitCode !== undefined) throw error;
-      apply({ event: "stack_retried", stack: 0, attempt: number + 1, reason: error.message });
-      return attempt(number + 1);
-    }
-  };
-  try {
-    return await attempt(1);
-  } finally {
-    terminal.rest();
-  }
-}
-
-function eventOf(news: News): SweepEvent {
-  if ("note" in news) return { event: "stack_note", stack: 0, note: news.note };
-  if ("resumedAt" in news) return { event: "stack_resumed", stack: 0, trials: [0], step: news.resumedAt };
-  return { event: "stack_progress", stack: 0, trials: [0], ...news };
-}
-
-function renderLaunch(plan: Plan, best: NonNullable<Results["best"]>, launch: Launch, { outStyle }: Terminal): string {
-  const rows = Object.entries(best.hyperparameters).map(([name, value]) => [name, valueOf(value), valueOf(launch.hyperparameters[name])]);
-  return [
-    textTable(
-      ["hyperparameter", `proxy, width ${plan.spec.width.proxy}`, `target, width ${launch.width}`],
-      rows,
-      [false, true, true],
-      outStyle,
-    ),
-    "",
-    renderTensors(launchTable(plan, launch), launch.job.model.layers, outStyle),
-  ].join("\n");
-}
-
-function renderOutcome(
-  proxyLoss: number,
-  proxyWidth: number,
-  launch: Launch,
-  outcome: Outcome,
-  checked: Prelaunch | undefined,
-  path: string,
-  { outStyle }: Terminal,
-): string {
-  if (outcome.validationLoss === null)
-    return outStyle.red(`the target of width ${launch.width} diverged at step ${outcome.steps}; its curve is in ${path}`);
-  const gain = proxyLoss - outcome.validationLoss;
-  const compared =
-    launch.width === proxyWidth
-      ? ""
-      : `, ${lossOf(Math.abs(gain))} ${gain >= 0 ? "below" : outStyle.red("above")} the proxy's ${lossOf(proxyLoss)}`;
-  return `${outStyle.bold(`target: width ${launch.width}`)}, ${countOf(parameterCount(launch.job.model))} parameters, validation loss ${outStyle.bold(lossOf(outcome.validationLoss))} nats${compared}${comparedWithPrediction(checked, outcome.validationLoss)}\nwrote ${path} and weights.safetensors`;
-}
-
-function comparedWithPrediction(checked: Prelaunch | undefined, lossNats: number): string {
-  if (checked?.prediction == null) return "";
-  const { validation_loss: predicted, low, high } = checked.prediction;
-  const where = lossNats < low ? "below" : lossNats > high ? "above" : "within";
-  return `\npredicted ${lossOf(predicted)} (${lossOf(low)} to ${lossOf(high)}): ${lossOf(Math.abs(lossNats - predicted))} off, ${where} the range`;
 }

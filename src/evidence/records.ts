@@ -1,6 +1,7 @@
 /**
- * What coordinate checks and learning-rate curves leave in a run folder, for the
- * report and for scripts: coord-check.json and curves.json. A loss that is not finite is null.
+ * What coordinate checks, learning-rate curves and checks before a launch leave in a run
+ * folder, for the report and for scripts: coord-check.json, curves.json and prelaunch.json.
+ * A loss that is not finite is null.
  */
 import { z } from "zod";
 
@@ -8,7 +9,7 @@ import { z } from "zod";
 export const regimes = ["adam", "epsilon", "decay"] as const;
 export type Regime = (typeof regimes)[number];
 
-export const verdict = z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]);
+const verdict = z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]);
 export type Verdict = z.infer<typeof verdict>;
 
 /** One statistic of one activation over the widths, at one step. */
@@ -89,3 +90,20 @@ export const curvesSchema = z.strictObject({
   families: z.array(family),
 });
 export type Curves = z.infer<typeof curvesSchema>;
+
+const loss = z.number().nullable();
+export const prelaunchSchema = z.strictObject({
+  version: z.literal(1),
+  results_digest: z.string(),
+  /** Of the target. */
+  width: z.int(),
+  coordinates: z.strictObject({ verdict, reason: z.string() }),
+  /** The winner's hyperparameters at other widths; losses in nats. */
+  widths: z.array(z.strictObject({ width: z.int(), validation_loss: loss })),
+  /** At half, once and twice the winner's learning rate. */
+  between: z.strictObject({ width: z.int(), half: loss, winner: loss, twice: loss }),
+  /** Of the target's loss, with the range of all fits within the seeds' noise. */
+  prediction: z.strictObject({ validation_loss: z.number(), low: z.number(), high: z.number(), exponent: z.number() }).nullable(),
+  objections: z.array(z.string()),
+});
+export type Prelaunch = z.infer<typeof prelaunchSchema>;

@@ -25,7 +25,8 @@ export function checkpointStem(runFolder: string, members: readonly Member[]): s
   const many = `trials-${first?.id}-to-${members.at(-1)?.id}-${hashOf(members.map(({ id, seed }) => [id, seed])).slice(0, 8)}`;
   return join(folderOf(runFolder), members.length === 1 ? one : many);
 }
-export const targetStem = (runFolder: string, width: number): string => join(folderOf(runFolder), `target-${width}`);
+export const jobStem = (runFolder: string, kind: "target" | "check", width: number): string =>
+  join(folderOf(runFolder), `${kind}-${width}`);
 
 interface Kept {
   readonly path: string;
@@ -93,10 +94,10 @@ export function removeCheckpoints(stem: string): void {
   for (const { path } of checkpointsOf(stem)) rmSync(path, { force: true });
 }
 
-/** Removes a target's checkpoints, and their folder when nothing else is in it. */
-export function removeTargetCheckpoints(runFolder: string, width: number): void {
-  removeCheckpoints(targetStem(runFolder, width));
-  removeIfEmpty(folderOf(runFolder));
+/** Removes a job's checkpoints, and their folder when nothing else is in it. */
+export function removeLastCheckpoints(stem: string): void {
+  removeCheckpoints(stem);
+  removeIfEmpty(dirname(stem));
 }
 
 function removeIfEmpty(folder: string): void {
