@@ -71,6 +71,7 @@ export async function prelaunch(
   };
   const record: Prelaunch = {
     version: 1,
+    spec_hash: plan.specHash,
     results_digest: results.digest,
     width,
     coordinates: { verdict: coordinates.verdict, reason: coordinates.reason },

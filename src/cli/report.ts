@@ -5,7 +5,7 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { z } from "zod";
-import { coordCheckSchema, curvesSchema } from "../evidence/records.ts";
+import { coordCheckSchema, curvesSchema, prelaunchSchema } from "../evidence/records.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { jsonText } from "../report/json.ts";
 import { resultNotes } from "../report/notes.ts";
@@ -74,9 +74,12 @@ function readInput(folder: string): ReportInput {
   const winner = spec && chooseWinner(state.trials, spec.seed);
   const best = winner === undefined ? null : bestOf(spec as CompleteSpec, winner);
   const read = <T>(name: string, schema: z.ZodType<T>): T | undefined => readRecord(join(folder, name), name, schema, problems);
-  const transfer = read("transfer.json", transferSchema);
-  const isOwn = transfer === undefined || specHash === "" || transfer.spec_hash === specHash;
-  if (!isOwn) problems.push("transfer.json is of another spec than this run, and is left out");
+  const own = <T extends { readonly spec_hash: string }>(name: string, schema: z.ZodType<T>): T | undefined => {
+    const record = read(name, schema);
+    if (record === undefined || specHash === "" || record.spec_hash === specHash) return record;
+    problems.push(`${name} is of another spec than this run, and is left out`);
+    return undefined;
+  };
   const head = headOf(beginningOf(join(folder, "results.json")));
   return {
     folder: basename(resolve(folder)),
@@ -89,7 +92,8 @@ function readInput(folder: string): ReportInput {
     sample,
     best,
     cost: head?.spec_hash === specHash ? head.cost : undefined,
-    transfer: isOwn ? transfer : undefined,
+    transfer: own("transfer.json", transferSchema),
+    prelaunch: own("prelaunch.json", prelaunchSchema),
     curves: read(evidence.curves, curvesSchema),
     coordCheck: read(evidence.coordCheck, coordCheckSchema),
     tornBytes: scan?.torn.length ?? 0,

@@ -94,6 +94,7 @@ export type Curves = z.infer<typeof curvesSchema>;
 const loss = z.number().nullable();
 export const prelaunchSchema = z.strictObject({
   version: z.literal(1),
+  spec_hash: z.string(),
   results_digest: z.string(),
   /** Of the target. */
   width: z.int(),

@@ -9,7 +9,7 @@ import { inkPairs } from "../../src/report/page/theme.ts";
 import { chooseWinner, rankTrials } from "../../src/sweep/select.ts";
 import { summaryOf } from "../../src/sweep/state.ts";
 import type { TrialResult } from "../../src/sweep/trial-result.ts";
-import { inventedCheck, inventedCurves } from "../support/evidence.ts";
+import { inventedCheck, inventedCurves, inventedPrelaunch } from "../support/evidence.ts";
 import { madeTrial, reportSpec, runOf } from "../support/report.ts";
 import type { RunRecord } from "../../src/sweep/records.ts";
 
@@ -40,6 +40,7 @@ function inputOf(trials: readonly TrialResult[]): ReportInput {
     cost: undefined,
     transfer: undefined,
     curves: undefined,
+    prelaunch: undefined,
     coordCheck: undefined,
     tornBytes: 0,
     damages: [],
@@ -62,6 +63,7 @@ it("what users named cannot become markup, in the page or in a figure", async ()
     problems: [evil],
     notes: [evil],
     curves: { ...inventedCurves, families: inventedCurves.families.map((family) => ({ ...family, parametrization: evil })) },
+    prelaunch: { ...inventedPrelaunch, coordinates: { verdict: "FAIL", reason: evil }, objections: [evil] },
     coordCheck: {
       ...inventedCheck,
       parametrization: evil,
@@ -113,6 +115,13 @@ it("runs without a completed trial, or with one, have a page too", async () => {
   expect((await makeReport(inputOf([madeTrial(6), madeTrial(13)]))).page).toContain("no trial completed");
   expect((await makeReport(inputOf([madeTrial(1)]))).page).toContain("2.1");
   expect((await makeReport(inputOf([]))).figures).toEqual([]);
+});
+
+it("what was checked before the launch stands beside what came of it", async () => {
+  const { page } = await makeReport({ ...inputOf(made(3)), prelaunch: inventedPrelaunch });
+  for (const text of ["1.7000 (1.6500 to 1.7400)", "twice the winner&#39;s", "WARN, one is doubtful", "at width 128 it is worse"])
+    expect(page).toContain(text);
+  expect((await makeReport(inputOf(made(3)))).page).not.toContain("before the launch");
 });
 
 it("a few very bad losses do not flatten the others", () => {

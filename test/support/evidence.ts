@@ -1,5 +1,5 @@
 /** Invented coordinate checks and learning-rate curves in the shape the program writes them: valleys and slopes by formula, nothing was trained. */
-import type { CoordCheck, Coordinate, Curves, Verdict } from "../../src/evidence/records.ts";
+import type { CoordCheck, Coordinate, Curves, Prelaunch, Verdict } from "../../src/evidence/records.ts";
 
 const widths = [32, 64, 128, 256];
 const seeds = [1, 2, 3];
@@ -78,4 +78,19 @@ export const inventedCheck: CoordCheck = {
     }),
   ),
   control: tensors.flatMap((tensor, index) => both.map((statistic) => coordinate(tensor, statistic, 0.35 + 0.05 * index, "FAIL"))),
+};
+
+export const inventedPrelaunch: Prelaunch = {
+  version: 1,
+  spec_hash: "h",
+  results_digest: "d",
+  width: 512,
+  coordinates: { verdict: "WARN", reason: "one is doubtful" },
+  widths: [
+    { width: 32, validation_loss: 2 },
+    { width: 128, validation_loss: 1.8 },
+  ],
+  between: { width: 128, half: null, winner: 1.8, twice: 1.9 },
+  prediction: { validation_loss: 1.7, low: 1.65, high: 1.74, exponent: 0.7 },
+  objections: ["at width 128 it is worse"],
 };

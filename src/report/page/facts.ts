@@ -68,6 +68,40 @@ function hyperparameterTable({ best, spec, transfer }: ReportInput): Markup | un
   });
 }
 
+/** What was found before the launch, and what came of it. */
+function prelaunchMarkup({ prelaunch, transfer, spec }: ReportInput): Markup | undefined {
+  if (prelaunch === undefined) return undefined;
+  const { coordinates, widths, between, prediction, objections, width } = prelaunch;
+  const rows = [
+    ...widths
+      .filter((each) => each.width !== between.width)
+      .map((each) => [String(each.width), "the winner's", lossOf(each.validation_loss)]),
+    [String(between.width), "half the winner's", lossOf(between.half)],
+    [String(between.width), "the winner's", lossOf(between.winner)],
+    [String(between.width), "twice the winner's", lossOf(between.twice)],
+    ...(prediction === null
+      ? []
+      : [
+          [
+            `${width}, predicted`,
+            "the winner's",
+            `${lossOf(prediction.validation_loss)} (${lossOf(prediction.low)} to ${lossOf(prediction.high)})`,
+          ],
+        ]),
+    ...(transfer?.width === width ? [[`${width}, target`, "the winner's", lossOf(transfer.validation_loss)]] : []),
+  ];
+  return html`<section id="prelaunch">
+    <h2>Checked before the launch</h2>
+    <p>
+      Coordinates: ${coordinates.verdict}, ${coordinates.reason}. One width between the
+      proxy's${spec === undefined ? "" : ` (${spec.width.proxy})`} and the target's was trained at three learning rates; a power law over
+      the widths predicted the target's loss before its first step.
+    </p>
+    ${objections.length > 0 ? html`<p class="phase died"><strong>It objected:</strong> ${objections.join("; ")}.</p>` : undefined}
+    ${tableMarkup({ head: ["width", "learning rate", "validation loss, nats"], numeric: [false, false, true], rows })}
+  </section>`;
+}
+
 export function factsMarkup(input: ReportInput): Markup {
   const { run, folder, phase, spec, best, notes, ranked } = input;
   const widths = spec === undefined ? "" : `proxies of width ${spec.width.proxy}, target of width ${spec.width.target}`;
@@ -87,7 +121,7 @@ export function factsMarkup(input: ReportInput): Markup {
       <p>${widths}</p>
     </header>
     ${damageMarkup(input)} ${phase === "none" ? undefined : html`<dl class="tiles">${winner}${targetTile(input)}</dl>`}
-    ${hyperparameterTable(input)}
+    ${hyperparameterTable(input)} ${prelaunchMarkup(input)}
     ${
       notes.length > 0
         ? html`<section class="notes">

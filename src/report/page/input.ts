@@ -1,5 +1,5 @@
 /** What a report is made of: everything that is read of a run folder, as data. */
-import type { CoordCheck, Curves } from "../../evidence/records.ts";
+import type { CoordCheck, Curves, Prelaunch } from "../../evidence/records.ts";
 import type { CompleteSpec } from "../../spec/complete.ts";
 import type { RunRecord } from "../../sweep/records.ts";
 import type { Results } from "../../sweep/results.ts";
@@ -28,6 +28,7 @@ export interface ReportInput {
   readonly cost: Results["cost"] | undefined;
   readonly transfer: TransferRecord | undefined;
   readonly curves: Curves | undefined;
+  readonly prelaunch: Prelaunch | undefined;
   readonly coordCheck: CoordCheck | undefined;
   /** Bytes of a line that a crash has cut short. */
   readonly tornBytes: number;
