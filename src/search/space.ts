@@ -84,40 +84,88 @@ export const keyOf = (space: Space, point: Point): string =>
     .map((name) => point[name])
     .join(" ");
 
-/** Every combination of some finite free names' values, the last name varying fastest. */
-function combinations(space: Space, names: readonly string[]): readonly Readonly<Record<string, number>>[] {
-  return names.reduce<readonly Readonly<Record<string, number>>[]>(
-    (points, name) => points.flatMap((point) => (valuesOf(space[name] as FreeDomain) ?? []).map((value) => ({ ...point, [name]: value }))),
-    [{}],
-  );
+/** A way to draw one name: a value, standing for `count` of them. */
+interface Option {
+  readonly value: number;
+  readonly count: number;
+}
+type Drawn = Readonly<Partial<Record<string, Option>>>;
+
+/** Every combination of options; a name whose condition does not hold is not drawn, so that no two give the same point. */
+function draws(space: Space, optionsOf: (name: string, domain: FreeDomain) => readonly Option[]): readonly Drawn[] {
+  const ordered = new Set<string>(); // free names, each after those that its condition names
+  const visit = (name: string): void => {
+    const domain = space[name];
+    if ("same_as" in domain) return visit(domain.same_as);
+    if (!isFree(domain) || ordered.has(name)) return;
+    Object.keys(domain.when ?? {}).forEach(visit);
+    ordered.add(name);
+  };
+  Object.keys(space).forEach(visit);
+  let drawn: readonly Drawn[] = [{}];
+  for (const name of ordered) {
+    const domain = space[name] as FreeDomain;
+    const options = optionsOf(name, domain);
+    drawn = drawn.flatMap((before) =>
+      holds(domain, (other) => drawnValue(space, before, other)) ? options.map((option) => ({ ...before, [name]: option })) : [before],
+    );
+  }
+  return drawn;
+}
+
+function drawnValue(space: Space, drawn: Drawn, name: string): number {
+  const domain = space[name];
+  if ("same_as" in domain) return drawnValue(space, drawn, domain.same_as);
+  return "value" in domain ? domain.value : (drawn[name]?.value ?? domain.otherwise ?? NaN);
 }
 
 /** Every point of a finite space once, the last name varying fastest. */
 export function everyPoint(space: Space): readonly Point[] {
-  const names = Object.keys(space).filter((name) => isFree(space[name]));
-  const points = combinations(space, names).map((drawn) => completePoint(space, drawn));
-  return [...new Map(points.map((point) => [keyOf(space, point), point])).values()];
+  const places = new Map<string, ReadonlyMap<number, number>>();
+  const options = (name: string, domain: FreeDomain): readonly Option[] => {
+    const values = [...new Set(valuesOf(domain) ?? [])];
+    places.set(name, new Map(values.map((value, place) => [value, place])));
+    return values.map((value) => ({ value, count: 1 }));
+  };
+  const drawn = draws(space, options).map((options) => ({
+    point: completePoint(space, Object.fromEntries(Object.entries(options).map(([name, option]) => [name, option?.value]))),
+    places: Object.keys(space).map((name) => places.get(name)?.get(options[name]?.value ?? NaN) ?? 0),
+  }));
+  const compare = (a: readonly number[], b: readonly number[]): number => {
+    const differing = a.findIndex((place, index) => place !== b[index]);
+    return differing < 0 ? 0 : a[differing] - b[differing];
+  };
+  return drawn.sort((a, b) => compare(a.places, b.places)).map(({ point }) => point);
 }
 
 /** Number of distinct points of a space; Infinity with a continuous range. */
 export function spaceSize(space: Space): number {
-  const free = Object.keys(space).filter((name) => isFree(space[name]));
-  /** The free names that decide whether others count, found through ties. */
-  const deciding = new Set<string>();
-  const decides = (name: string): void => {
+  const source = (name: string): string => {
     const domain = space[name];
-    if ("same_as" in domain) decides(domain.same_as);
-    else if (isFree(domain) && levelsOf(domain) !== Infinity) deciding.add(name);
+    return "same_as" in domain ? source(domain.same_as) : name;
   };
-  for (const name of free) for (const other of Object.keys((space[name] as FreeDomain).when ?? {})) decides(other);
-  const sizes = free.map((name) => [name, levelsOf(space[name] as FreeDomain)] as const);
-  const filler = Object.fromEntries(free.map((name) => [name, NaN]));
-  const settled = new Map<string, number>();
-  for (const drawn of combinations(space, [...deciding])) {
-    const point = completePoint(space, { ...filler, ...drawn });
-    // A name that is not deciding and whose condition holds keeps its NaN: all of its values are possible.
-    const rest = sizes.reduce((product, [name, size]) => (deciding.has(name) || !Number.isNaN(point[name]) ? product : product * size), 1);
-    settled.set([...deciding].map((name) => point[name]).join(" "), rest);
-  }
-  return [...settled.values()].reduce((sum, size) => sum + size, 0);
+  /** What the conditions list for each name. */
+  const lists = new Map<string, (readonly number[])[]>();
+  for (const domain of Object.values(space))
+    for (const [name, values = []] of Object.entries(isFree(domain) ? (domain.when ?? {}) : {}))
+      lists.set(source(name), [...(lists.get(source(name)) ?? []), values]);
+  const drawn = draws(space, (name, domain) => classesOf(domain, lists.get(name) ?? []));
+  return drawn.reduce((size, options) => size + Object.values(options).reduce((product, option) => product * (option?.count ?? 1), 1), 0);
 }
+
+/** A domain's values in classes that no condition tells apart: they are too many to go through. NaN stands for those in no list. */
+function classesOf(domain: FreeDomain, lists: readonly (readonly number[])[]): readonly Option[] {
+  const has = "values" in domain ? (value: number) => domain.values.includes(value) : (value: number) => isWithin(domain, value);
+  const listed = [...new Set(lists.flat())].filter(has);
+  const classes = new Map<string, Option>();
+  for (const value of listed) {
+    const key = lists.map((list) => Number(list.includes(value))).join("");
+    classes.set(key, { value, count: (classes.get(key)?.count ?? 0) + 1 });
+  }
+  const rest = levelsOf(domain) - listed.length;
+  return [...classes.values(), ...(rest > 0 ? [{ value: NaN, count: rest }] : [])];
+}
+
+/** Whether a range has a value among those that it draws by count; none of a continuous range counts. */
+const isWithin = ({ distribution, min, max }: Exclude<FreeDomain, { readonly values: readonly number[] }>, value: number): boolean =>
+  distribution === "int_uniform" && Number.isInteger(value) && value >= min && value <= max;

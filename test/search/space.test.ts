@@ -25,6 +25,19 @@ it("a space's size counts what conditions rule out once, and agrees with its poi
   );
 });
 
+it("spaces with very many combinations that conditions rule out are counted and listed at once", () => {
+  const values = Array.from({ length: 1000 }, (_, index) => index);
+  const alone = (kind: number): Space[string] => ({ values, when: { kind: [kind] }, otherwise: 0 });
+  const many = { b: alone(1), c: alone(2), d: alone(3), kind: { values: [1, 2, 3, 4] } };
+  expect(spaceSize(many)).toBe(3001);
+  const points = everyPoint(many);
+  expect(points).toHaveLength(3001);
+  expect(points.slice(0, 4)).toEqual([1, 2, 3, 4].map((kind) => ({ b: 0, c: 0, d: 0, kind })));
+  const wide: Space[string] = { distribution: "int_uniform", min: 1, max: 1e5 };
+  const tied = { wide, other: { ...wide, when: { wide: [1, 2, 7] }, otherwise: 1 }, last: { values, when: { other: [1] }, otherwise: 0 } };
+  expect(spaceSize(tied)).toBe(3 * (1000 + 99_999) + 99_997 * 1000);
+});
+
 it.each(methodNames)("%s suggests every point of it once, and no other", (method) => {
   const designer = designers[method].make({ space, seed: 3, trials: 9 });
   const points = [4, 4, 1].flatMap((count) => {
