@@ -2,6 +2,9 @@
 
 export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
+/** The lowest of as many values as there may be: more than a call takes arguments. Infinity of none. */
+export const lowest = (values: readonly number[]): number => values.reduce((least, value) => Math.min(least, value), Infinity);
+
 /** Σ (value − mean)². */
 export function squaredDeviations(values: readonly number[]): number {
   const center = mean(values);

@@ -4,7 +4,7 @@
  * only; a bootstrap gives each its uncertainty.
  */
 import { randomStream, type RandomStream } from "../rng.ts";
-import { quantile, squaredDeviations } from "../statistics.ts";
+import { lowest, quantile, squaredDeviations } from "../statistics.ts";
 import { cholesky, solveLower, solveUpper } from "./cholesky.ts";
 import { cubeOf } from "./cube.ts";
 import { isFree, type Point, type Space } from "./space.ts";
@@ -67,8 +67,8 @@ export function bestLog2Rate(space: Space, samples: readonly Sample[], seed: num
   const rated = samples.flatMap(({ point, lossNats }) =>
     lossNats === null ? [] : [{ point, lossNats, rate: Math.log2(point["learning_rate"]) }],
   );
-  const lowest = Math.min(...rated.map(({ lossNats }) => lossNats));
-  const center = rated.find(({ lossNats }) => lossNats === lowest)?.rate ?? 0;
+  const best = lowest(rated.map(({ lossNats }) => lossNats));
+  const center = rated.find(({ lossNats }) => lossNats === best)?.rate ?? 0;
   const near = rated.filter(({ rate }) => Math.abs(rate - center) <= window);
   if (near.length < leastSamples || new Set(near.map(({ rate }) => rate)).size < 3) return undefined;
   const others = cubeOf(Object.fromEntries(Object.entries(space).filter(([name]) => name !== "learning_rate")));
@@ -78,7 +78,7 @@ export function bestLog2Rate(space: Space, samples: readonly Sample[], seed: num
     const rest = usesOthers ? others.dimensions.map((each) => each.coordinate(point[each.name])).flatMap((u) => [u, u * u]) : [];
     return { features: [1, x, x * x, ...rest], lossNats, x };
   });
-  const [low, high] = [Math.min(...rows.map(({ x }) => x)), Math.max(...rows.map(({ x }) => x))];
+  const [low, high] = [lowest(rows.map(({ x }) => x)), -lowest(rows.map(({ x }) => -x))];
   const vertex = bootstrapped(rows, randomStream(seed, "optimum"), (each) => {
     const coefficients = fit(
       each.map(({ features }) => features),

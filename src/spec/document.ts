@@ -35,8 +35,7 @@ export function parseSpecDocument(text: string, file: string): SpecDocument {
   if (problems.length === 0) {
     try {
       data = document.toJS();
-      for (const { key, offset } of repeatedKeys(document))
-        problems.push({ code: "duplicate_key", message: `${key} is given twice`, place: place(offset), hint: "keep one of them" });
+      for (const { offset, ...problem } of keyProblems(document)) problems.push({ ...problem, place: place(offset) });
     } catch (error) {
       // Aliases are resolved only now: unknown ones, and too many of them.
       problems.push({ code: "yaml_syntax", message: (error as Error).message, place: place(0) });
@@ -66,18 +65,24 @@ export function parseSpecDocument(text: string, file: string): SpecDocument {
   return { data, problems, placeOf };
 }
 
-/** Keys that a mapping has already; the parser's own search for them takes the square of their number. */
-function repeatedKeys(document: Document): readonly { readonly key: string; readonly offset: number }[] {
-  const repeated: { key: string; offset: number }[] = [];
+/**
+ * Keys that a mapping has already (the parser's own search for them takes the square of their number), and the one
+ * that a schema never gets to see.
+ */
+function keyProblems(document: Document): readonly (Omit<Diagnostic, "place"> & { readonly offset: number })[] {
+  const problems: (Omit<Diagnostic, "place"> & { offset: number })[] = [];
   visit(document, {
     Map: (_, { items }) => {
       const seen = new Set<unknown>();
       for (const { key } of items) {
         if (!isScalar(key)) continue;
-        if (seen.has(key.value)) repeated.push({ key: String(key.value), offset: offsetOf(key) ?? 0 });
+        const [name, offset] = [String(key.value), offsetOf(key) ?? 0];
+        if (seen.has(key.value))
+          problems.push({ code: "duplicate_key", message: `${name} is given twice`, hint: "keep one of them", offset });
+        if (name === "__proto__") problems.push({ code: "unknown_key", message: `unknown key ${name}`, offset });
         seen.add(key.value);
       }
     },
   });
-  return repeated;
+  return problems;
 }

@@ -43,7 +43,7 @@ function referencesOf(domain: Domain): readonly { readonly to: string; readonly 
 
 /** Names from `name` back to itself along references, or undefined. */
 function cycleFrom(space: Space, name: string, path: readonly string[] = [name]): readonly string[] | undefined {
-  for (const { to } of name in space ? referencesOf(space[name]) : []) {
+  for (const { to } of Object.hasOwn(space, name) ? referencesOf(space[name]) : []) {
     if (to === path[0]) return [...path, to];
     const further = path.includes(to) ? undefined : cycleFrom(space, to, [...path, to]);
     if (further !== undefined) return further;
@@ -78,7 +78,7 @@ function brokenReferences(space: Space, name: HyperparameterName): readonly Find
   const near = (to: string): string | undefined => nearest(to, Object.keys(space));
   return [
     ...references
-      .filter(({ to }) => !(to in space))
+      .filter(({ to }) => !Object.hasOwn(space, to))
       .map(({ to, path: below, at }): Finding => {
         const meant = near(to);
         return {

@@ -26,9 +26,11 @@ const transfers = z
   .describe(
     "`false` allows a hyperparameter that theory says does not transfer: it is searched on the proxies and not copied to the target",
   );
+/** More than anybody tries of one hyperparameter. */
+const maxValues = 10_000;
 const condition = {
   when: z
-    .record(z.string(), z.array(z.number()).min(1))
+    .record(z.string(), z.array(z.number()).min(1).max(maxValues))
     .optional()
     .describe("searches it only while each hyperparameter named has one of the values listed for it; needs `otherwise`"),
   otherwise: z.number().optional().describe("the value while `when` does not hold"),
@@ -43,7 +45,7 @@ const range = z
   })
   .describe("drawn from a range");
 const values = z
-  .strictObject({ values: z.array(z.number()).min(1).describe("the values to choose from"), ...condition, transfers })
+  .strictObject({ values: z.array(z.number()).min(1).max(maxValues).describe("the values to choose from"), ...condition, transfers })
   .describe("one of a list");
 const fixed = z.strictObject({ value: z.number().describe("the value"), transfers }).describe("fixed");
 const names = [...(Object.keys(transferable) as TransferableName[]), "weight_decay"] as const;

@@ -12,6 +12,7 @@ import { transferable } from "../parametrization/roles.ts";
 import { isCompleteSpec, type CompleteSpec } from "../spec/complete.ts";
 import { depthsOf, modelConfig, type Hyperparameters, type Plan } from "../spec/plan.ts";
 import { bestLog2Rate, edgesOf, importances } from "../search/analysis.ts";
+import { lowest } from "../statistics.ts";
 import { rungReports } from "./agenda.ts";
 import { environmentSchema, type Environment } from "./environment.ts";
 import { chooseWinner, isSound, rankTrials, type Winner } from "./select.ts";
@@ -148,7 +149,7 @@ function analysisOf(spec: CompleteSpec, trials: readonly TrialSummary[], winner:
     median_loss: losses.length <= first.length / 2 ? null : losses[Math.floor(losses.length / 2)],
     winners_curse: luckiest?.meanNats == null ? null : luckiest.meanNats - (luckiest.firstNats ?? 0),
     optimum: optimum === undefined ? null : { learning_rate: rate(optimum.value), low: rate(optimum.low), high: rate(optimum.high) },
-    lowest_diverged_learning_rate: diverged.length === 0 ? null : Math.min(...diverged),
+    lowest_diverged_learning_rate: diverged.length === 0 ? null : lowest(diverged),
     importance: importances(parameters, places, spec.seed).map(({ name, value, low, high }) => ({
       hyperparameter: name,
       share: value,

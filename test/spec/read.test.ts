@@ -261,6 +261,21 @@ describe("mistakes", () => {
       withParameter("init_std: {values: [1, 2], when: {embeding_std: [1]}, otherwise: 1}"),
       ["unknown_parameter 4:57 search.parameters.init_std.when.embeding_std"],
     ],
+    ...["constructor", "toString"].map((name): [string, string, string[]] => [
+      `a condition on ${name}, which every object has`,
+      withParameter(`init_std: {values: [1, 2], when: {${name}: [1]}, otherwise: 1}`),
+      [`unknown_parameter 4:57 search.parameters.init_std.when.${name}`],
+    ]),
+    [
+      "a key that no schema gets to see",
+      withParameter("init_std: {values: [1, 2], when: {__proto__: [1]}, otherwise: 1}"),
+      ["unknown_key 4:57"],
+    ],
+    [
+      "more values than anybody tries",
+      withParameter(`init_std: {values: [${Array.from({ length: 10_001 }, (_, index) => index).join(", ")}]}`),
+      ["out_of_range 4:42 search.parameters.init_std.values"],
+    ],
     [
       "a condition on itself",
       withParameter("init_std: {values: [1, 2], when: {init_std: [1]}, otherwise: 1}"),
