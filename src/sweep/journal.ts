@@ -36,17 +36,17 @@ export interface Damage {
   readonly record?: JournalRecord;
 }
 
-const readBytes = 1 << 16;
+const readBytes = 1 << 20;
 /** Damaged lines that are kept in mind; a file with more is no journal. */
 const mostDamages = 10_000;
 const newline = 10;
 
-/** Calls `take` for each line with its newline, and once more for what follows the last. */
+/** Calls `take` for each line without its newline, and once more for what follows the last; a line is good during the call only. */
 function eachLine(file: number, take: (line: Buffer, offset: number, isWhole: boolean) => void): void {
   let begun: Buffer[] = []; // the line so far, when it goes on in the next block
   let offset = 0;
+  const block = Buffer.alloc(readBytes);
   for (let position = 0; ;) {
-    const block = Buffer.alloc(readBytes);
     const got = readSync(file, block, 0, readBytes, position);
     position += got;
     let rest = block.subarray(0, got);
@@ -57,7 +57,7 @@ function eachLine(file: number, take: (line: Buffer, offset: number, isWhole: bo
       offset += line.length + 1;
       rest = rest.subarray(end + 1);
     }
-    if (rest.length > 0) begun.push(rest);
+    if (rest.length > 0) begun.push(Buffer.from(rest));
     if (got === 0) break;
   }
   if (begun.length > 0) take(Buffer.concat(begun), offset, false);

@@ -7,7 +7,7 @@ import type { CompleteSpec } from "../spec/complete.ts";
 import type { Place } from "./journal.ts";
 import type { JournalRecord, RunRecord } from "./records.ts";
 import type { TrialResult } from "./trial-result.ts";
-import { memberKey, type Member } from "./trials.ts";
+import type { Member } from "./trials.ts";
 
 export interface TrialSummary {
   readonly id: number;
@@ -27,32 +27,30 @@ export class RunState {
   /** The run's spec, with what it was extended by. */
   spec: CompleteSpec | undefined;
   specHash = "";
-  private readonly ended = new Map<string, TrialSummary>();
+  private rungs: readonly number[] = [];
+  /** By seed, then by trial. */
+  private readonly ended = new Map<number, Map<number, TrialSummary>>();
   private readonly points = new Map<number, TrialResult["hyperparameters"]>();
 
   apply(record: JournalRecord, place: Place): void {
     switch (record.record) {
       case "run":
         this.run = record;
-        this.spec = record.spec;
-        this.specHash = record.spec_hash;
-        return;
+        return this.follow(record);
       case "extended":
-        this.spec = record.spec;
-        this.specHash = record.spec_hash;
-        return;
+        return this.follow(record);
       case "again": {
-        const ids = new Set(record.trials);
-        for (const [key, { id }] of this.ended) if (ids.has(id)) this.ended.delete(key);
+        for (const ended of this.ended.values()) for (const id of record.trials) ended.delete(id);
         return;
       }
       case "trial": {
-        const key = memberKey(record.trial);
-        const before = this.ended.get(key);
+        const { id, seed, hyperparameters } = record.trial;
+        const ended = this.ended.get(seed) ?? new Map<number, TrialSummary>();
+        this.ended.set(seed, ended);
+        const before = ended.get(id);
         if (before !== undefined && !givesWay(before, record.trial)) return;
-        const rungs = this.spec === undefined ? [] : rungsOf(this.spec);
-        this.ended.set(key, summaryOf(record.trial, place, rungs, before?.rungLosses));
-        this.points.set(record.trial.id, record.trial.hyperparameters);
+        ended.set(id, summaryOf(record.trial, place, this.rungs, before?.rungLosses));
+        this.points.set(id, hyperparameters);
         return;
       }
       default:
@@ -60,16 +58,22 @@ export class RunState {
     }
   }
 
+  private follow({ spec, spec_hash: specHash }: Pick<RunRecord, "spec" | "spec_hash">): void {
+    this.spec = spec;
+    this.specHash = specHash;
+    this.rungs = rungsOf(spec);
+  }
+
   /** How a trial ended, if it did. */
   of(trial: Member): TrialSummary | undefined {
-    return this.ended.get(memberKey(trial));
+    return this.ended.get(trial.seed)?.get(trial.id);
   }
   /** The hyperparameters that trial `id` was tried with, if it was. */
   pointOf(id: number): TrialResult["hyperparameters"] | undefined {
     return this.points.get(id);
   }
   get trials(): readonly TrialSummary[] {
-    return [...this.ended.values()];
+    return [...this.ended.values()].flatMap((ended) => [...ended.values()]);
   }
 }
 
