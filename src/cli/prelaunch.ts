@@ -36,8 +36,7 @@ export async function prelaunch(
   const known = readPrelaunch(path);
   if (known?.results_digest === results.digest && known.width === width) return known;
   const say = (text: string): void => (context.quiet ? undefined : context.terminal.err(`${context.terminal.errStyle.dim(text)}\n`));
-  say("pre-launch check: coordinates");
-  const coordinates = await untilSignal(() => checkPlanCoordinates(plan, () => undefined));
+  const coordinates = await untilSignal(() => checkPlanCoordinates(plan, (size) => say(`pre-launch check: coordinates at ${size}`)));
   const { width: widths, model } = plan.spec;
   const { below, between } = checkWidths(widths.proxy, width, model.head_dim);
   const losses = async (at: number, factors: readonly number[]): Promise<readonly (number | null)[]> => {
