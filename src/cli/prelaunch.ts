@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { checkWidths, objections, predictLoss, type WidthLoss } from "../evidence/prediction.ts";
 import { prelaunchSchema, type Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
-import type { Plan } from "../spec/plan.ts";
+import { percentOf } from "../report/numbers.ts";
+import { flopsPerStep } from "../model/config.ts";
+import { depthsOf, modelConfig, type Plan } from "../spec/plan.ts";
 import type { Results } from "../sweep/results.ts";
 import { writeAtomically } from "../sweep/run-dir.ts";
 import { jobStem, removeCheckpoints } from "../sweep/checkpoints.ts";
@@ -20,6 +22,9 @@ import { trainJob, type JobContext } from "./train-job.ts";
 
 /** Targets no wider than so many proxies are launched without a check: it would cost as much as they do. */
 export const uncheckedRatio = 4;
+
+/** What the winner's learning rate is multiplied by at the width between. */
+const rateFactors = [0.5, 1, 2];
 
 type Best = NonNullable<Results["best"]>;
 
@@ -36,20 +41,25 @@ export async function prelaunch(
   const known = readPrelaunch(path);
   if (known?.results_digest === results.digest && known.width === width) return known;
   const say = (text: string): void => (context.quiet ? undefined : context.terminal.err(`${context.terminal.errStyle.dim(text)}\n`));
-  const coordinates = await untilSignal(() => checkPlanCoordinates(plan, (size) => say(`pre-launch check: coordinates at ${size}`)));
   const { width: widths, model } = plan.spec;
   const { below, between } = checkWidths(widths.proxy, width, model.head_dim);
+  const flopsAt = (at: number, layers = depthsOf(plan.spec).proxy): number =>
+    flopsPerStep(modelConfig(plan, at, layers), plan.spec.train.batch);
+  const flops = rateFactors.length * flopsAt(between) + (below === undefined ? 0 : flopsAt(below));
+  const share = percentOf(flops / flopsAt(width, depthsOf(plan.spec).target));
+  say(`pre-launch check: costs ${share} of the target's training; --skip-check leaves it out`);
+  const coordinates = await untilSignal(() => checkPlanCoordinates(plan, (size) => say(`pre-launch check: coordinates at ${size}`)));
+  const stemAt = (at: number): string => jobStem(folder, "check", at);
   const losses = async (at: number, factors: readonly number[]): Promise<readonly (number | null)[]> => {
     const lanes = factors.map((factor) => ({
       seed: best.seed,
       hyperparameters: { ...best.hyperparameters, learning_rate: factor * best.hyperparameters["learning_rate"] },
     }));
-    const stem = jobStem(folder, "check", at);
-    const outcomes = await trainJob(`check at width ${at}`, stackJob(plan, lanes, at, availableParallelism()), stem, context);
-    removeCheckpoints(stem);
+    const job = stackJob(plan, lanes, at, availableParallelism());
+    const outcomes = await trainJob(`check at width ${at}`, job, stemAt(at), context);
     return outcomes.map(({ validationLoss }) => validationLoss);
   };
-  const [half, winner, twice] = await losses(between, [0.5, 1, 2]);
+  const [half, winner, twice] = await losses(between, rateFactors);
   const [narrow] = below === undefined ? [null] : await losses(below, [1]);
   const deviation = best.standard_error === null ? null : best.standard_error * Math.sqrt(results.spec.search.confirm?.seeds ?? 1);
   const measured = [
@@ -86,6 +96,7 @@ export async function prelaunch(
     ],
   };
   writeAtomically(path, [jsonText(record)], "results");
+  for (const at of [between, below ?? between]) removeCheckpoints(stemAt(at));
   return record;
 }
 
