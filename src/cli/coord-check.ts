@@ -11,7 +11,7 @@ import { EngineUnavailable, engineNames, type Batches, type Engine, type EngineN
 import { engines } from "../engines/registry.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { coordCheck, type CheckPlan } from "../evidence/coord-check.ts";
-import type { CoordCheck, Verdict } from "../evidence/records.ts";
+import type { Axis, CoordCheck, Verdict } from "../evidence/records.ts";
 import type { Subject } from "../evidence/coordinates.ts";
 import { table } from "../parametrization/table.ts";
 import { renderCoordCheck } from "../report/coord-check.ts";
@@ -22,8 +22,6 @@ import type { EngineOptions } from "./engine.ts";
 import { engineHost, openPlan } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
-
-export type Axis = "width" | "depth";
 
 export interface CoordCheckCommand extends Pick<EngineOptions, "engine"> {
   readonly axis: Axis;

@@ -1,18 +1,19 @@
 /**
- * `mutransfer curves`: loss against learning rate at several widths, under μP and SP on
- * the same grid, steps and seeds. Each width is a sweep in a folder of its own, so it
- * continues as sweeps do; curves.json is what they add up to.
+ * `mutransfer curves`: loss against learning rate at several widths or depths, under several
+ * parametrizations on the same grid, steps and seeds. Each size is a sweep in a folder of its
+ * own, so it continues as sweeps do; curves.json is what they add up to.
  */
 import { join } from "node:path";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { familyOf } from "../evidence/curves.ts";
-import type { Curves, Family } from "../evidence/records.ts";
+import type { Axis, Curves, Family } from "../evidence/records.ts";
 import { hashOf } from "../hash.ts";
 import type { Parametrization } from "../parametrization/roles.ts";
+import { depthTable } from "../parametrization/table.ts";
 import { renderCurves } from "../report/curves.ts";
 import { jsonText } from "../report/json.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
-import type { Plan } from "../spec/plan.ts";
+import { depthsOf, type Plan } from "../spec/plan.ts";
 import { Agenda } from "../sweep/agenda.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { Run } from "../sweep/run.ts";
@@ -21,41 +22,47 @@ import { trainAll, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
 import { openPlan, self } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
-import { checkWidth } from "./width.ts";
 
 export interface CurvesCommand extends ContinueOptions {
   readonly out?: string;
 }
 
-type Wanted = NonNullable<CompleteSpec["curves"]>;
+interface Wanted extends Omit<NonNullable<CompleteSpec["curves"]>, "widths" | "depths" | "parametrizations"> {
+  readonly axis: Axis;
+  /** In ascending order. */
+  readonly sizes: readonly number[];
+  readonly parametrizations: readonly Parametrization[];
+}
+
+const compared: { readonly [A in Axis]: readonly Parametrization[] } = { width: ["mup", "sp"], depth: ["completep", "mup"] };
 
 export async function curves(file: string, options: CurvesCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const plan = await openPlan(file);
   const wanted = wantedOf(plan.spec, file);
+  const { axis, sizes, parametrizations } = wanted;
   const folder = options.out ?? join("runs", plan.spec.name);
   makeRunDirectory(folder);
-  const rates = ratesOf(wanted);
   const points = new Map<string, Family["curves"][number]["points"]>();
-  const widths = [...new Set(wanted.widths)].sort((a, b) => a - b);
-  for (const parametrization of wanted.parametrizations)
-    for (const width of widths) {
-      // At the base width every parametrization is the same model, bit for bit.
-      const like = width === plan.spec.width.base ? wanted.parametrizations[0] : parametrization;
-      const key = `${like}-${width}`;
+  for (const parametrization of parametrizations)
+    for (const size of sizes) {
+      const variant = variantOf(plan, wanted, parametrization, size);
+      // At the base size every parametrization is the same model, bit for bit.
+      const like = isBase(variant.spec, depthsOf(plan.spec).base) ? parametrizations[0] : parametrization;
+      const name = `${like}-${size}`;
       const known =
-        points.get(key) ?? (await trainCurve(variantOf(plan, wanted, like, width), join(folder, key), rates, options, terminal, version));
+        points.get(name) ?? (await trainCurve(variantOf(plan, wanted, like, size), join(folder, name), wanted, options, terminal, version));
       if (typeof known === "number") return known;
-      points.set(key, known);
-      points.set(`${parametrization}-${width}`, known);
+      points.set(name, known);
+      points.set(`${parametrization}-${size}`, known);
     }
-  const families = wanted.parametrizations.map((parametrization) =>
+  const families = parametrizations.map((parametrization) =>
     familyOf(
       parametrization,
-      widths.map((width) => ({ width, points: points.get(`${parametrization}-${width}`) ?? [] })),
+      sizes.map((size) => ({ size, points: points.get(`${parametrization}-${size}`) ?? [] })),
     ),
   );
   const seeds = Array.from({ length: wanted.seeds }, (_, index) => plan.spec.seed + index);
-  const record: Curves = { version: 1, name: plan.spec.name, spec_hash: plan.specHash, seeds, families };
+  const record: Curves = { version: 2, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds, families };
   const path = join(folder, "curves.json");
   writeAtomically(path, [jsonText(record)], "results");
   terminal.out(options.json ? jsonText(record) : `${renderCurves(record, terminal.outStyle)}\nwrote ${path}\n`);
@@ -63,18 +70,20 @@ export async function curves(file: string, options: CurvesCommand, terminal: Ter
 }
 
 function wantedOf(spec: CompleteSpec, file: string): Wanted {
-  const { curves: wanted } = spec;
-  if (wanted === undefined)
+  if (spec.curves === undefined)
     throw new UserError({
       code: "no_curves",
       message: `${file} does not say which widths and learning rates to compare`,
       hint: "add `curves: {widths: […], learning_rates: {min: …, max: …, count: …}}`, as configs/curves.yaml does",
     });
-  for (const width of wanted.widths) checkWidth(spec, width);
-  if (wanted.learning_rates.min >= wanted.learning_rates.max)
-    throw new UserError({ code: "empty_range", message: "curves.learning_rates: max is not above min" });
-  return wanted;
+  const { widths, depths = [], parametrizations, ...rest } = spec.curves;
+  const axis = widths === undefined ? "depth" : "width";
+  const sizes = [...new Set(widths ?? depths)].sort((a, b) => a - b);
+  return { ...rest, axis, sizes, parametrizations: parametrizations ?? compared[axis] };
 }
+
+const isBase = (spec: CompleteSpec, baseDepth: number): boolean =>
+  spec.width.proxy === spec.width.base && depthsOf(spec).proxy === baseDepth;
 
 /** The grid, in equal factors; four significant digits, as everywhere. */
 function ratesOf({ learning_rates: { min, max, count } }: Wanted): readonly number[] {
@@ -82,8 +91,10 @@ function ratesOf({ learning_rates: { min, max, count } }: Wanted): readonly numb
 }
 
 /** One curve as a sweep: a grid over the rates, each confirmed on the other seeds. */
-function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization, width: number): Plan {
+function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization, size: number): Plan {
   const { spec } = plan;
+  const { depth, ...plain } = spec;
+  const [width, layers] = wanted.axis === "width" ? [size, depthsOf(spec).proxy] : [spec.width.proxy, size];
   const rates = ratesOf(wanted);
   const fixed = Object.entries(spec.search.parameters).map(([name, domain]) => {
     if (name !== "learning_rate" && !("value" in domain))
@@ -95,11 +106,13 @@ function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization,
     return [name, domain] as const;
   });
   const variant: CompleteSpec = {
-    ...spec,
+    ...plain,
     curves: undefined,
-    name: `${spec.name}-${parametrization}-${width}`,
+    name: `${spec.name}-${parametrization}-${size}`,
     parametrization,
-    width: { ...spec.width, proxy: width },
+    width: { ...spec.width, proxy: width, target: Math.max(width, spec.width.target) },
+    model: { ...spec.model, layers },
+    ...(depthTable[parametrization] && { depth: { base: depth?.base ?? spec.model.layers, proxy: layers, target: layers } }),
     search: {
       method: "grid",
       trials: rates.length,
@@ -116,7 +129,7 @@ function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization,
 async function trainCurve(
   plan: Plan,
   folder: string,
-  rates: readonly number[],
+  wanted: Wanted,
   options: CurvesCommand,
   terminal: Terminal,
   version: string,
@@ -130,7 +143,7 @@ async function trainCurve(
     run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, false);
     const agenda = new Agenda(plan.spec);
     const interrupted = await trainAll(run, plan, agenda, engines, options, terminal, version);
-    return interrupted ?? pointsOf(run.state, agenda, rates, plan.spec);
+    return interrupted ?? pointsOf(run.state, agenda, ratesOf(wanted), plan.spec);
   } finally {
     engines.close();
     run.close();

@@ -1,6 +1,6 @@
 /**
- * Loss against learning rate at several widths: per width the optimum with its interval,
- * how far it drifts, where wider is not better, and what transferring costs. Numbers only.
+ * Loss against learning rate at several sizes (widths or depths): per size the optimum with its
+ * interval, how far it drifts, where larger is not better, and what transferring costs. Numbers only.
  */
 import { randomStream } from "../rng.ts";
 import { mean, pooledDeviation, quantile, slopeOf, squaredDeviations } from "../statistics.ts";
@@ -14,7 +14,7 @@ const resamples = 400;
 const [lowShare, highShare] = [0.05, 0.95];
 /** Octaves around the best rate within which losses are taken for a parabola. */
 const window = 1.5;
-/** How many standard errors a wider model must be worse by to count. */
+/** How many standard errors a larger model must be worse by to count. */
 const clearly = 2;
 
 /** Mean over the chosen seeds; Infinity when one of them diverged. */
@@ -57,7 +57,7 @@ const vertexWith = (points: Points, seeds: readonly number[]): ReturnType<typeof
   );
 const all = (count: number): readonly number[] => Array.from({ length: count }, (_, seed) => seed);
 
-/** Seeds drawn with replacement, the same for every width of a resample. */
+/** Seeds drawn with replacement, the same for every size of a resample. */
 function resampled(count: number): readonly (readonly number[])[] {
   const stream = randomStream(1, "curves");
   return Array.from({ length: resamples }, () => all(count).map(() => stream.integer(count)));
@@ -79,10 +79,10 @@ function optimumOf(points: Points): Optimum | null {
   };
 }
 
-/** Slope of the optimum over log2 width. */
+/** Slope of the optimum over log2 size. */
 const driftWith = (curves: readonly Curve[], seeds: readonly number[]): number =>
   slopeOf(
-    curves.map(({ width }) => Math.log2(width)),
+    curves.map(({ size }) => Math.log2(size)),
     curves.map(({ points }) => vertexWith(points, seeds).rate),
   );
 
@@ -106,32 +106,32 @@ const varianceOfMean = ({ losses }: Points[number]): number => {
   return sound.length < 2 ? 0 : squaredDeviations(sound) / (sound.length - 1) / sound.length;
 };
 
-/** Rates at which the wider of two neighbouring widths is clearly worse; those at which a model diverged are left out. */
+/** Rates at which the larger of two neighbouring sizes is clearly worse; those at which a model diverged are left out. */
 function violationsOf(curves: readonly Curve[]): Family["violations"] {
-  return curves.slice(1).flatMap(({ width: wide, points }, index) => {
-    const { width: narrow, points: before } = curves[index];
+  return curves.slice(1).flatMap(({ size: larger, points }, index) => {
+    const { size: smaller, points: before } = curves[index];
     return points.flatMap((point, place) => {
       const nats = soundMean(point) - soundMean(before[place]);
       const error = Math.sqrt(varianceOfMean(point) + varianceOfMean(before[place]));
       return Number.isFinite(nats) && nats > clearly * error && nats > 0
-        ? [{ learning_rate: point.learning_rate, narrow, wide, nats }]
+        ? [{ learning_rate: point.learning_rate, smaller, larger, nats }]
         : [];
     });
   });
 }
 
-/** What taking the narrowest width's best rate costs at the widest. */
+/** What taking the smallest size's best rate costs at the largest. */
 function gapOf(curves: readonly Curve[]): Family["gap"] {
-  const [narrow, wide] = [curves[0], curves[curves.length - 1]];
-  const place = vertexWith(narrow.points, all(narrow.points[0].losses.length)).place;
-  const means = wide.points.map(soundMean);
+  const [smallest, largest] = [curves[0], curves[curves.length - 1]];
+  const place = vertexWith(smallest.points, all(smallest.points[0].losses.length)).place;
+  const means = largest.points.map(soundMean);
   const nats = means[place] - Math.min(...means);
-  const deviation = seedDeviation(wide.points, means.indexOf(Math.min(...means)));
+  const deviation = seedDeviation(largest.points, means.indexOf(Math.min(...means)));
   return Number.isFinite(nats) ? { nats, seed_deviations: deviation === null || deviation === 0 ? null : nats / deviation } : null;
 }
 
-/** Everything that is said of one parametrization; widths in ascending order. */
-export function familyOf(parametrization: string, curves: readonly Pick<Curve, "width" | "points">[]): Family {
-  const sorted = [...curves].sort((a, b) => a.width - b.width).map((curve) => ({ ...curve, optimum: optimumOf(curve.points) }));
+/** Everything that is said of one parametrization; sizes in ascending order. */
+export function familyOf(parametrization: string, curves: readonly Pick<Curve, "size" | "points">[]): Family {
+  const sorted = [...curves].sort((a, b) => a.size - b.size).map((curve) => ({ ...curve, optimum: optimumOf(curve.points) }));
   return { parametrization, curves: sorted, drift: driftOf(sorted), violations: violationsOf(sorted), gap: gapOf(sorted) };
 }

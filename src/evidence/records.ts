@@ -12,6 +12,10 @@ export type Regime = (typeof regimes)[number];
 const verdict = z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]);
 export type Verdict = z.infer<typeof verdict>;
 
+/** What differs between the models that are compared. */
+const axis = z.enum(["width", "depth"]);
+export type Axis = z.infer<typeof axis>;
+
 /** One statistic of one activation over the widths, at one step. */
 const coordinate = z.strictObject({
   regime: z.enum(regimes),
@@ -34,7 +38,7 @@ export type Coordinate = z.infer<typeof coordinate>;
 export const coordCheckSchema = z.strictObject({
   version: z.literal(1),
   name: z.string(),
-  axis: z.enum(["width", "depth"]),
+  axis,
   /** Widths, or depths, in ascending order. */
   sizes: z.array(z.int()),
   /** Parameters of the model of each size. */
@@ -64,7 +68,8 @@ const optimum = z.strictObject({
 export type Optimum = z.infer<typeof optimum>;
 
 const curve = z.strictObject({
-  width: z.int(),
+  /** Width or depth. */
+  size: z.int(),
   /** One per learning rate, in ascending order; `losses` has one per seed. */
   points: z.array(z.strictObject({ learning_rate: z.number(), losses: z.array(z.number().nullable()) })),
   optimum: optimum.nullable(),
@@ -73,19 +78,20 @@ const curve = z.strictObject({
 const family = z.strictObject({
   parametrization: z.string(),
   curves: z.array(curve),
-  /** Movement of the optimum, in log2 learning rate per doubling of the width. */
+  /** Movement of the optimum, in log2 learning rate per doubling of the size. */
   drift: z.strictObject({ per_doubling: z.number(), standard_error: z.number() }).nullable(),
-  /** Rates at which a wider model is worse than the next narrower by more than two standard errors. */
-  violations: z.array(z.strictObject({ learning_rate: z.number(), narrow: z.int(), wide: z.int(), nats: z.number() })),
-  /** Loss at the largest width with the smallest width's best rate, against its own best rate. */
+  /** Rates at which a larger model is worse than the next smaller by more than two standard errors. */
+  violations: z.array(z.strictObject({ learning_rate: z.number(), smaller: z.int(), larger: z.int(), nats: z.number() })),
+  /** Loss at the largest size with the smallest size's best rate, against its own best rate. */
   gap: z.strictObject({ nats: z.number(), seed_deviations: z.number().nullable() }).nullable(),
 });
 export type Family = z.infer<typeof family>;
 
 export const curvesSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   name: z.string(),
   spec_hash: z.string(),
+  axis,
   seeds: z.array(z.int()),
   families: z.array(family),
 });

@@ -1,5 +1,5 @@
-/** Learning-rate curves as text: a line per width with a sparkline, and what they say of transfer. */
-import type { Curves, Family } from "../evidence/records.ts";
+/** Learning-rate curves as text: a line per width or depth with a sparkline, and what they say of transfer. */
+import type { Axis, Curves, Family } from "../evidence/records.ts";
 import { lossOf, valueOf } from "./numbers.ts";
 import { textTable } from "./ranking.ts";
 import { sparkline } from "./sparkline.ts";
@@ -12,15 +12,22 @@ const meanOf = (losses: readonly (number | null)[]): number | null =>
   losses.every((loss) => loss !== null) ? losses.reduce<number>((sum, loss) => sum + (loss ?? 0), 0) / losses.length : null;
 const power = (log2: number): string => `2^${log2.toFixed(2)}`;
 
-export function renderCurves({ families, seeds }: Curves, style: Style): string {
-  return families.map((family) => renderFamily(family, seeds.length, style)).join("\n\n");
+/** How models of different size are spoken of. */
+export const words: { readonly [A in Axis]: { readonly larger: string; readonly smallest: string; readonly largest: string } } = {
+  width: { larger: "wider", smallest: "narrowest", largest: "widest" },
+  depth: { larger: "deeper", smallest: "shallowest", largest: "deepest" },
+};
+
+export function renderCurves({ axis, families, seeds }: Curves, style: Style): string {
+  return families.map((family) => renderFamily(axis, family, seeds.length, style)).join("\n\n");
 }
 
-function renderFamily({ parametrization, curves, drift, violations, gap }: Family, seeds: number, style: Style): string {
-  const rows = curves.map(({ width, points, optimum }) => {
+function renderFamily(axis: Axis, { parametrization, curves, drift, violations, gap }: Family, seeds: number, style: Style): string {
+  const { larger, smallest, largest } = words[axis];
+  const rows = curves.map(({ size, points, optimum }) => {
     const means = points.map(({ losses }) => meanOf(losses));
     return [
-      String(width),
+      String(size),
       sparkline(means),
       optimum === null ? "–" : power(optimum.log2_learning_rate),
       optimum === null ? "–" : `${power(optimum.low)} to ${power(optimum.high)}${optimum.edge === null ? "" : ", at the edge"}`,
@@ -29,22 +36,22 @@ function renderFamily({ parametrization, curves, drift, violations, gap }: Famil
   });
   const first = curves[0].points;
   const range = `${valueOf(first[0].learning_rate)} to ${valueOf(first[first.length - 1].learning_rate)}`;
-  const table = textTable(["width", "loss over rate", "best rate", "90 % interval", "loss"], rows, [true, false, true, false, true], style);
+  const table = textTable([axis, "loss over rate", "best rate", "90 % interval", "loss"], rows, [true, false, true, false, true], style);
   const isSteady = drift !== null && Math.abs(drift.per_doubling) <= steady;
   return [
     `${style.bold(parametrization)}, learning rates ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
     table,
     drift === null
-      ? "drift: a width has no sound optimum"
-      : `drift of the optimum: ${drift.per_doubling.toFixed(2)} ± ${drift.standard_error.toFixed(2)} octaves per doubling of the width${isSteady ? "" : style.red(` (beyond ±${steady})`)}`,
+      ? `drift: a ${axis} has no sound optimum`
+      : `drift of the optimum: ${drift.per_doubling.toFixed(2)} ± ${drift.standard_error.toFixed(2)} octaves per doubling of the ${axis}${isSteady ? "" : style.red(` (beyond ±${steady})`)}`,
     gap === null
-      ? "transfer from the narrowest to the widest: it diverges"
-      : `transfer from the narrowest to the widest costs ${lossOf(gap.nats)} nats${gap.seed_deviations === null ? "" : `, ${gap.seed_deviations.toFixed(1)} seed deviations`}`,
+      ? `transfer from the ${smallest} to the ${largest}: it diverges`
+      : `transfer from the ${smallest} to the ${largest} costs ${lossOf(gap.nats)} nats${gap.seed_deviations === null ? "" : `, ${gap.seed_deviations.toFixed(1)} seed deviations`}`,
     violations.length === 0
-      ? "wider is better at every rate"
-      : `wider is worse at ${violations.length} ${violations.length === 1 ? "place" : "places"}: ${violations
+      ? `${larger} is better at every rate`
+      : `${larger} is worse at ${violations.length} ${violations.length === 1 ? "place" : "places"}: ${violations
           .slice(0, 4)
-          .map(({ narrow, wide, learning_rate: rate, nats }) => `${narrow} → ${wide} at ${valueOf(rate)} by ${lossOf(nats)}`)
+          .map(({ smaller, larger: other, learning_rate: rate, nats }) => `${smaller} → ${other} at ${valueOf(rate)} by ${lossOf(nats)}`)
           .join(", ")}`,
   ].join("\n");
 }

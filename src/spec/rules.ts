@@ -257,6 +257,28 @@ const transferRule: Rule = (spec) =>
     return [];
   });
 
+const curvesRule: Rule = ({ curves, model }) => {
+  if (curves === undefined) return [];
+  const { widths, depths, learning_rates: rates } = curves;
+  const findings: Finding[] = (widths ?? []).flatMap((width, index) =>
+    widthRule({ model, width: { target: width } }).map((finding) => ({ ...finding, path: ["curves", "widths", index] })),
+  );
+  if ((widths === undefined) === (depths === undefined))
+    findings.push({
+      code: "curves_axis",
+      path: ["curves"],
+      message: `curves are over widths or over depths, and ${widths === undefined ? "neither is" : "both are"} given`,
+      hint: "one figure shows one of them: keep `widths` or `depths`",
+    });
+  if (rates?.min !== undefined && rates.max !== undefined && rates.min >= rates.max)
+    findings.push({
+      code: "empty_range",
+      path: ["curves", "learning_rates", "max"],
+      message: `max ${rates.max} is not above min ${rates.min}`,
+    });
+  return findings;
+};
+
 const rules: readonly Rule[] = [
   widthRule,
   targetRule,
@@ -267,6 +289,7 @@ const rules: readonly Rule[] = [
   referenceRule,
   trialsRule,
   transferRule,
+  curvesRule,
 ];
 
 /** Everything the rules find in the valid part of a spec. */

@@ -12,6 +12,9 @@ import { designers, methodNames } from "../search/designers.ts";
 import { parametrizations, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 
 const count = z.int().positive();
+const layers = count.max(1024);
+/** Models of different size that curves compare. */
+const maxSizes = 32;
 const fraction = z.number().min(0).max(1);
 const factor = z.number().min(0);
 
@@ -112,7 +115,7 @@ export const sections = {
     .describe("what to train on"),
   model: z
     .strictObject({
-      layers: count.max(1024).default(2).describe("transformer blocks"),
+      layers: layers.default(2).describe("transformer blocks"),
       head_dim: count.default(16).describe("size of one attention head, the same at every width; heads = width / head_dim"),
       context: count.default(64).describe("tokens per sequence"),
       mlp_ratio: z.number().positive().default(4).describe("feed-forward width ÷ width"),
@@ -137,9 +140,11 @@ export const sections = {
     .describe("model widths"),
   depth: z
     .strictObject({
-      base: count.optional().describe("depth at which hyperparameters are stated; the proxy's unless given"),
-      proxy: count.optional().describe("blocks of the models that are swept; model.layers unless given"),
-      target: count.optional().describe("blocks of the model that is trained with the winner's hyperparameters; model.layers unless given"),
+      base: layers.optional().describe("depth at which hyperparameters are stated; the proxy's unless given"),
+      proxy: layers.optional().describe("blocks of the models that are swept; model.layers unless given"),
+      target: layers
+        .optional()
+        .describe("blocks of the model that is trained with the winner's hyperparameters; model.layers unless given"),
     })
     .optional()
     .describe("model depths where they differ, which needs `parametrization: completep`"),
@@ -201,7 +206,8 @@ export const sections = {
     .describe("which hyperparameters to try"),
   curves: z
     .strictObject({
-      widths: z.array(count).min(2).describe("widths to compare, the base width among them"),
+      widths: z.array(count).min(2).max(maxSizes).optional().describe("widths to compare, the base width among them"),
+      depths: z.array(layers).min(2).max(maxSizes).optional().describe("depths to compare instead, the base depth among them"),
       learning_rates: z
         .strictObject({
           min: z.number().positive().describe("lowest rate"),
@@ -210,7 +216,12 @@ export const sections = {
         })
         .describe("the grid"),
       seeds: count.max(100).default(3).describe("initial weights for each rate and width"),
-      parametrizations: z.array(z.enum(parametrizations)).min(1).default(["mup", "sp"]).describe("what to compare"),
+      parametrizations: z
+        .array(z.enum(parametrizations))
+        .min(1)
+        .max(parametrizations.length)
+        .optional()
+        .describe("what to compare; mup and sp over widths, completep and mup over depths unless given"),
     })
     .optional()
     .describe("what `mutransfer curves` trains; every other hyperparameter has its `value`, or its default"),

@@ -30,7 +30,7 @@ curves: {widths: [16, 8], learning_rates: {min: 0.005, max: 0.32, count: 4}, see
     expect(stdout).toMatch(/mup, learning rates 0.005 to 0.32, 2 seeds[^]*drift of the optimum[^]*sp, learning rates/);
     const { families, seeds } = jsonIn("curves", "curves.json") as Curves;
     expect(seeds).toEqual([1, 2]);
-    expect(families.map(({ parametrization, curves }) => [parametrization, curves.map(({ width }) => width)])).toEqual([
+    expect(families.map(({ parametrization, curves }) => [parametrization, curves.map(({ size }) => size)])).toEqual([
       ["mup", [8, 16]],
       ["sp", [8, 16]],
     ]);
@@ -47,8 +47,47 @@ curves: {widths: [16, 8], learning_rates: {min: 0.005, max: 0.32, count: 4}, see
     expect((await cli("curves", "curves.yaml", "--out", "curves", "-q")).code).toBe(0);
     expect(readFileSync(join(folder, "curves", "curves.json"), "utf8")).toBe(before);
   });
+  it("over depths compare CompleteP with μP, which are the same at the base depth", async () => {
+    const deep = text.replace("widths: [16, 8]", "depths: [1, 4]");
+    const { code, stdout, stderr } = await cli("curves", spec("deep.yaml", deep), "--out", "deep");
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/completep, [^]* depth +loss over rate[^]*per doubling of the depth[^]*mup, /);
+    const { axis, families } = jsonIn("deep", "curves.json") as Curves;
+    expect([axis, families.map(({ curves }) => curves.map(({ size }) => size))]).toEqual([
+      "depth",
+      [
+        [1, 4],
+        [1, 4],
+      ],
+    ]);
+    const [completep, mup] = families;
+    expect(mup.curves[0].points).toEqual(completep.curves[0].points);
+    expect(mup.curves[1].points).not.toEqual(completep.curves[1].points);
+    expect((await cli("curves", "deep.yaml", "--out", "deep", "-q")).code).toBe(0);
+    expect((await cli("status", "deep/completep-4", "--json")).stdout).toContain('"completed"');
+    const page = await cli("report", "deep", "-q");
+    expect(page.code, page.stderr).toBe(0);
+    expect(readFileSync(join(folder, "deep", "report", "report.html"), "utf8")).toContain("one curve per depth");
+  });
+  it("at the base size do not depend on the parametrization, so that one training serves all", async () => {
+    for (const parametrization of ["completep", "mup"])
+      await cli(
+        "curves",
+        spec(
+          "one.yaml",
+          text.replace("widths: [16, 8]", "depths: [1, 2]").replace("seeds: 2", `seeds: 1, parametrizations: [${parametrization}]`),
+        ),
+        "--out",
+        `one-${parametrization}`,
+        "-q",
+      );
+    const [a, b] = ["completep", "mup"].map((name) => (jsonIn(`one-${name}`, "curves.json") as Curves).families[0].curves[0].points);
+    expect(a).toEqual(b);
+  });
   it.each([
     [tiny, "no_curves"],
+    [text.replace("widths:", "depths: [1, 2], widths:"), "curves_axis"],
+    [text.replace("widths: [16, 8], ", ""), "curves_axis"],
     [text.replace("[16, 8]", "[8, 12]"), "width_not_divisible"],
     [text.replace("{value: 4}", "{values: [4, 8]}"), "curves_vary_one"],
     [text.replace("max: 0.32", "max: 0.001"), "empty_range"],

@@ -13,21 +13,26 @@ function family(parametrization: "mup" | "sp"): Curves["families"][number] {
       learning_rate: 2 ** exponent,
       losses: seeds.map((seed) => (exponent > centre + 2.5 ? null : floor + 0.03 * (exponent - centre) ** 2 + 0.03 * (seed - 2))),
     }));
-    return { width, points, optimum: { log2_learning_rate: centre, low: centre - 0.3, high: centre + 0.25, loss: floor, edge: null } };
+    return {
+      size: width,
+      points,
+      optimum: { log2_learning_rate: centre, low: centre - 0.3, high: centre + 0.25, loss: floor, edge: null },
+    };
   });
   return {
     parametrization,
     curves,
     drift: { per_doubling: parametrization === "sp" ? -1.02 : -0.1, standard_error: 0.08 },
-    violations: parametrization === "sp" ? [{ learning_rate: 2 ** -5, narrow: 64, wide: 128, nats: 0.03 }] : [],
+    violations: parametrization === "sp" ? [{ learning_rate: 2 ** -5, smaller: 64, larger: 128, nats: 0.03 }] : [],
     gap: { nats: parametrization === "sp" ? 0.27 : 0.003, seed_deviations: parametrization === "sp" ? 33.1 : 0.4 },
   };
 }
 
 export const inventedCurves: Curves = {
-  version: 1,
+  version: 2,
   name: "invented",
   spec_hash: "0".repeat(64),
+  axis: "width",
   seeds,
   families: [family("sp"), family("mup")],
 };

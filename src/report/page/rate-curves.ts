@@ -1,5 +1,6 @@
-/** Loss against log2 learning rate, a curve per width, one panel per parametrization: the figure that says whether the optimum stays put. */
-import type { Curves, Family } from "../../evidence/records.ts";
+/** Loss against log2 learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
+import type { Axis, Curves, Family } from "../../evidence/records.ts";
+import { words } from "../curves.ts";
 import { lossOf } from "../numbers.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
 import { boundsOf, crosses, exponentAxis, lossAxis, lossFrame, panels, panelWidth, powerOfTwo, type Frame } from "./frames.ts";
@@ -7,15 +8,15 @@ import { lossesOf } from "./scatter.ts";
 import { inkOf, rampOf } from "./theme.ts";
 
 /** As people write it. */
-export const parametrizationName = (name: string): string => ({ mup: "μP", sp: "SP" })[name] ?? name;
+export const parametrizationName = (name: string): string => ({ mup: "μP", sp: "SP", completep: "CompleteP" })[name] ?? name;
 
-/** μP first, whatever the file's order. */
-const inOrder = (families: readonly Family[]): readonly Family[] =>
-  [...families].sort((a, b) => Number(b.parametrization === "mup") - Number(a.parametrization === "mup"));
+/** What follows the most first, whatever the file's order. */
+const orderOf = ({ parametrization }: Family): number => ["completep", "mup", "sp"].indexOf(parametrization);
+const inOrder = (families: readonly Family[]): readonly Family[] => [...families].sort((a, b) => orderOf(a) - orderOf(b));
 
-function rowsOf({ parametrization, curves }: Family): readonly Row[] {
-  return curves.flatMap(({ width, points, optimum }) => {
-    const shared = { parametrization, width };
+function rowsOf(axis: Axis, { parametrization, curves }: Family): readonly Row[] {
+  return curves.flatMap(({ size, points, optimum }) => {
+    const shared = { parametrization, [axis]: size };
     const measured = points.map(({ learning_rate: rate, losses }) => {
       const finite = losses.filter((loss) => loss !== null);
       const mean = finite.length === 0 ? null : finite.reduce((sum, loss) => sum + loss, 0) / finite.length;
@@ -29,16 +30,23 @@ function rowsOf({ parametrization, curves }: Family): readonly Row[] {
   });
 }
 
-function panel(rows: readonly Row[], title: string, widths: readonly number[], frame: Frame, domain: readonly [number, number]): Chart {
+function panel(
+  axis: Axis,
+  rows: readonly Row[],
+  title: string,
+  sizes: readonly number[],
+  frame: Frame,
+  domain: readonly [number, number],
+): Chart {
   const measured = rows.filter(({ kind }) => kind === "measured");
   const optima = rows.filter(({ kind }) => kind === "optimum");
   const x = exponentAxis("log2_learning_rate", "log₂ learning rate", domain);
   const y = { field: "loss", ...(lossAxis(frame, "loss, nats") as object) };
   const color = {
-    field: "width",
+    field: axis,
     type: "ordinal",
-    title: "width",
-    scale: { domain: widths, range: rampOf(widths.length) },
+    title: axis,
+    scale: { domain: sizes, range: rampOf(sizes.length) },
     legend: { symbolType: "circle", symbolSize: 90, symbolOpacity: 1, columns: 6 },
   };
   const finite = measured.filter(({ loss }) => loss !== null);
@@ -70,10 +78,11 @@ function panel(rows: readonly Row[], title: string, widths: readonly number[], f
   };
 }
 
-function driftTable(families: readonly Family[]): Table {
+function driftTable(axis: Axis, families: readonly Family[]): Table {
+  const { larger, smallest } = words[axis];
   const signed = (value: number, digits: number): string => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
   return {
-    head: ["", "optimum moves, log₂ per doubling", "wider is worse at", "loss of keeping the narrow optimum"],
+    head: ["", "optimum moves, log₂ per doubling", `${larger} is worse at`, `loss of keeping the ${smallest} model's optimum`],
     numeric: [false, true, true, true],
     rows: families.map(({ parametrization, drift, violations, gap }) => [
       parametrizationName(parametrization),
@@ -86,16 +95,17 @@ function driftTable(families: readonly Family[]): Table {
   };
 }
 
-export function rateCurves(curves: Curves): Figure {
-  const families = inOrder(curves.families);
-  const groups = families.map((family) => ({ family, rows: rowsOf(family) }));
+export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure {
+  const { larger, smallest, largest } = words[axis];
+  const families = inOrder(unordered);
+  const groups = families.map((family) => ({ family, rows: rowsOf(axis, family) }));
   const rows = groups.flatMap((group) => group.rows);
-  const widths = [...new Set(families.flatMap((family) => family.curves.map(({ width }) => width)))].sort((a, b) => a - b);
+  const sizes = [...new Set(families.flatMap((family) => family.curves.map(({ size }) => size)))].sort((a, b) => a - b);
   const frame = lossFrame(lossesOf(rows));
   const domain = boundsOf(lossesOf(rows, "log2_learning_rate"));
   const best = families[0]?.curves.at(-1)?.optimum;
   const at = best
-    ? ` Best at the largest width under ${parametrizationName(families[0].parametrization)}: ${powerOfTwo(best.log2_learning_rate)}, ${lossOf(best.loss)} nats.`
+    ? ` Best at the largest ${axis} under ${parametrizationName(families[0].parametrization)}: ${powerOfTwo(best.log2_learning_rate)}, ${lossOf(best.loss)} nats.`
     : "";
   const chart = (layout: Layout): Chart => {
     const columns = layout.name === "wide" ? Math.min(2, groups.length) : 1;
@@ -103,17 +113,17 @@ export function rateCurves(curves: Curves): Figure {
     return panels(
       groups.map(({ family, rows: own }) => ({
         ...size,
-        ...panel(own, parametrizationName(family.parametrization), widths, frame, domain),
+        ...panel(axis, own, parametrizationName(family.parametrization), sizes, frame, domain),
       })),
       columns,
     );
   };
   return {
     name: "loss-by-learning-rate",
-    title: "Loss against learning rate, one curve per width",
-    caption: `Where each curve is lowest is that width's best learning rate: the diamond, with its 90 % interval as a horizontal bar. Under μP the diamonds stand above one another and wider curves lie lower, so that a rate tuned on the narrowest is right for the widest; under SP they wander off. Vertical bars reach from the best to the worst of ${curves.seeds.length} ${curves.seeds.length === 1 ? "seed" : "seeds"}; × marks rates at which a seed diverged; what is above the frame is cut off.${at}`,
+    title: `Loss against learning rate, one curve per ${axis}`,
+    caption: `Where each curve is lowest is that ${axis}'s best learning rate: the diamond, with its 90 % interval as a horizontal bar. Where transfer works the diamonds stand above one another and ${larger} curves lie lower, so that a rate tuned on the ${smallest} is right for the ${largest}; where it does not, they wander off. Vertical bars reach from the best to the worst of ${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"}; × marks rates at which a seed diverged; what is above the frame is cut off.${at}`,
     rows,
     chart,
-    table: driftTable(families),
+    table: driftTable(axis, families),
   };
 }
