@@ -3,10 +3,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { hashOf } from "../../src/hash.ts";
 import { figureNames } from "../../src/report/page/figure.ts";
 import { run } from "../support/cli.ts";
 import { findBrowser, openBrowser, type Page } from "../support/browser.ts";
-import { inventedCheck, inventedCurves } from "../support/evidence.ts";
+import { inventedCheck, inventedCurves, inventedPrelaunch } from "../support/evidence.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { reportSpec, writeRun } from "../support/report.ts";
 
@@ -30,6 +31,7 @@ describe.skipIf(missing !== undefined)(`the page${missing === undefined ? "" : `
     const path = writeRun(join(folder, "run"), reportSpec(20), 20);
     writeFileSync(join(path, "curves.json"), JSON.stringify(inventedCurves));
     writeFileSync(join(path, "coord-check.json"), JSON.stringify(inventedCheck));
+    writeFileSync(join(path, "prelaunch.json"), JSON.stringify({ ...inventedPrelaunch, spec_hash: hashOf(reportSpec(20)) }));
     expect((await run(["report", path, "-q"], folder)).code).toBe(0);
     page = await openBrowser(browser ?? "", join(folder, "profile"));
   });
@@ -49,6 +51,7 @@ describe.skipIf(missing !== undefined)(`the page${missing === undefined ? "" : `
           const outside = texts.map((text) => text.getBoundingClientRect()).filter((box) => box.left < left - 1 || box.right > right + 1).length;
           return { id: figure.id, layouts: drawings.map((svg) => svg.parentElement.className), fits: left >= 0 && right <= innerWidth, height, small, outside };
         })`)) as readonly { id: string; layouts: string[]; fits: boolean; height: number; small: number; outside: number }[];
+        expect(await view.evaluate(`document.querySelector("#prelaunch") !== null`)).toBe(true);
         expect(shown.map(({ id }) => id)).toEqual(figureNames);
         for (const figure of shown) {
           expect(figure).toMatchObject({ layouts: [layout], fits: true, outside: 0 });

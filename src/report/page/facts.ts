@@ -110,7 +110,11 @@ export function factsMarkup(input: ReportInput): Markup {
   const winner =
     best === null
       ? tile("winner", "none", ranked.length === 0 ? "no trial has ended" : "no trial completed")
-      : tile(phase === "finished" ? "winner's loss" : "best so far", lossOf(best.validation_loss), `trial ${best.trial}, nats per token`);
+      : tile(
+          phase === "finished" ? "winner's loss" : "best so far",
+          lossOf(best.validation_loss),
+          `trial ${best.trial}, nats per token${best.standard_error === null ? "" : `, mean over fresh seeds ± ${lossOf(best.standard_error)}`}`,
+        );
   return html`<header>
       <p class="kind">mutransfer report</p>
       <h1>${run?.name ?? folder}</h1>

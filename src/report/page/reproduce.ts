@@ -21,7 +21,7 @@ function commands({ run, folder, transfer, spec }: ReportInput): string {
   ].join("\n");
 }
 
-function costMarkup({ cost, spec, ranked }: ReportInput): Markup {
+function costMarkup({ cost, spec }: ReportInput): Markup {
   if (cost === undefined || spec === undefined) return html`<p>Known once the sweep has written its results.json.</p>`;
   const longest = Math.max(cost.proxy_flops, cost.target_flops);
   const bar = (label: string, flops: number): Markup =>
@@ -30,7 +30,7 @@ function costMarkup({ cost, spec, ranked }: ReportInput): Markup {
       ><span>${flopsOf(flops)}</span>
     </div> `;
   return html`<p>
-      Training FLOPs. The ${ranked.length} proxies of width ${spec.width.proxy} cost ${percentOf(cost.ratio)} of one target of width
+      Training FLOPs. All trainings of width ${spec.width.proxy}, fresh seeds included, cost ${percentOf(cost.ratio)} of one target of width
       ${spec.width.target}; the share falls with the square of the ratio of the widths.
     </p>
     ${bar("proxies", cost.proxy_flops)}${bar("target", cost.target_flops)}`;
