@@ -37,36 +37,34 @@ export interface ContinueOptions extends EngineOptions {
   readonly verbose?: boolean;
 }
 
-export async function continueRun(
-  run: Run,
-  plan: Plan,
-  engines: Engines,
-  options: ContinueOptions,
-  terminal: Terminal,
-  version: string,
-): Promise<ExitCode> {
+/** A run, and what it goes on with. */
+export interface Continued {
+  readonly run: Run;
+  readonly plan: Plan;
+  readonly engines: Engines;
+  readonly options: ContinueOptions;
+  readonly terminal: Terminal;
+  /** This program's. */
+  readonly version: string;
+}
+
+export async function continueRun(continued: Continued): Promise<ExitCode> {
+  const { plan, options, terminal } = continued;
   const notes = renderNotes(specNotes(plan.spec), terminal.errStyle);
   if (!options.quiet && notes !== "") terminal.err(`${notes}\n`);
   const agenda = new Agenda(plan.spec);
-  return (await trainAll(run, plan, agenda, engines, options, terminal, version)) ?? finish(run, plan, agenda, options, terminal);
+  return (await trainAll(continued, agenda)) ?? finish(continued, agenda);
 }
 
 /** Trains whatever the agenda has due, and leaves no checkpoints; gives the exit code when it was interrupted before. */
-export async function trainAll(
-  run: Run,
-  plan: Plan,
-  agenda: Agenda,
-  engines: Engines,
-  options: ContinueOptions,
-  terminal: Terminal,
-  version: string,
-): Promise<ExitCode | undefined> {
+export async function trainAll(continued: Continued, agenda: Agenda): Promise<ExitCode | undefined> {
+  const { run, options, terminal } = continued;
   const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${text}\n`));
   for (const note of run.notes) say(terminal.errStyle.red(note));
   cleanCheckpoints(run.folder, (trial) => (run.state.of(trial)?.status ?? "stopped") === "stopped");
   try {
     if (agenda.due(run.state, () => false).length > 0) {
-      const interrupted = await trainDue(run, plan, agenda, engines, options, terminal, version);
+      const interrupted = await trainDue(continued, agenda);
       if (interrupted !== undefined) {
         say("interrupted: what was finished is in the journal, what was begun is in checkpoints; the same command continues from there");
         return interrupted;
@@ -98,15 +96,8 @@ export function asUserError(error: unknown): unknown {
   return error;
 }
 
-async function trainDue(
-  run: Run,
-  plan: Plan,
-  agenda: Agenda,
-  engines: Engines,
-  options: ContinueOptions,
-  terminal: Terminal,
-  version: string,
-): Promise<ExitCode | undefined> {
+async function trainDue(continued: Continued, agenda: Agenda): Promise<ExitCode | undefined> {
+  const { run, plan, engines, options, terminal } = continued;
   const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
   const trials = openingTrials(plan.spec);
   checkMemory(stackJob(plan, trials.slice(0, 1), plan.spec.width.proxy, 1), "a proxy");
@@ -114,7 +105,7 @@ async function trainDue(
   const { run: begun } = run.state;
   if (begun !== undefined) engines.prefer(begun.engine);
   const { setup, pool } = await untilSignal(() => engines.choose(work, run.folder));
-  const arithmetic = beginWith(run, plan, setup, version);
+  const arithmetic = beginWith(continued, setup);
   engines.remember(work, run.folder, setup);
   say(renderSetup(setup, options.verbose ?? false, terminal.errStyle));
   say(renderNotes(setupNotes(plan.spec, setup), terminal.errStyle));
@@ -150,7 +141,7 @@ export function stopGently(pool: WorkerPool, say: (text: string) => void): void 
 }
 
 /** Begins the run, or checks that it goes on with the arithmetic it was begun with; returns that. */
-function beginWith(run: Run, plan: Plan, setup: Setup, version: string): string {
+function beginWith({ run, plan, version }: Continued, setup: Setup): string {
   const environment = environmentOf(plan, setup, resolve(run.folder), version);
   const arithmetic = `${environment.engine}, ${setup.device.kind}`;
   const { run: begun } = run.state;
@@ -174,7 +165,7 @@ function beginWith(run: Run, plan: Plan, setup: Setup, version: string): string 
 }
 
 /** Writes the results of a run whose trials have all ended, and prints them. */
-function finish(run: Run, plan: Plan, agenda: Agenda, options: ContinueOptions, terminal: Terminal): ExitCode {
+function finish({ run, plan, options, terminal }: Continued, agenda: Agenda): ExitCode {
   const { run: begun } = run.state;
   if (begun === undefined) throw new Error("finish: the run has not begun");
   const confirmations = agenda.confirmations(run.state).flatMap((trial) => run.state.of(trial) ?? []);

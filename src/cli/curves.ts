@@ -142,7 +142,7 @@ async function trainCurve(
   try {
     run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, false);
     const agenda = new Agenda(plan.spec);
-    const interrupted = await trainAll(run, plan, agenda, engines, options, terminal, version);
+    const interrupted = await trainAll({ run, plan, engines, options, terminal, version }, agenda);
     return interrupted ?? pointsOf(run.state, agenda, ratesOf(wanted), plan.spec);
   } finally {
     engines.close();

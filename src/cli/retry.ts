@@ -31,7 +31,7 @@ export async function retry(
     const chosen = choose(run, ids, options, plan.spec.search.trials);
     if (chosen.length === 0) say("no trial is to be trained again");
     else run.again(chosen);
-    return await continueRun(run, plan, engines, options, terminal, version);
+    return await continueRun({ run, plan, engines, options, terminal, version });
   } finally {
     run.close();
     engines.close();

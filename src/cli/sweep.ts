@@ -31,7 +31,7 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
     try {
       if (run.state.run === undefined) refuseOther(join(folder, "results.json"), plan);
       run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, options.extend ?? false);
-      return await continueRun(run, plan, engines, options, terminal, version);
+      return await continueRun({ run, plan, engines, options, terminal, version });
     } finally {
       run.close();
     }
