@@ -2,30 +2,19 @@
  * Which engine a command uses and how its work is spread: the engine that was named,
  * or the fastest of those that run here, by timing a few steps of the work itself.
  */
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { engineNames, type Device, type EngineName, type Precision } from "../engines/engine.ts";
+import { engineNames, type EngineName, type Precision } from "../engines/engine.ts";
 import { nvidiaGpus } from "../engines/gpus.ts";
-import { engines, type Entry, type Registry } from "../engines/registry.ts";
+import { engines, type Registry } from "../engines/registry.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
-import type { Plan } from "../spec/plan.ts";
-import { arrange, chosenTiming, type Arrangement, type Setup } from "../sweep/stacking.ts";
-import { stackJob, type Trial } from "../sweep/trials.ts";
+import { chosenTiming, type Setup } from "../sweep/stacking.ts";
 import { WorkerFailed, WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
-import { programOf, type StackJob } from "../training/train.ts";
+import { again, measure, type Clock, type Work } from "./engine-timing.ts";
 import { engineHost } from "./files.ts";
 import { withPatience } from "./patience.ts";
 import { recallSetups, rememberSetup } from "./probe-cache.ts";
-
-/** What is to be trained. */
-export interface Work {
-  readonly plan: Plan;
-  readonly trials: readonly Pick<Trial, "seed" | "hyperparameters">[];
-  readonly width: number;
-  /** Blocks, where they are not the proxies'. */
-  readonly layers?: number;
-}
 
 export interface EngineOptions {
   /** `auto`, or nothing, is the fastest that runs here. */
@@ -34,10 +23,7 @@ export interface EngineOptions {
   readonly stack?: number;
 }
 
-interface Context {
-  readonly say: (text: string) => void;
-  /** Seconds on a monotonic clock. */
-  readonly now: () => number;
+interface Context extends Clock {
   /** Time even where nothing is to be decided. */
   readonly always?: boolean;
   /** Other engines and workers than this program's own. */
@@ -47,11 +33,6 @@ interface Context {
 
 /** What worker processes run. */
 export const workerEntry = fileURLToPath(new URL("./worker.js", import.meta.url));
-/** Share of a device's memory that a sweep may plan with. */
-const memoryShare = 0.9;
-/** How long all workers train at once to be timed, and how often: the fastest counts, since whatever else the machine does slows. */
-const [timedSeconds, timedRounds] = [0.05, 2];
-
 export class Engines {
   private readonly options: Omit<EngineOptions, "engine"> & { readonly engine?: EngineName };
   private readonly context: Context;
@@ -180,9 +161,18 @@ export class Engines {
       }
     }
     const setups: Setup[] = [];
+    const { precision } = work.plan.spec.train;
     for (const { name, description } of described) {
       try {
-        setups.push(await this.measure(name, description, work, described.length > 1));
+        const options = { ...this.options, always: described.length > 1 || (this.context.always ?? false) };
+        setups.push(
+          await measure(
+            { name, entry: this.registry[name], pool: this.pool(name, precision), ...description },
+            work,
+            options,
+            this.context,
+          ),
+        );
       } catch (error) {
         refuse(name, error);
       }
@@ -216,76 +206,4 @@ export class Engines {
     const hint = engine === undefined ? "`mutransfer doctor` lists the engines of this machine" : "--engine auto takes one that runs here";
     return new UserError({ code: "engine_unavailable", message: refusal?.message ?? "no engine runs here", hint }, exitCodes.engine);
   }
-
-  private async measure(name: EngineName, { version, device }: EngineDescription, work: Work, always: boolean): Promise<Setup> {
-    const { train } = work.plan.spec;
-    const entry = this.registry[name];
-    const workers = entry.workers(engineHost(), train.precision).length;
-    const { best, timed } = await arrange(
-      {
-        trials: work.trials.length,
-        steps: train.steps,
-        workers,
-        onCpu: device.kind === "cpu",
-        jobs: this.options.jobs,
-        stackSize: this.options.stack,
-        always: always || (this.context.always ?? false),
-        fits: (arrangement) => fits(entry, device, jobOf(work, arrangement), arrangement.jobs, workers),
-      },
-      (arrangement) => this.time(this.pool(name, train.precision), work, arrangement),
-      this.context.now,
-    );
-    if (best === undefined)
-      throw new WorkerFailed(`one model of width ${work.width} does not fit the memory of ${device.name}`, { outOfMemory: true });
-    const { stackSize, jobs, threads } = best;
-    const products = train.precision === "mixed" ? (device.mixedProducts ?? "float32") : "float32";
-    return {
-      ...{ engine: name, version, device, products, reason: "", arrangement: { stackSize, jobs, threads } },
-      timed: timed.map((each) => ({ engine: name, ...each })),
-    };
-  }
-
-  /** Seconds per step while as many workers as arranged train at once; undefined when that is more than the device can do. */
-  private async time(pool: WorkerPool, work: Work, arrangement: Arrangement): Promise<number | undefined> {
-    const job = jobOf(work, arrangement);
-    const all = async <T>(run: () => Promise<T>): Promise<readonly T[]> => Promise.all(Array.from({ length: arrangement.jobs }, run));
-    const timed = async (): Promise<number> => {
-      await all(() => pool.run({ kind: "prepare", job }));
-      const rounds: number[] = [];
-      while (rounds.length < timedRounds) {
-        const times = await all(() => pool.run({ kind: "measure", job, seconds: timedSeconds }));
-        rounds.push(times.reduce((sum, { secondsPerStep }) => sum + secondsPerStep, 0) / times.length);
-      }
-      return Math.min(...rounds);
-    };
-    try {
-      return await (arrangement.stackSize === 1 ? again(timed) : timed());
-    } catch (error) {
-      if (!(error instanceof WorkerFailed) || arrangement.stackSize === 1) throw error;
-      const what = error.outOfMemory ? "does not fit the memory" : `cannot be run (${error.message})`;
-      this.context.say(`a stack of ${arrangement.stackSize} ${what}`);
-      return undefined;
-    }
-  }
-}
-
-/** Once more when a worker dies: what killed it may have nothing to do with its work. */
-async function again<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (error instanceof WorkerFailed) return run();
-    throw error;
-  }
-}
-
-const jobOf = ({ plan, trials, width, layers }: Work, { stackSize, threads }: Arrangement): StackJob =>
-  stackJob(plan, trials.slice(0, stackSize), width, threads, layers);
-
-/** Whether the memory estimate of a job fits its device, while so many of it run on as many devices as there are workers. */
-async function fits(entry: Entry, device: Device, job: StackJob, jobs: number, workers: number): Promise<boolean> {
-  const { bytes, largestTensorBytes } = await entry.footprint(programOf(job), job.threads);
-  const together = device.kind === "gpu" ? Math.ceil(jobs / workers) : jobs;
-  const onDevice = together * (entry.processBytes + bytes) <= memoryShare * device.memoryBytes;
-  return onDevice && jobs * entry.processBytes <= memoryShare * totalmem() && largestTensorBytes <= (device.tensorBytes ?? Infinity);
 }

@@ -1,0 +1,124 @@
+/**
+ * How one engine's work is best spread, by timing a few steps of it: how many models
+ * in a stack, how many stacks at once. Which engine is used is engine.ts's business.
+ */
+import { totalmem } from "node:os";
+import type { Device, EngineName } from "../engines/engine.ts";
+import type { Entry } from "../engines/registry.ts";
+import type { Plan } from "../spec/plan.ts";
+import { arrange, type Arrangement, type Setup } from "../sweep/stacking.ts";
+import { stackJob, type Trial } from "../sweep/trials.ts";
+import { WorkerFailed, type EngineDescription, type WorkerPool } from "../sweep/worker-pool.ts";
+import { programOf, type StackJob } from "../training/train.ts";
+import { engineHost } from "./files.ts";
+
+/** What is to be trained. */
+export interface Work {
+  readonly plan: Plan;
+  readonly trials: readonly Pick<Trial, "seed" | "hyperparameters">[];
+  readonly width: number;
+  /** Blocks, where they are not the proxies'. */
+  readonly layers?: number;
+}
+
+export interface Clock {
+  readonly say: (text: string) => void;
+  /** Seconds on a monotonic clock. */
+  readonly now: () => number;
+}
+
+/** An engine that runs here. */
+interface Measured extends EngineDescription {
+  readonly name: EngineName;
+  readonly entry: Entry;
+  readonly pool: WorkerPool;
+}
+
+interface MeasureOptions {
+  /** What was asked for instead of being timed. */
+  readonly jobs?: number;
+  readonly stack?: number;
+  /** Time even where nothing is to be decided. */
+  readonly always: boolean;
+}
+
+/** Share of a device's memory that a sweep may plan with. */
+const memoryShare = 0.9;
+/** How long all workers train at once to be timed, and how often: the fastest counts, since whatever else the machine does slows. */
+const [timedSeconds, timedRounds] = [0.05, 2];
+
+/** How an engine's work is spread at best, as timed here; rejects with WorkerFailed when not even one model fits. */
+export async function measure(
+  { name, entry, pool, version, device }: Measured,
+  work: Work,
+  { jobs: wantedJobs, stack, always }: MeasureOptions,
+  { say, now }: Clock,
+): Promise<Setup> {
+  const { train } = work.plan.spec;
+  const workers = entry.workers(engineHost(), train.precision).length;
+  const { best, timed } = await arrange(
+    {
+      trials: work.trials.length,
+      steps: train.steps,
+      workers,
+      onCpu: device.kind === "cpu",
+      jobs: wantedJobs,
+      stackSize: stack,
+      always,
+      fits: (arrangement) => fits(entry, device, jobOf(work, arrangement), arrangement.jobs, workers),
+    },
+    (arrangement) => time(pool, work, arrangement, say),
+    now,
+  );
+  if (best === undefined)
+    throw new WorkerFailed(`one model of width ${work.width} does not fit the memory of ${device.name}`, { outOfMemory: true });
+  const { stackSize, jobs, threads } = best;
+  const products = train.precision === "mixed" ? (device.mixedProducts ?? "float32") : "float32";
+  return {
+    ...{ engine: name, version, device, products, reason: "", arrangement: { stackSize, jobs, threads } },
+    timed: timed.map((each) => ({ engine: name, ...each })),
+  };
+}
+
+/** Seconds per step while as many workers as arranged train at once; undefined when that is more than the device can do. */
+async function time(pool: WorkerPool, work: Work, arrangement: Arrangement, say: Clock["say"]): Promise<number | undefined> {
+  const job = jobOf(work, arrangement);
+  const all = async <T>(run: () => Promise<T>): Promise<readonly T[]> => Promise.all(Array.from({ length: arrangement.jobs }, run));
+  const timed = async (): Promise<number> => {
+    await all(() => pool.run({ kind: "prepare", job }));
+    const rounds: number[] = [];
+    while (rounds.length < timedRounds) {
+      const times = await all(() => pool.run({ kind: "measure", job, seconds: timedSeconds }));
+      rounds.push(times.reduce((sum, { secondsPerStep }) => sum + secondsPerStep, 0) / times.length);
+    }
+    return Math.min(...rounds);
+  };
+  try {
+    return await (arrangement.stackSize === 1 ? again(timed) : timed());
+  } catch (error) {
+    if (!(error instanceof WorkerFailed) || arrangement.stackSize === 1) throw error;
+    const what = error.outOfMemory ? "does not fit the memory" : `cannot be run (${error.message})`;
+    say(`a stack of ${arrangement.stackSize} ${what}`);
+    return undefined;
+  }
+}
+/** Once more when a worker dies: what killed it may have nothing to do with its work. */
+export async function again<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof WorkerFailed) return run();
+    throw error;
+  }
+}
+
+const jobOf = ({ plan, trials, width, layers }: Work, { stackSize, threads }: Arrangement): StackJob =>
+  stackJob(plan, trials.slice(0, stackSize), width, threads, layers);
+
+/** Whether the memory estimate of a job fits its device, while so many of it run on as many devices as there are workers. */
+async function fits(entry: Entry, device: Device, job: StackJob, jobs: number, workers: number): Promise<boolean> {
+  const { bytes, largestTensorBytes } = await entry.footprint(programOf(job), job.threads);
+  const together = device.kind === "gpu" ? Math.ceil(jobs / workers) : jobs;
+  const onDevice = together * (entry.processBytes + bytes) <= memoryShare * device.memoryBytes;
+  return onDevice && jobs * entry.processBytes <= memoryShare * totalmem() && largestTensorBytes <= (device.tensorBytes ?? Infinity);
+}
