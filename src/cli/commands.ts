@@ -109,7 +109,7 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .action(async (options: TransferCommand) => exit(await (await import("./transfer.ts")).transfer(options, terminal, version)));
   program
     .command("curves")
-    .description("loss against learning rate at several widths, under μP and SP: whether the optimum stays where it is")
+    .description("loss against learning rate at several widths or depths: whether the optimum stays where it is")
     .addHelpText("before", examples([["curves configs/curves.yaml --out runs/curves", "the paper's Figure 1 in miniature"]]))
     .addArgument(config)
     .addOption(out)
