@@ -19,6 +19,7 @@ import { stackJob } from "../sweep/trials.ts";
 import { checkPlanCoordinates } from "./coord-check.ts";
 import { untilSignal } from "./interrupt.ts";
 import { trainJob, type JobContext } from "./train-job.ts";
+import { isWidth } from "./width.ts";
 
 /** Targets no wider than so many proxies are launched without a check: it would cost as much as they do. */
 export const uncheckedRatio = 4;
@@ -42,7 +43,7 @@ export async function prelaunch(
   if (known?.results_digest === results.digest && known.width === width) return known;
   const say = (text: string): void => (context.quiet ? undefined : context.terminal.err(`${context.terminal.errStyle.dim(text)}\n`));
   const { width: widths, model } = plan.spec;
-  const { below, between } = checkWidths(widths.proxy, width, model.head_dim);
+  const { below, between } = checkWidths(widths.proxy, width, (at) => isWidth(model, at));
   const flopsAt = (at: number, layers = depthsOf(plan.spec).proxy): number =>
     flopsPerStep(modelConfig(plan, at, layers), plan.spec.train.batch);
   const flops = rateFactors.length * flopsAt(between) + (below === undefined ? 0 : flopsAt(below));

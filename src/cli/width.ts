@@ -3,6 +3,10 @@ import { UserError } from "../errors.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { ruleFindings } from "../spec/rules.ts";
 
+/** Whether the model can have this width. */
+export const isWidth = (model: CompleteSpec["model"], width: number): boolean =>
+  ruleFindings({ model, width: { target: width } }).length === 0;
+
 /** Throws a UserError when the model cannot have this width, or when it is below `proxy`. */
 export function checkWidth({ model }: CompleteSpec, width: number, proxy?: number): void {
   const findings = ruleFindings({ model, width: { target: width, proxy } });

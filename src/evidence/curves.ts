@@ -72,8 +72,8 @@ function optimumOf(points: Points): Optimum | null {
     .sort((a, b) => a - b);
   return {
     log2_learning_rate: best.rate,
-    low: quantile(rates, lowShare),
-    high: quantile(rates, highShare),
+    low: count === 1 ? null : quantile(rates, lowShare),
+    high: count === 1 ? null : quantile(rates, highShare),
     loss: best.loss,
     edge: best.place === 0 ? "low" : best.place === points.length - 1 ? "high" : null,
   };
@@ -91,7 +91,10 @@ function driftOf(curves: readonly Curve[]): Family["drift"] {
   const isSound = curves.every(({ points }) => vertexWith(points, all(count)).loss < Infinity);
   if (!isSound || curves.length < 2) return null;
   const drifts = resampled(count).map((seeds) => driftWith(curves, seeds));
-  return { per_doubling: driftWith(curves, all(count)), standard_error: Math.sqrt(squaredDeviations(drifts) / drifts.length) };
+  return {
+    per_doubling: driftWith(curves, all(count)),
+    standard_error: count === 1 ? null : Math.sqrt(squaredDeviations(drifts) / drifts.length),
+  };
 }
 
 /** Standard deviation of one seed's loss, pooled over the best rate and its neighbours. */
@@ -123,11 +126,14 @@ function violationsOf(curves: readonly Curve[]): Family["violations"] {
 /** What taking the smallest size's best rate costs at the largest. */
 function gapOf(curves: readonly Curve[]): Family["gap"] {
   const [smallest, largest] = [curves[0], curves[curves.length - 1]];
-  const place = vertexWith(smallest.points, all(smallest.points[0].losses.length)).place;
+  const kept = vertexWith(smallest.points, all(smallest.points[0].losses.length));
   const means = largest.points.map(soundMean);
-  const nats = means[place] - Math.min(...means);
-  const deviation = seedDeviation(largest.points, means.indexOf(Math.min(...means)));
-  return Number.isFinite(nats) ? { nats, seed_deviations: deviation === null || deviation === 0 ? null : nats / deviation } : null;
+  const best = Math.min(...means);
+  const nats = means[kept.place] - best;
+  const deviation = seedDeviation(largest.points, means.indexOf(best));
+  return kept.loss < Infinity && Number.isFinite(nats)
+    ? { nats, seed_deviations: deviation === null || deviation === 0 ? null : nats / deviation }
+    : null;
 }
 
 /** Everything that is said of one parametrization; sizes in ascending order. */

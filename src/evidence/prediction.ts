@@ -67,13 +67,17 @@ export function objections(
   ];
 }
 
-/** Widths to train before the launch: half the proxy's where there is one, and the one halfway to the target. */
+/**
+ * Widths to train before the launch: half the proxy's where a model can have it, and the one halfway to the target.
+ * `isWidth` says what a model can have: multiples of some number, of which proxy and target are two.
+ */
 export function checkWidths(
   proxy: number,
   target: number,
-  headDim: number,
+  isWidth: (width: number) => boolean,
 ): { readonly below: number | undefined; readonly between: number } {
-  const half = proxy / 2;
-  const between = Math.round(Math.sqrt(proxy * target) / headDim) * headDim;
-  return { below: half >= headDim && half % headDim === 0 ? half : undefined, between };
+  let step = 1;
+  while (!isWidth(step)) step++;
+  const between = Math.round(Math.sqrt(proxy * target) / step) * step;
+  return { below: isWidth(proxy / 2) ? proxy / 2 : undefined, between };
 }

@@ -58,9 +58,9 @@ export type CoordCheck = z.infer<typeof coordCheckSchema>;
 
 const optimum = z.strictObject({
   log2_learning_rate: z.number(),
-  /** 90 % bootstrap interval over seeds. */
-  low: z.number(),
-  high: z.number(),
+  /** 90 % bootstrap interval over seeds; null with a single one. */
+  low: z.number().nullable(),
+  high: z.number().nullable(),
   loss: z.number(),
   /** Which end of the grid the best rate lies at; null for an interior optimum. */
   edge: z.enum(["low", "high"]).nullable(),
@@ -78,8 +78,8 @@ const curve = z.strictObject({
 const family = z.strictObject({
   parametrization: z.string(),
   curves: z.array(curve),
-  /** Movement of the optimum, in log2 learning rate per doubling of the size. */
-  drift: z.strictObject({ per_doubling: z.number(), standard_error: z.number() }).nullable(),
+  /** Movement of the optimum, in log2 learning rate per doubling of the size; its error over seeds, null with a single one. */
+  drift: z.strictObject({ per_doubling: z.number(), standard_error: z.number().nullable() }).nullable(),
   /** Rates at which a larger model is worse than the next smaller by more than two standard errors. */
   violations: z.array(z.strictObject({ learning_rate: z.number(), smaller: z.int(), larger: z.int(), nats: z.number() })),
   /** Loss at the largest size with the smallest size's best rate, against its own best rate. */

@@ -1,5 +1,5 @@
 /** Learning-rate curves as text: a line per width or depth with a sparkline, and what they say of transfer. */
-import type { Axis, Curves, Family } from "../evidence/records.ts";
+import type { Axis, Curves, Family, Optimum } from "../evidence/records.ts";
 import { lossOf, valueOf } from "./numbers.ts";
 import { textTable } from "./ranking.ts";
 import { sparkline } from "./sparkline.ts";
@@ -22,6 +22,16 @@ export function renderCurves({ axis, families, seeds }: Curves, style: Style): s
   return families.map((family) => renderFamily(axis, family, seeds.length, style)).join("\n\n");
 }
 
+/** ± a standard error, if it is known. */
+export const plusMinus = (error: number | null): string => (error === null ? "" : ` ± ${error.toFixed(2)}`);
+
+function intervalOf(optimum: Optimum | null): string {
+  if (optimum === null) return "–";
+  const { low, high, edge } = optimum;
+  const interval = low === null || high === null ? "–" : `${power(low)} to ${power(high)}`;
+  return edge === null ? interval : `${interval}, at the edge`;
+}
+
 function renderFamily(axis: Axis, { parametrization, curves, drift, violations, gap }: Family, seeds: number, style: Style): string {
   const { larger, smallest, largest } = words[axis];
   const rows = curves.map(({ size, points, optimum }) => {
@@ -30,7 +40,7 @@ function renderFamily(axis: Axis, { parametrization, curves, drift, violations, 
       String(size),
       sparkline(means),
       optimum === null ? "–" : power(optimum.log2_learning_rate),
-      optimum === null ? "–" : `${power(optimum.low)} to ${power(optimum.high)}${optimum.edge === null ? "" : ", at the edge"}`,
+      intervalOf(optimum),
       lossOf(optimum?.loss ?? null),
     ];
   });
@@ -43,7 +53,7 @@ function renderFamily(axis: Axis, { parametrization, curves, drift, violations, 
     table,
     drift === null
       ? `drift: a ${axis} has no sound optimum`
-      : `drift of the optimum: ${drift.per_doubling.toFixed(2)} ± ${drift.standard_error.toFixed(2)} octaves per doubling of the ${axis}${isSteady ? "" : style.red(` (beyond ±${steady})`)}`,
+      : `drift of the optimum: ${drift.per_doubling.toFixed(2)}${plusMinus(drift.standard_error)} octaves per doubling of the ${axis}${isSteady ? "" : style.red(` (beyond ±${steady})`)}`,
     gap === null
       ? `transfer from the ${smallest} to the ${largest}: it diverges`
       : `transfer from the ${smallest} to the ${largest} costs ${lossOf(gap.nats)} nats${gap.seed_deviations === null ? "" : `, ${gap.seed_deviations.toFixed(1)} seed deviations`}`,
@@ -53,5 +63,6 @@ function renderFamily(axis: Axis, { parametrization, curves, drift, violations, 
           .slice(0, 4)
           .map(({ smaller, larger: other, learning_rate: rate, nats }) => `${smaller} → ${other} at ${valueOf(rate)} by ${lossOf(nats)}`)
           .join(", ")}`,
+    ...(seeds === 1 ? ["one seed: how much of this is noise is not known"] : []),
   ].join("\n");
 }

@@ -50,7 +50,11 @@ describe("objections to a launch", () => {
 });
 
 it("widths that are checked can be built from whole heads", () => {
-  expect(checkWidths(32, 512, 16)).toEqual({ below: 16, between: 128 });
-  expect(checkWidths(16, 256, 16)).toEqual({ below: undefined, between: 64 });
-  expect(checkWidths(48, 480, 16).between % 16).toBe(0);
+  const multiplesOf =
+    (step: number) =>
+    (width: number): boolean =>
+      width % step === 0;
+  expect(checkWidths(32, 512, multiplesOf(16))).toEqual({ below: 16, between: 128 });
+  expect(checkWidths(16, 256, multiplesOf(16))).toEqual({ below: undefined, between: 64 });
+  expect(checkWidths(48, 480, multiplesOf(16)).between % 16).toBe(0);
 });

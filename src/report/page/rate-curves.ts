@@ -1,6 +1,6 @@
 /** Loss against log2 learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
 import type { Axis, Curves, Family } from "../../evidence/records.ts";
-import { words } from "../curves.ts";
+import { plusMinus, words } from "../curves.ts";
 import { lossOf } from "../numbers.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
 import { boundsOf, crosses, exponentAxis, lossAxis, lossFrame, panels, panelWidth, powerOfTwo, type Frame } from "./frames.ts";
@@ -65,7 +65,7 @@ function panel(
         x,
       ),
       {
-        data: { values: optima },
+        data: { values: optima.filter(({ low }) => low !== null) },
         mark: { type: "rule", strokeWidth: 3.5, clip: true },
         encoding: { x: { ...(x as object), field: "low" }, x2: { field: "high" }, y, color },
       },
@@ -86,7 +86,7 @@ function driftTable(axis: Axis, families: readonly Family[]): Table {
     numeric: [false, true, true, true],
     rows: families.map(({ parametrization, drift, violations, gap }) => [
       parametrizationName(parametrization),
-      drift === null ? "–" : `${signed(drift.per_doubling, 2)} ± ${drift.standard_error.toFixed(2)}`,
+      drift === null ? "–" : `${signed(drift.per_doubling, 2)}${plusMinus(drift.standard_error)}`,
       violations.length === 0 ? "no rate" : `${violations.length} rate${violations.length === 1 ? "" : "s"}`,
       gap === null
         ? "–"
