@@ -88,8 +88,9 @@ const driftWith = (curves: readonly Curve[], seeds: readonly number[]): number =
 
 function driftOf(curves: readonly Curve[]): Family["drift"] {
   const count = curves[0].points[0].losses.length;
-  const isSound = curves.every(({ points }) => vertexWith(points, all(count)).loss < Infinity);
-  if (!isSound || curves.length < 2) return null;
+  // An optimum at an edge may be anywhere beyond it.
+  const isKnown = curves.every(({ optimum }) => optimum !== null && optimum.edge === null);
+  if (!isKnown || curves.length < 2) return null;
   const drifts = resampled(count).map((seeds) => driftWith(curves, seeds));
   return {
     per_doubling: driftWith(curves, all(count)),

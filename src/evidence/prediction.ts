@@ -11,7 +11,7 @@ export interface WidthLoss {
 
 export interface Prediction {
   readonly lossNats: number;
-  /** Range over all exponents that fit within the seeds' noise. */
+  /** Range over all exponents that fit within the seeds' noise, and that noise in the points and in the target. */
   readonly lowNats: number;
   readonly highNats: number;
   readonly exponent: number;
@@ -38,9 +38,11 @@ function fitWith(exponent: number, points: readonly WidthLoss[]): { readonly at:
 export function predictLoss(points: readonly WidthLoss[], width: number, deviationNats: number | null): Prediction {
   const fits = exponents.map((exponent) => ({ exponent, ...fitWith(exponent, points) }));
   const best = fits.reduce((a, b) => (b.squares < a.squares ? b : a));
-  const allowed = best.squares + (tolerance * (deviationNats || assumedDeviation)) ** 2;
+  const noise = tolerance * (deviationNats || assumedDeviation);
+  const allowed = best.squares + noise ** 2;
+  const margin = noise * Math.sqrt(1 + 1 / points.length);
   const range = fits.filter(({ squares }) => squares <= allowed).map(({ at }) => at(width));
-  return { lossNats: best.at(width), lowNats: Math.min(...range), highNats: Math.max(...range), exponent: best.exponent };
+  return { lossNats: best.at(width), lowNats: Math.min(...range) - margin, highNats: Math.max(...range) + margin, exponent: best.exponent };
 }
 
 /** The winner at one width between proxy and target, and at half and twice its learning rate; null where it diverged. */

@@ -78,7 +78,7 @@ const curve = z.strictObject({
 const family = z.strictObject({
   parametrization: z.string(),
   curves: z.array(curve),
-  /** Movement of the optimum, in log2 learning rate per doubling of the size; its error over seeds, null with a single one. */
+  /** Movement of the optimum, in log2 learning rate per doubling of the size, null when one is at an edge of the grid or none; its error over seeds, null with a single one. */
   drift: z.strictObject({ per_doubling: z.number(), standard_error: z.number().nullable() }).nullable(),
   /** Rates at which a larger model is worse than the next smaller by more than two standard errors. */
   violations: z.array(z.strictObject({ learning_rate: z.number(), smaller: z.int(), larger: z.int(), nats: z.number() })),

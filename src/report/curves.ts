@@ -32,6 +32,13 @@ function intervalOf(optimum: Optimum | null): string {
   return edge === null ? interval : `${interval}, at the edge`;
 }
 
+function unknownDrift(axis: Axis, curves: Family["curves"]): string {
+  const edges = curves.filter(({ optimum }) => optimum?.edge != null);
+  if (edges.length === 0) return `a ${axis} has no optimum, or there is only one`;
+  const sides = [...new Set(edges.map(({ optimum }) => (optimum?.edge === "low" ? "lower" : "higher")))].join(" and ");
+  return `at ${axis} ${edges.map(({ size }) => size).join(", ")} the best rate lies at the edge of the grid: try ${sides} rates`;
+}
+
 function renderFamily(axis: Axis, { parametrization, curves, drift, violations, gap }: Family, seeds: number, style: Style): string {
   const { larger, smallest, largest } = words[axis];
   const rows = curves.map(({ size, points, optimum }) => {
@@ -52,7 +59,7 @@ function renderFamily(axis: Axis, { parametrization, curves, drift, violations, 
     `${style.bold(parametrization)}, learning rates ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
     table,
     drift === null
-      ? `drift: a ${axis} has no sound optimum`
+      ? `drift of the optimum: not known, ${unknownDrift(axis, curves)}`
       : `drift of the optimum: ${drift.per_doubling.toFixed(2)}${plusMinus(drift.standard_error)} octaves per doubling of the ${axis}${isSteady ? "" : style.red(` (beyond ±${steady})`)}`,
     gap === null
       ? `transfer from the ${smallest} to the ${largest}: it diverges`

@@ -56,6 +56,9 @@ describe("learning-rate curves", () => {
     expect(family(valley(-11, 2)).curves[0].optimum).toMatchObject({ edge: "low", log2_learning_rate: -10 });
     expect(family(valley(0, 2)).curves[0].optimum).toMatchObject({ edge: "high", log2_learning_rate: -2 });
   });
+  it("do not drift by a number when an optimum may lie beyond the grid", () => {
+    expect(family(valley(-5, 2.1), valley(-11, 2)).drift).toBeNull();
+  });
   it("claim nothing of noise with a single seed", () => {
     const { curves, drift } = family(valley(-5, 2.1, [0]), valley(-5, 2, [0]));
     expect(curves[0].optimum).toMatchObject({ low: null, high: null });

@@ -29,6 +29,9 @@ describe("the prediction of the target's loss", () => {
       0.01,
     );
     expect(flat.lossNats).toBeCloseTo(2.05, 12);
+    // Two points and a target, each with its seed's noise.
+    expect(flat.highNats - flat.lossNats).toBeCloseTo(2 * 0.01 * Math.sqrt(1.5), 12);
+    expect(flat.lossNats - flat.lowNats).toBeCloseTo(2 * 0.01 * Math.sqrt(1.5), 12);
   });
 });
 
