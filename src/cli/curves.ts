@@ -17,7 +17,6 @@ import { depthsOf, type Plan } from "../spec/plan.ts";
 import { Agenda } from "../sweep/agenda.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { Run } from "../sweep/run.ts";
-import type { RunState } from "../sweep/state.ts";
 import { trainAll, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
 import { openPlan, self } from "./files.ts";
@@ -61,12 +60,12 @@ export async function curves(file: string, options: CurvesCommand, terminal: Ter
       sizes.map((size) => ({ size, points: points.get(`${parametrization}-${size}`) ?? [] })),
     ),
   );
-  const seeds = Array.from({ length: wanted.seeds }, (_, index) => plan.spec.seed + index);
-  const record: Curves = { version: 2, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds, families };
+  const seeds = seedsOf(plan.spec.seed, wanted.seeds);
+  const record: Curves = { version: 2, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds: [...seeds], families };
   const path = join(folder, "curves.json");
   writeAtomically(path, [jsonText(record)], "results");
   terminal.out(options.json ? jsonText(record) : `${renderCurves(record, terminal.outStyle)}\nwrote ${path}\n`);
-  return exitCodes.ok;
+  return families.some((family) => family.curves.some(({ optimum }) => optimum !== null)) ? exitCodes.ok : exitCodes.noSurvivor;
 }
 
 function wantedOf(spec: CompleteSpec, file: string): Wanted {
@@ -75,6 +74,15 @@ function wantedOf(spec: CompleteSpec, file: string): Wanted {
       code: "no_curves",
       message: `${file} does not say which widths and learning rates to compare`,
       hint: "add `curves: {widths: […], learning_rates: {min: …, max: …, count: …}}`, as configs/curves.yaml does",
+    });
+  if (spec.curves.widths === undefined && spec.curves.depths === undefined)
+    throw new UserError({ code: "curves_axis", message: `${file}: curves are over widths or over depths, and neither is given` });
+  const { learning_rates: rates } = spec.curves;
+  if (new Set(ratesOf(spec.curves)).size < rates.count)
+    throw new UserError({
+      code: "empty_range",
+      message: `curves.learning_rates: ${rates.count} rates between ${rates.min} and ${rates.max} are not told apart by four digits`,
+      hint: "give a wider range, or a lower count",
     });
   const { widths, depths = [], parametrizations, ...rest } = spec.curves;
   const axis = widths === undefined ? "depth" : "width";
@@ -86,9 +94,12 @@ const isBase = (spec: CompleteSpec, baseDepth: number): boolean =>
   spec.width.proxy === spec.width.base && depthsOf(spec).proxy === baseDepth;
 
 /** The grid, in equal factors; four significant digits, as everywhere. */
-function ratesOf({ learning_rates: { min, max, count } }: Wanted): readonly number[] {
+function ratesOf({ learning_rates: { min, max, count } }: Pick<Wanted, "learning_rates">): readonly number[] {
   return Array.from({ length: count }, (_, index) => Number((min * (max / min) ** (index / (count - 1))).toPrecision(4)));
 }
+
+/** The first is the spec's own; the others are those of confirmations. */
+const seedsOf = (seed: number, count: number): readonly number[] => Array.from({ length: count }, (_, index) => (seed + index) % 2 ** 32);
 
 /** One curve as a sweep: a grid over the rates, each confirmed on the other seeds. */
 function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization, size: number): Plan {
@@ -97,10 +108,10 @@ function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization,
   const [width, layers] = wanted.axis === "width" ? [size, depthsOf(spec).proxy] : [spec.width.proxy, size];
   const rates = ratesOf(wanted);
   const fixed = Object.entries(spec.search.parameters).map(([name, domain]) => {
-    if (name !== "learning_rate" && !("value" in domain))
+    if (name !== "learning_rate" && !("value" in domain) && !("same_as" in domain))
       throw new UserError({
         code: "curves_vary_one",
-        message: `search.parameters.${name} is searched, and curves vary the learning rate only`,
+        message: `search.parameters.${name} is searched (as it is unless \`search.parameters\` says otherwise), and curves vary the learning rate only`,
         hint: "give it as `value:`",
       });
     return [name, domain] as const;
@@ -143,7 +154,7 @@ async function trainCurve(
     run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, false);
     const agenda = new Agenda(plan.spec);
     const interrupted = await trainAll({ run, plan, engines, options, terminal, version }, agenda);
-    return interrupted ?? pointsOf(run.state, agenda, ratesOf(wanted), plan.spec);
+    return interrupted ?? pointsOf(run, agenda, ratesOf(wanted), plan.spec);
   } finally {
     engines.close();
     run.close();
@@ -151,12 +162,22 @@ async function trainCurve(
 }
 
 function pointsOf(
-  state: RunState,
+  { state, folder }: Pick<Run, "state" | "folder">,
   agenda: Agenda,
   rates: readonly number[],
   { seed, search }: CompleteSpec,
 ): Family["curves"][number]["points"] {
-  const seeds = Array.from({ length: 1 + (search.confirm?.seeds ?? 0) }, (_, index) => (seed + index) % 2 ** 32);
+  const seeds = seedsOf(seed, 1 + (search.confirm?.seeds ?? 0));
+  const failed = state.trials.find(({ status }) => status === "failed");
+  if (failed !== undefined)
+    throw new UserError(
+      {
+        code: "trial_failed",
+        message: `${folder}: trial ${failed.id} failed, so the curve is not known`,
+        hint: `mutransfer retry ${folder} --failed, then the same command`,
+      },
+      exitCodes.noSurvivor,
+    );
   return rates.map((rate) => {
     const trial = agenda.trials.find(({ hyperparameters }) => hyperparameters.learning_rate === rate);
     // A rate at which the first seed diverged is not tried on the others.

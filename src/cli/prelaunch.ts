@@ -6,8 +6,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { checkWidths, objections, predictLoss, type WidthLoss } from "../evidence/prediction.ts";
-import { prelaunchSchema, type Prelaunch } from "../evidence/records.ts";
+import { checkWidths, objections, predictLoss, type Noise, type WidthLoss } from "../evidence/prediction.ts";
+import { prelaunchSchema, sealed, type Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
 import { percentOf } from "../report/numbers.ts";
 import { flopsPerStep } from "../model/config.ts";
@@ -16,8 +16,9 @@ import type { Results } from "../sweep/results.ts";
 import { writeAtomically } from "../sweep/run-dir.ts";
 import { jobStem, removeCheckpoints } from "../sweep/checkpoints.ts";
 import { stackJob } from "../sweep/trials.ts";
+import { pooledDeviation } from "../statistics.ts";
 import { checkPlanCoordinates } from "./coord-check.ts";
-import { untilSignal } from "./interrupt.ts";
+import { Interrupted, untilSignal } from "./interrupt.ts";
 import { trainJob, type JobContext } from "./train-job.ts";
 import { isWidth } from "./width.ts";
 
@@ -48,8 +49,21 @@ export async function prelaunch(
     flopsPerStep(modelConfig(plan, at, layers), plan.spec.train.batch);
   const flops = rateFactors.length * flopsAt(between) + (below === undefined ? 0 : flopsAt(below));
   const share = percentOf(flops / flopsAt(width, depthsOf(plan.spec).target));
-  say(`pre-launch check: costs ${share} of the target's training; --skip-check leaves it out`);
-  const coordinates = await untilSignal(() => checkPlanCoordinates(plan, (size) => say(`pre-launch check: coordinates at ${size}`)));
+  say(`pre-launch check: costs ${share} of the target's training besides a coordinate check; --skip-check leaves it out`);
+  const coordinates = await untilSignal(
+    async (stop) => {
+      const heed = (): void => {
+        if (stop.exitCode !== undefined) throw new Interrupted(stop.exitCode);
+      };
+      const found = await checkPlanCoordinates(plan, (size) => {
+        heed();
+        say(`pre-launch check: coordinates at ${size}`);
+      });
+      heed();
+      return found;
+    },
+    () => say("stopping after this size; interrupt again to stop now"),
+  );
   const stemAt = (at: number): string => jobStem(folder, "check", at);
   const losses = async (at: number, factors: readonly number[]): Promise<readonly (number | null)[]> => {
     const lanes = factors.map((factor) => ({
@@ -62,7 +76,7 @@ export async function prelaunch(
   };
   const [half, winner, twice] = await losses(between, rateFactors);
   const [narrow] = below === undefined ? [null] : await losses(below, [1]);
-  const deviation = best.standard_error === null ? null : best.standard_error * Math.sqrt(results.spec.search.confirm?.seeds ?? 1);
+  const noise = noiseOf(results);
   const measured = [
     ...(below === undefined ? [] : [{ width: below, validation_loss: narrow }]),
     { width: widths.proxy, validation_loss: best.validation_loss },
@@ -71,7 +85,9 @@ export async function prelaunch(
   const points = measured.flatMap(({ width: at, validation_loss: nats }): WidthLoss[] =>
     nats === null ? [] : [{ width: at, lossNats: nats }],
   );
-  const predicted = winner === null || points.length < 2 ? null : predictLoss(points, width, deviation);
+  // The points are as deep as the proxies: they say nothing of what more blocks gain.
+  const isDeeper = depthsOf(plan.spec).target !== depthsOf(plan.spec).proxy;
+  const predicted = winner === null || points.length < 2 || isDeeper ? null : predictLoss(points, width, noise);
   const found = {
     width: between,
     proxyNats: best.validation_loss,
@@ -79,7 +95,7 @@ export async function prelaunch(
     winnerNats: winner,
     twiceNats: twice,
   };
-  const record: Prelaunch = {
+  const content: Omit<Prelaunch, "digest"> = {
     version: 1,
     spec_hash: plan.specHash,
     results_digest: results.digest,
@@ -93,12 +109,22 @@ export async function prelaunch(
         : { validation_loss: predicted.lossNats, low: predicted.lowNats, high: predicted.highNats, exponent: predicted.exponent },
     objections: [
       ...(coordinates.verdict === "FAIL" ? [`the coordinate check fails: ${coordinates.reason}`] : []),
-      ...objections(found, deviation),
+      ...objections(found, noise),
     ],
   };
+  const record = sealed(content);
   writeAtomically(path, [jsonText(record)], "results");
   for (const at of [between, below ?? between]) removeCheckpoints(stemAt(at));
   return record;
+}
+
+/** What fresh seeds say of one seed's loss. */
+function noiseOf({ confirmation }: Results): Noise {
+  const groups = confirmation
+    .map(({ losses }) => losses.flatMap(({ validation_loss: nats }) => (nats === null ? [] : [nats])))
+    .filter((sound, index) => sound.length === confirmation[index].losses.length);
+  const deviationNats = pooledDeviation(groups);
+  return deviationNats === null ? undefined : { deviationNats, freedom: groups.reduce((sum, { length }) => sum + length - 1, 0) };
 }
 
 function readPrelaunch(path: string): Prelaunch | undefined {
@@ -106,6 +132,6 @@ function readPrelaunch(path: string): Prelaunch | undefined {
   try {
     return prelaunchSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch {
-    return undefined; // damaged: found out again
+    return undefined; // damaged or edited: found out again
   }
 }

@@ -2,7 +2,7 @@
  * `mutransfer report`: a page of a run's figures, from its folder alone and without its
  * lock, so that it can be made while the run goes on or after it died.
  */
-import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { z } from "zod";
 import { coordCheckSchema, curvesSchema, prelaunchSchema } from "../evidence/records.ts";
@@ -37,6 +37,12 @@ export async function report(folder: string, { out, json, quiet }: ReportCommand
   if (![journalName, ...Object.values(evidence)].some((name) => existsSync(join(folder, name))))
     throw new UserError({ code: "no_run", message: `${folder} holds no run`, hint: "give the folder that `mutransfer sweep` wrote" });
   if (!quiet) terminal.err(`${terminal.errStyle.dim(`reading ${folder}`)}\n`);
+  if (out !== undefined && existsSync(out) && statSync(out).isDirectory())
+    throw new UserError({
+      code: "not_a_file",
+      message: `${out} is a folder, and the page is a file`,
+      hint: `--out ${join(out, "report.html")}`,
+    });
   const input = readInput(folder);
   const { makeReport } = await import("../report/page/report.ts");
   const { specText } = await import("../report/page/reproduce.ts");

@@ -12,7 +12,7 @@ type Points = Curve["points"];
 const resamples = 400;
 /** Bounds of the 90 % interval. */
 const [lowShare, highShare] = [0.05, 0.95];
-/** Octaves around the best rate within which losses are taken for a parabola. */
+/** Octaves around the best rate within which losses, and those of its neighbours anyway, are taken for a parabola. */
 const window = 1.5;
 /** How many standard errors a larger model must be worse by to count. */
 const clearly = 2;
@@ -29,7 +29,9 @@ function vertexOf(
   const place = losses.indexOf(Math.min(...losses));
   const [center, loss] = [rates[place], losses[place]];
   const near = rates.flatMap((rate, index) =>
-    Math.abs(rate - center) <= window && losses[index] < Infinity ? [[rate - center, losses[index] - loss]] : [],
+    (Math.abs(rate - center) <= window || Math.abs(index - place) === 1) && losses[index] < Infinity
+      ? [[rate - center, losses[index] - loss]]
+      : [],
   );
   // Least squares of y = slope·x + curvature·x² through the lowest point.
   let [xx, xxx, xxxx, xy, xxy] = [0, 0, 0, 0, 0];
@@ -94,7 +96,8 @@ function driftOf(curves: readonly Curve[]): Family["drift"] {
   const drifts = resampled(count).map((seeds) => driftWith(curves, seeds));
   return {
     per_doubling: driftWith(curves, all(count)),
-    standard_error: count === 1 ? null : Math.sqrt(squaredDeviations(drifts) / drifts.length),
+    // A bootstrap of few seeds is too narrow by √((n − 1)/n).
+    standard_error: count === 1 ? null : Math.sqrt((squaredDeviations(drifts) / drifts.length) * (count / (count - 1))),
   };
 }
 

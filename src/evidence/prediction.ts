@@ -2,7 +2,7 @@
  * What the target's loss will be, from losses at smaller widths: L∞ + A·w^−α. Numbers
  * only. Source of the form: Kaplan et al. 2020, section 1.2, with the irreducible term of Henighan et al. 2020.
  */
-import { mean, slopeOf } from "../statistics.ts";
+import { mean, slopeOf, tBound } from "../statistics.ts";
 
 export interface WidthLoss {
   readonly width: number;
@@ -11,18 +11,26 @@ export interface WidthLoss {
 
 export interface Prediction {
   readonly lossNats: number;
-  /** Range over all exponents that fit within the seeds' noise, and that noise in the points and in the target. */
+  /**
+   * Range over all exponents that fit within the seeds' noise, and that noise (or what the fit misses the points by, if
+   * that is more) in the points and in the target. It takes the law for granted.
+   */
   readonly lowNats: number;
   readonly highNats: number;
-  readonly exponent: number;
+  /** Null when the points leave it open. */
+  readonly exponent: number | null;
 }
+
+/** One seed's standard deviation, and the degrees of freedom it was estimated with; undefined when no seeds tell. */
+export type Noise = { readonly deviationNats: number; readonly freedom: number } | undefined;
 
 /** Exponents that are tried: slower than the first is a constant, faster than the last a step. */
 const exponents = Array.from({ length: 96 }, (_, index) => 0.05 * (index + 2));
-/** Noise that is assumed where no seeds tell, in nats. */
-const assumedDeviation = 0.01;
-/** Standard deviations within which an exponent counts as fitting. */
-const tolerance = 2;
+/** What a seed is assumed to change at most where no seeds tell, in nats. */
+const assumedNats = 0.04;
+/** What one seed changes in 19 of 20 cases. */
+const noiseNats = (noise: Noise): number =>
+  noise === undefined || noise.deviationNats === 0 ? assumedNats : tBound(noise.freedom) * noise.deviationNats;
 
 /** L∞, A and the squared residual of the best fit with a fixed exponent; A is not negative: wider is not worse. */
 function fitWith(exponent: number, points: readonly WidthLoss[]): { readonly at: (width: number) => number; readonly squares: number } {
@@ -34,15 +42,22 @@ function fitWith(exponent: number, points: readonly WidthLoss[]): { readonly at:
   return { at, squares: points.reduce((sum, { width, lossNats }) => sum + (at(width) - lossNats) ** 2, 0) };
 }
 
-/** Predicts the loss at `width` from at least two widths; `deviationNats` is one seed's, null when it is not known. */
-export function predictLoss(points: readonly WidthLoss[], width: number, deviationNats: number | null): Prediction {
+/** Predicts the loss at `width` from at least two widths. */
+export function predictLoss(points: readonly WidthLoss[], width: number, noise: Noise): Prediction {
   const fits = exponents.map((exponent) => ({ exponent, ...fitWith(exponent, points) }));
   const best = fits.reduce((a, b) => (b.squares < a.squares ? b : a));
-  const noise = tolerance * (deviationNats || assumedDeviation);
-  const allowed = best.squares + noise ** 2;
-  const margin = noise * Math.sqrt(1 + 1 / points.length);
-  const range = fits.filter(({ squares }) => squares <= allowed).map(({ at }) => at(width));
-  return { lossNats: best.at(width), lowNats: Math.min(...range) - margin, highNats: Math.max(...range) + margin, exponent: best.exponent };
+  const bound = noiseNats(noise);
+  const range = fits.filter(({ squares }) => squares <= best.squares + bound ** 2).map(({ at }) => at(width));
+  const [low, high] = [Math.min(...range), Math.max(...range)];
+  const margin = Math.max(bound, Math.sqrt(best.squares)) * Math.sqrt(1 + 1 / points.length);
+  // Every exponent goes through two points; the middle is no worse than any.
+  const isOpen = points.length < 3;
+  return {
+    lossNats: isOpen ? (low + high) / 2 : best.at(width),
+    lowNats: low - margin,
+    highNats: high + margin,
+    exponent: isOpen ? null : best.exponent,
+  };
 }
 
 /** The winner at one width between proxy and target, and at half and twice its learning rate; null where it diverged. */
@@ -54,32 +69,34 @@ export interface Between {
   readonly twiceNats: number | null;
 }
 
-/** What speaks against a launch; nothing when the winner holds up. Differences within two seed deviations are none. */
-export function objections(
-  { width, proxyNats, halfNats, winnerNats, twiceNats }: Between,
-  deviationNats: number | null,
-): readonly string[] {
+/** What speaks against a launch; nothing when the winner holds up. Differences that seeds explain are none. */
+export function objections({ width, proxyNats, halfNats, winnerNats, twiceNats }: Between, noise: Noise): readonly string[] {
   if (winnerNats === null) return [`at width ${width} the winner's learning rate diverges`];
-  const noise = tolerance * Math.SQRT2 * (deviationNats || assumedDeviation);
-  const better = (loss: number | null): boolean => loss !== null && loss < winnerNats - noise;
+  const bound = Math.SQRT2 * noiseNats(noise);
+  const better = (loss: number | null): boolean => loss !== null && loss < winnerNats - bound;
   return [
-    ...(better(halfNats) ? [`at width ${width} half the winner's learning rate is better: the optimum has moved`] : []),
-    ...(better(twiceNats) ? [`at width ${width} twice the winner's learning rate is better: the optimum has moved`] : []),
-    ...(winnerNats > proxyNats + noise ? [`width ${width} is worse than the proxy with the same hyperparameters`] : []),
+    ...(better(halfNats)
+      ? [`at width ${width} half the winner's learning rate is better: the optimum has moved, or the sweep missed it`]
+      : []),
+    ...(better(twiceNats)
+      ? [`at width ${width} twice the winner's learning rate is better: the optimum has moved, or the sweep missed it`]
+      : []),
+    ...(winnerNats > proxyNats + bound ? [`width ${width} is worse than the proxy with the same hyperparameters`] : []),
   ];
 }
 
 /**
- * Widths to train before the launch: half the proxy's where a model can have it, and the one halfway to the target.
- * `isWidth` says what a model can have: multiples of some number, of which proxy and target are two.
+ * Widths to train before the launch: half the proxy's where a model can have it, and the one nearest to halfway to the
+ * target, as a factor, that a model can have.
  */
 export function checkWidths(
   proxy: number,
   target: number,
   isWidth: (width: number) => boolean,
 ): { readonly below: number | undefined; readonly between: number } {
-  let step = 1;
-  while (!isWidth(step)) step++;
-  const between = Math.round(Math.sqrt(proxy * target) / step) * step;
+  const halfway = Math.round(Math.sqrt(proxy * target));
+  let away = 0;
+  while (!isWidth(halfway - away) && !isWidth(halfway + away)) away++;
+  const between = isWidth(halfway - away) ? halfway - away : halfway + away;
   return { below: isWidth(proxy / 2) ? proxy / 2 : undefined, between };
 }

@@ -4,6 +4,7 @@
  * A loss that is not finite is null.
  */
 import { z } from "zod";
+import { hashOf } from "../hash.ts";
 
 /** What is made to matter: Adam as it is trained, an ε that dominates it, or a strong weight decay. */
 export const regimes = ["adam", "epsilon", "decay"] as const;
@@ -51,7 +52,7 @@ export const coordCheckSchema = z.strictObject({
   /** One line a person can act on. */
   reason: z.string(),
   coordinates: z.array(coordinate),
-  /** The same statistics under SP, which must not be flat. */
+  /** The same statistics without the rules that are checked, which must not be flat: under SP, or without rules for depth. */
   control: z.array(coordinate),
 });
 export type CoordCheck = z.infer<typeof coordCheckSchema>;
@@ -98,19 +99,28 @@ export const curvesSchema = z.strictObject({
 export type Curves = z.infer<typeof curvesSchema>;
 
 const loss = z.number().nullable();
-export const prelaunchSchema = z.strictObject({
-  version: z.literal(1),
-  spec_hash: z.string(),
-  results_digest: z.string(),
-  /** Of the target. */
-  width: z.int(),
-  coordinates: z.strictObject({ verdict, reason: z.string() }),
-  /** The winner's hyperparameters at other widths; losses in nats. */
-  widths: z.array(z.strictObject({ width: z.int(), validation_loss: loss })),
-  /** At half, once and twice the winner's learning rate. */
-  between: z.strictObject({ width: z.int(), half: loss, winner: loss, twice: loss }),
-  /** Of the target's loss, with the range of all fits within the seeds' noise. */
-  prediction: z.strictObject({ validation_loss: z.number(), low: z.number(), high: z.number(), exponent: z.number() }).nullable(),
-  objections: z.array(z.string()),
-});
+export const prelaunchSchema = z
+  .strictObject({
+    version: z.literal(1),
+    spec_hash: z.string(),
+    results_digest: z.string(),
+    /** Of the target. */
+    width: z.int(),
+    coordinates: z.strictObject({ verdict, reason: z.string() }),
+    /** The winner's hyperparameters at other widths; losses in nats. */
+    widths: z.array(z.strictObject({ width: z.int(), validation_loss: loss })),
+    /** At half, once and twice the winner's learning rate. */
+    between: z.strictObject({ width: z.int(), half: loss, winner: loss, twice: loss }),
+    /** Of the target's loss, with the range of all fits within the seeds' noise; null when the target is deeper, or the winner diverged. */
+    prediction: z
+      .strictObject({ validation_loss: z.number(), low: z.number(), high: z.number(), exponent: z.number().nullable() })
+      .nullable(),
+    objections: z.array(z.string()),
+    /** Of everything above, so that a prediction cannot be changed afterwards unnoticed. */
+    digest: z.string(),
+  })
+  .refine(({ digest, ...content }) => digest === hashOf(content), "it was changed after it was written");
 export type Prelaunch = z.infer<typeof prelaunchSchema>;
+
+/** The record with its digest. */
+export const sealed = (content: Omit<Prelaunch, "digest">): Prelaunch => ({ ...content, digest: hashOf(content) });

@@ -123,8 +123,16 @@ export function judge(
   const of = (verdict: Verdict): readonly Coordinate[] => coordinates.filter((each) => each.verdict === verdict);
   if (new Set(parameters).size < parameters.length)
     return { verdict: "INCONCLUSIVE", reason: `models of different ${axis} have the same number of parameters` };
+  // What a training that has blown up leaves behind says nothing of rules.
+  const wild = coordinates.find(({ means }) => means.includes(null));
+  if (wild !== undefined)
+    return { verdict: "INCONCLUSIVE", reason: `${wild.tensor} at step ${wild.step} is not finite: try a lower --learning-rate` };
   const [first] = of("FAIL");
-  if (first !== undefined) return { verdict: "FAIL", reason: `${describe(first, axis)}: look at ${ruleOf(axis, first)}` };
+  if (first !== undefined)
+    return {
+      verdict: "FAIL",
+      reason: `${describe(first, axis)}: look at ${ruleOf(axis, first)}${first.step === 0 ? "" : ", unless the learning rate is too high for these models (--learning-rate)"}`,
+    };
   const [unclear] = of("INCONCLUSIVE");
   if (unclear !== undefined)
     return {

@@ -38,7 +38,7 @@ export interface ParameterSpec {
 
 /** Feed-forward width: exact, never rounded (the spec checks that it is an integer). */
 export function feedForward(config: ModelConfig): number {
-  return config.mlpRatio * config.width;
+  return Math.round(config.mlpRatio * config.width);
 }
 
 const inBlock = (name: string): boolean => name.startsWith("blocks.");

@@ -36,12 +36,7 @@ function slopesTable(coordinates: readonly Coordinate[], style: Style): string {
       ),
     ),
   ]);
-  return textTable(
-    ["tensor", ...columns],
-    rows,
-    columns.reduce<boolean[]>((flags) => [...flags, true], [false]),
-    style,
-  );
+  return textTable(["tensor", ...columns], rows, [false, ...columns.map(() => true)], style);
 }
 
 function steepestLine(title: string, coordinates: readonly Coordinate[]): string {

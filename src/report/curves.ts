@@ -34,7 +34,7 @@ function intervalOf(optimum: Optimum | null): string {
 
 function unknownDrift(axis: Axis, curves: Family["curves"]): string {
   const edges = curves.filter(({ optimum }) => optimum?.edge != null);
-  if (edges.length === 0) return `a ${axis} has no optimum, or there is only one`;
+  if (edges.length === 0) return `a ${axis} has no optimum`;
   const sides = [...new Set(edges.map(({ optimum }) => (optimum?.edge === "low" ? "lower" : "higher")))].join(" and ");
   return `at ${axis} ${edges.map(({ size }) => size).join(", ")} the best rate lies at the edge of the grid: try ${sides} rates`;
 }
@@ -54,6 +54,7 @@ function renderFamily(axis: Axis, { parametrization, curves, drift, violations, 
   const first = curves[0].points;
   const range = `${valueOf(first[0].learning_rate)} to ${valueOf(first[first.length - 1].learning_rate)}`;
   const table = textTable([axis, "loss over rate", "best rate", "90 % interval", "loss"], rows, [true, false, true, false, true], style);
+  const divergedPlaces = first.filter((_, place) => curves.some(({ points }) => points[place].losses.includes(null))).length;
   const isSteady = drift !== null && Math.abs(drift.per_doubling) <= steady;
   return [
     `${style.bold(parametrization)}, learning rates ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
@@ -62,14 +63,17 @@ function renderFamily(axis: Axis, { parametrization, curves, drift, violations, 
       ? `drift of the optimum: not known, ${unknownDrift(axis, curves)}`
       : `drift of the optimum: ${drift.per_doubling.toFixed(2)}${plusMinus(drift.standard_error)} octaves per doubling of the ${axis}${isSteady ? "" : style.red(` (beyond ±${steady})`)}`,
     gap === null
-      ? `transfer from the ${smallest} to the ${largest}: it diverges`
-      : `transfer from the ${smallest} to the ${largest} costs ${lossOf(gap.nats)} nats${gap.seed_deviations === null ? "" : `, ${gap.seed_deviations.toFixed(1)} seed deviations`}`,
+      ? `transfer from the ${smallest} to the ${largest}: the ${smallest} has no optimum, or it diverges at the ${largest}`
+      : `keeping the ${smallest}'s best rate of the grid at the ${largest} costs ${lossOf(gap.nats)} nats${gap.seed_deviations === null ? "" : `, ${gap.seed_deviations.toFixed(1)} seed deviations`}`,
     violations.length === 0
-      ? `${larger} is better at every rate`
-      : `${larger} is worse at ${violations.length} ${violations.length === 1 ? "place" : "places"}: ${violations
+      ? `${larger} is clearly worse (by two standard errors) at no rate`
+      : `${larger} is clearly worse (by two standard errors) at ${violations.length} of ${first.length * (curves.length - 1)} places: ${violations
           .slice(0, 4)
           .map(({ smaller, larger: other, learning_rate: rate, nats }) => `${smaller} → ${other} at ${valueOf(rate)} by ${lossOf(nats)}`)
           .join(", ")}`,
+    ...(divergedPlaces === 0
+      ? []
+      : [`left out of that: ${divergedPlaces} ${divergedPlaces === 1 ? "place" : "places"} where a model diverged`]),
     ...(seeds === 1 ? ["one seed: how much of this is noise is not known"] : []),
   ].join("\n");
 }

@@ -26,7 +26,7 @@ export function renderLaunch({ proxyWidth, width, layers, hyperparameters, tenso
 export function renderPrelaunch({ coordinates, between, prediction, width }: Prelaunch): string {
   const rates = [between.half, between.winner, between.twice].map(lossOf).join(", ");
   return [
-    `pre-launch check: coordinates ${coordinates.verdict}`,
+    `pre-launch check: coordinates ${coordinates.verdict}${coordinates.verdict === "PASS" ? "" : `: ${coordinates.reason}`}`,
     `width ${between.width} at half, once and twice the winner's learning rate: ${rates}`,
     ...(prediction === null
       ? []

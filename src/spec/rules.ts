@@ -33,6 +33,9 @@ const entries = (spec: PartialSpec): readonly (readonly [HyperparameterName, Par
     parameter ? [[name as HyperparameterName, parameter] as const] : [],
   );
 
+/** Whether a number is whole but for the rounding of its factors: 50 × 2.2 is 110.00000000000001. */
+const isWhole = (value: number): boolean => Math.abs(value - Math.round(value)) <= 1e-9 * Math.abs(value);
+
 const widthRule: Rule = ({ width, model }) =>
   (["base", "proxy", "target"] as const).flatMap((key) => {
     const [size, headDim, ratio] = [width?.[key], model?.head_dim, model?.mlp_ratio];
@@ -46,7 +49,7 @@ const widthRule: Rule = ({ width, model }) =>
         hint: `heads = width / head_dim; the nearest width is ${near}`,
       });
     }
-    if (size !== undefined && ratio !== undefined && !Number.isInteger(size * ratio)) {
+    if (size !== undefined && ratio !== undefined && !isWhole(size * ratio)) {
       findings.push({
         code: "mlp_not_integer",
         path: ["model", "mlp_ratio"],
@@ -263,11 +266,11 @@ const curvesRule: Rule = ({ curves, model }) => {
   const findings: Finding[] = (widths ?? []).flatMap((width, index) =>
     widthRule({ model, width: { target: width } }).map((finding) => ({ ...finding, path: ["curves", "widths", index] })),
   );
-  if ((widths === undefined) === (depths === undefined))
+  if (widths !== undefined && depths !== undefined)
     findings.push({
       code: "curves_axis",
       path: ["curves"],
-      message: `curves are over widths or over depths, and ${widths === undefined ? "neither is" : "both are"} given`,
+      message: "curves are over widths or over depths, and both are given",
       hint: "one figure shows one of them: keep `widths` or `depths`",
     });
   if (rates?.min !== undefined && rates.max !== undefined && rates.min >= rates.max)

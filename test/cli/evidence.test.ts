@@ -84,8 +84,21 @@ curves: {widths: [16, 8], learning_rates: {min: 0.005, max: 0.32, count: 4}, see
     const [a, b] = ["completep", "mup"].map((name) => (jsonIn(`one-${name}`, "curves.json") as Curves).families[0].curves[0].points);
     expect(a).toEqual(b);
   });
+  it("of which nothing trains are no evidence", async () => {
+    const { code, stdout } = await cli(
+      "curves",
+      spec("wild.yaml", text.replace("min: 0.005, max: 0.32", "min: 1e5, max: 1e9")),
+      "--out",
+      "wild",
+    );
+    expect([code, stdout]).toEqual([
+      5,
+      expect.stringMatching(/drift of the optimum: not known[^]*has no optimum[^]*left out of that: 4 places/),
+    ]);
+  });
   it.each([
     [tiny, "no_curves"],
+    [text.replace("min: 0.005, max: 0.32", "min: 0.01, max: 0.010001"), "empty_range"],
     [text.replace("widths:", "depths: [1, 2], widths:"), "curves_axis"],
     [text.replace("widths: [16, 8], ", ""), "curves_axis"],
     [text.replace("[16, 8]", "[8, 12]"), "width_not_divisible"],

@@ -1,12 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { checkWidths, objections, predictLoss } from "../../src/evidence/prediction.ts";
 
+const noiseOf = (deviationNats: number): { deviationNats: number; freedom: number } => ({ deviationNats, freedom: 8 });
+/** Student's t within which 95 % lie, with 8 degrees of freedom; from a table. */
+const t8 = 2.306;
+
 describe("the prediction of the target's loss", () => {
   const law = (width: number): number => 1.7 + 5 * width ** -0.7;
   const points = [16, 32, 128].map((width) => ({ width, lossNats: law(width) }));
 
   it("is the power law's, when losses follow one", () => {
-    const { lossNats, lowNats, highNats, exponent } = predictLoss(points, 512, 0.001);
+    const { lossNats, lowNats, highNats, exponent } = predictLoss(points, 512, noiseOf(0.001));
     expect(exponent).toBeCloseTo(0.7, 1);
     expect(lossNats).toBeCloseTo(law(512), 3);
     expect(lowNats).toBeLessThanOrEqual(lossNats);
@@ -14,7 +18,7 @@ describe("the prediction of the target's loss", () => {
   });
   it("has a range that grows with the seeds' noise", () => {
     const rangeOf = (deviation: number): number => {
-      const { lowNats, highNats } = predictLoss(points, 512, deviation);
+      const { lowNats, highNats } = predictLoss(points, 512, noiseOf(deviation));
       return highNats - lowNats;
     };
     expect(rangeOf(0.02)).toBeGreaterThan(2 * rangeOf(0.002));
@@ -26,21 +30,43 @@ describe("the prediction of the target's loss", () => {
         { width: 64, lossNats: 2.1 },
       ],
       256,
-      0.01,
+      noiseOf(0.01),
     );
     expect(flat.lossNats).toBeCloseTo(2.05, 12);
-    // Two points and a target, each with its seed's noise.
-    expect(flat.highNats - flat.lossNats).toBeCloseTo(2 * 0.01 * Math.sqrt(1.5), 12);
-    expect(flat.lossNats - flat.lowNats).toBeCloseTo(2 * 0.01 * Math.sqrt(1.5), 12);
+    // The fit misses each point by 0.05, which is more than the seeds' noise.
+    expect(flat.highNats - flat.lossNats).toBeCloseTo(Math.hypot(0.05, 0.05) * Math.sqrt(1.5), 12);
+    expect(flat.lossNats - flat.lowNats).toBeCloseTo(flat.highNats - flat.lossNats, 12);
+    expect(flat.exponent).toBeNull();
+  });
+  it("has at least the noise of its points and of the target in its range", () => {
+    const constant = [16, 32, 64].map((width) => ({ width, lossNats: 2 }));
+    const { lossNats, lowNats, highNats } = predictLoss(constant, 256, noiseOf(0.01));
+    expect([lossNats - lowNats, highNats - lossNats].map((each) => each / (0.01 * Math.sqrt(4 / 3)))).toEqual([
+      expect.closeTo(t8, 1),
+      expect.closeTo(t8, 1),
+    ]);
+  });
+  it("from two widths is the middle of what all exponents say, whatever rounding prefers", () => {
+    const at = (wide: number): number =>
+      predictLoss(
+        [
+          { width: 8, lossNats: 3.2 },
+          { width: 16, lossNats: wide },
+        ],
+        40,
+        noiseOf(0.01),
+      ).lossNats;
+    expect(at(2.9)).toBeLessThan(at(2.91));
+    expect(at(2.97)).toBeLessThan(at(3));
   });
 });
 
 describe("objections to a launch", () => {
   const sound = { width: 64, proxyNats: 2, halfNats: 1.95, winnerNats: 1.9, twiceNats: 1.97 };
   it("are none when the winner holds up, or is beaten by no more than the noise", () => {
-    expect(objections(sound, 0.01)).toEqual([]);
-    expect(objections({ ...sound, halfNats: 1.88 }, 0.01)).toEqual([]);
-    expect(objections({ ...sound, twiceNats: null }, null)).toEqual([]);
+    expect(objections(sound, noiseOf(0.01))).toEqual([]);
+    expect(objections({ ...sound, halfNats: 1.88 }, noiseOf(0.01))).toEqual([]);
+    expect(objections({ ...sound, twiceNats: null }, undefined)).toEqual([]);
   });
   it.each([
     [{ winnerNats: null }, /diverges/],
@@ -48,7 +74,7 @@ describe("objections to a launch", () => {
     [{ twiceNats: 1.8 }, /twice the winner's/],
     [{ proxyNats: 1.8 }, /worse than the proxy/],
   ])("name what is wrong: %j", (change, message) => {
-    expect(objections({ ...sound, ...change }, 0.01)).toEqual([expect.stringMatching(message)]);
+    expect(objections({ ...sound, ...change }, noiseOf(0.01))).toEqual([expect.stringMatching(message)]);
   });
 });
 
@@ -60,4 +86,6 @@ it("widths that are checked can be built from whole heads", () => {
   expect(checkWidths(32, 512, multiplesOf(16))).toEqual({ below: 16, between: 128 });
   expect(checkWidths(16, 256, multiplesOf(16))).toEqual({ below: undefined, between: 64 });
   expect(checkWidths(48, 480, multiplesOf(16)).between % 16).toBe(0);
+  // Not every multiple need be a width.
+  expect(checkWidths(20, 120, (width) => width % 10 === 0 && width !== 50).between).toBe(40);
 });

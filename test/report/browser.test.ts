@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sealed } from "../../src/evidence/records.ts";
 import { hashOf } from "../../src/hash.ts";
 import { figureNames } from "../../src/report/page/figure.ts";
 import { run } from "../support/cli.ts";
@@ -31,7 +32,7 @@ describe.skipIf(missing !== undefined)(`the page${missing === undefined ? "" : `
     const path = writeRun(join(folder, "run"), reportSpec(20), 20);
     writeFileSync(join(path, "curves.json"), JSON.stringify(inventedCurves));
     writeFileSync(join(path, "coord-check.json"), JSON.stringify(inventedCheck));
-    writeFileSync(join(path, "prelaunch.json"), JSON.stringify({ ...inventedPrelaunch, spec_hash: hashOf(reportSpec(20)) }));
+    writeFileSync(join(path, "prelaunch.json"), JSON.stringify(sealed({ ...inventedPrelaunch, spec_hash: hashOf(reportSpec(20)) })));
     expect((await run(["report", path, "-q"], folder)).code).toBe(0);
     page = await openBrowser(browser ?? "", join(folder, "profile"));
   });

@@ -1,5 +1,6 @@
 /** The page as text: what users wrote cannot break out of it, and very large sweeps stay small. */
 import { describe, expect, it } from "vitest";
+import { sealed } from "../../src/evidence/records.ts";
 import { coordinateCheck } from "../../src/report/page/coordinates.ts";
 import { csvOf, jsonOf } from "../../src/report/page/files.ts";
 import { lossFrame } from "../../src/report/page/frames.ts";
@@ -63,7 +64,7 @@ it("what users named cannot become markup, in the page or in a figure", async ()
     problems: [evil],
     notes: [evil],
     curves: { ...inventedCurves, families: inventedCurves.families.map((family) => ({ ...family, parametrization: evil })) },
-    prelaunch: { ...inventedPrelaunch, coordinates: { verdict: "FAIL", reason: evil }, objections: [evil] },
+    prelaunch: sealed({ ...inventedPrelaunch, coordinates: { verdict: "FAIL", reason: evil }, objections: [evil] }),
     coordCheck: {
       ...inventedCheck,
       parametrization: evil,
@@ -118,7 +119,7 @@ it("runs without a completed trial, or with one, have a page too", async () => {
 });
 
 it("what was checked before the launch stands beside what came of it", async () => {
-  const { page } = await makeReport({ ...inputOf(made(3)), prelaunch: inventedPrelaunch });
+  const { page } = await makeReport({ ...inputOf(made(3)), prelaunch: sealed(inventedPrelaunch) });
   for (const text of ["1.7000 (1.6500 to 1.7400)", "twice the winner&#39;s", "WARN, one is doubtful", "at width 128 it is worse"])
     expect(page).toContain(text);
   expect((await makeReport(inputOf(made(3)))).page).not.toContain("before the launch");

@@ -85,7 +85,7 @@ export const inventedCheck: CoordCheck = {
   control: tensors.flatMap((tensor, index) => both.map((statistic) => coordinate(tensor, statistic, 0.35 + 0.05 * index, "FAIL"))),
 };
 
-export const inventedPrelaunch: Prelaunch = {
+export const inventedPrelaunch: Omit<Prelaunch, "digest"> = {
   version: 1,
   spec_hash: "h",
   results_digest: "d",

@@ -123,13 +123,16 @@ function verdictTable(own: readonly Coordinate[], control: readonly Coordinate[]
   };
 }
 
+const controlName = (axis: CoordCheck["axis"]): string => (axis === "width" ? "SP" : "the same without rules for depth");
+
 export function coordinateCheck(check: CoordCheck): Figure {
   const { axis, sizes } = check;
   const [own, control] = [atLastStep(check.coordinates), atLastStep(check.control)];
   const name = parametrizationName(check.parametrization);
-  const rows = [...rowsOf(own, sizes, name), ...rowsOf(control, sizes, "control: SP")];
+  const controlSide = `control: ${controlName(axis)}`;
+  const rows = [...rowsOf(own, sizes, name), ...rowsOf(control, sizes, controlSide)];
   const x = exponentAxis("log2_size", `log₂ ${axis}`, boundsOf(sizes.map(Math.log2)));
-  const sides = [name, ...(control.length > 0 ? ["control: SP"] : [])];
+  const sides = [name, ...(control.length > 0 ? [controlSide] : [])];
   const shown = (["size", "update"] as const).filter((statistic) => own.some((each) => each.statistic === statistic));
   const [low, high] = boundsOf([...lossesOf(rows, "log2_ratio"), -0.5, 0.5]);
   const domain = [low - 0.12 * (high - low), high + 0.06 * (high - low)] as const;
@@ -149,7 +152,7 @@ export function coordinateCheck(check: CoordCheck): Figure {
   return {
     name: "coordinate-check",
     title: `Coordinate check: ${check.verdict}`,
-    caption: `Each line is one activation of the network after step ${own[0]?.step ?? 0}: how large it is (size) or how far training has moved it (update), against the ${axis}, both as base-2 logarithms, relative to the smallest ${axis}. Under a correct μP lines stay near the dashed zero; a line that climbs blows up as the model grows, one that falls dies out. The control, SP, must not be flat: it shows that the check can fail. Verdict: ${check.reason}`,
+    caption: `Each line is one activation of the network after step ${own[0]?.step ?? 0}: how large it is (size) or how far training has moved it (update), against the ${axis}, both as base-2 logarithms, relative to the smallest ${axis}. Where the rules are right lines stay near the dashed zero; a line that climbs blows up as the model grows, one that falls dies out. The control, ${controlName(axis)}, must not be flat: it shows that the check can fail. Verdict: ${check.reason}`,
     rows,
     chart,
     table: verdictTable(own, control),

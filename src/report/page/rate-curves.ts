@@ -19,7 +19,8 @@ function rowsOf(axis: Axis, { parametrization, curves }: Family): readonly Row[]
     const shared = { parametrization, [axis]: size };
     const measured = points.map(({ learning_rate: rate, losses }) => {
       const finite = losses.filter((loss) => loss !== null);
-      const mean = finite.length === 0 ? null : finite.reduce((sum, loss) => sum + loss, 0) / finite.length;
+      // As in the analysis: where a seed diverged there is no mean.
+      const mean = finite.length < losses.length ? null : finite.reduce((sum, loss) => sum + loss, 0) / finite.length;
       const [low, high] = finite.length === 0 ? [null, null] : [Math.min(...finite), Math.max(...finite)];
       const seeds = { seeds: losses.length, diverged: losses.length - finite.length };
       return { kind: "measured", ...shared, log2_learning_rate: Math.log2(rate), loss: mean, low, high, ...seeds, edge: null };
@@ -82,7 +83,7 @@ function driftTable(axis: Axis, families: readonly Family[]): Table {
   const { larger, smallest } = words[axis];
   const signed = (value: number, digits: number): string => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
   return {
-    head: ["", "optimum moves, log₂ per doubling", `${larger} is worse at`, `loss of keeping the ${smallest} model's optimum`],
+    head: ["", "optimum moves, log₂ per doubling", `${larger} is clearly worse at`, `loss of keeping the ${smallest} model's optimum`],
     numeric: [false, true, true, true],
     rows: families.map(({ parametrization, drift, violations, gap }) => [
       parametrizationName(parametrization),
