@@ -3,19 +3,21 @@
  * few steps and says whether activations and their updates keep their size, as the
  * parametrization promises. Writes coord-check.json.
  */
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { readBatches, trainingStarts } from "../data/batches.ts";
 import { openTokens } from "../data/token-file.ts";
 import { EngineUnavailable, engineNames, type Batches, type Engine, type EngineName } from "../engines/engine.ts";
 import { engines } from "../engines/registry.ts";
-import { exitCodes, UserError, type ExitCode } from "../errors.ts";
+import { exitCodes, UserError, type Diagnostic, type ExitCode } from "../errors.ts";
 import { coordCheck, type CheckPlan } from "../evidence/coord-check.ts";
 import type { Axis, CoordCheck, Verdict } from "../evidence/records.ts";
 import type { Subject } from "../evidence/coordinates.ts";
 import { table } from "../parametrization/table.ts";
 import { renderCoordCheck } from "../report/coord-check.ts";
+import { parameterCount } from "../model/config.ts";
 import { jsonText } from "../report/json.ts";
+import { bytesOf } from "../report/numbers.ts";
 import { baseHps, depthsOf, modelConfig, scaling, statedHyperparameters, type Plan } from "../spec/plan.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import type { EngineOptions } from "./engine.ts";
@@ -46,6 +48,8 @@ export async function checkCoordinates(file: string, options: CoordCheckCommand,
   say(`reading ${file}`);
   const plan = await openPlan(file);
   const checkPlan = planCheck(plan, options);
+  const tooLarge = memoryProblem(checkPlan);
+  if (tooLarge !== undefined) throw new UserError(tooLarge);
   const engine = await openEngine(options.engine);
   say(`engine: ${engine.version} on ${engine.device.name}`);
   const record = await coordCheck((program, compileOptions) => engine.compile(program, compileOptions), checkPlan, say);
@@ -58,10 +62,28 @@ export async function checkCoordinates(file: string, options: CoordCheckCommand,
   return codes[record.verdict];
 }
 
-/** The check with its default sizes, seeds and steps, of a plan that is about to be launched. */
-export async function checkPlanCoordinates(plan: Plan, say: (text: string) => void): Promise<CoordCheck> {
+/** The check with its default sizes, seeds and steps, of a plan that is about to be launched; inconclusive where it does not fit. */
+export async function checkPlanCoordinates(plan: Plan, say: (text: string) => void): Promise<Pick<CoordCheck, "verdict" | "reason">> {
+  const checkPlan = planCheck(plan, { axis: "width", seeds: 5, steps: 10 });
+  const tooLarge = memoryProblem(checkPlan);
+  if (tooLarge !== undefined) return { verdict: "INCONCLUSIVE", reason: tooLarge.message };
   const engine = await openEngine("auto");
-  return coordCheck((program, options) => engine.compile(program, options), planCheck(plan, { axis: "width", seeds: 5, steps: 10 }), say);
+  return coordCheck((program, options) => engine.compile(program, options), checkPlan, say);
+}
+
+/** Bytes of a parameter: its value, two moments and a gradient. */
+const parameterBytes = 16;
+
+/** What is wrong when the largest models exceed the memory; all seeds of a size train at once. */
+function memoryProblem({ axis, sizes, seeds, subject }: CheckPlan): Diagnostic | undefined {
+  const largest = sizes[sizes.length - 1];
+  const least = parameterBytes * seeds.length * parameterCount(subject(largest).model);
+  if (least <= totalmem()) return undefined;
+  return {
+    code: "does_not_fit",
+    message: `${seeds.length} models of ${axis} ${largest} need at least ${bytesOf(least)} of memory, and this machine has ${bytesOf(totalmem())}`,
+    hint: "give smaller --sizes, or fewer --seeds",
+  };
 }
 
 /** The smallest width of a check: below it, what a model does for being narrow hides what its scales do. */
@@ -100,7 +122,7 @@ function planCheck(plan: Plan, { axis, sizes: asked, seeds, steps, learningRate 
     control: (size) => withoutRules(axis, subject(size)),
     hps: { ...stated, learning_rate: learningRate ?? rateFactor * stated.learning_rate },
     epsilon: spec.train.optimizer.epsilon,
-    seeds: Array.from({ length: seeds }, (_, index) => spec.seed + index),
+    seeds: Array.from({ length: seeds }, (_, index) => (spec.seed + index) % 2 ** 32),
     steps,
     beta1: spec.train.optimizer.beta1,
     beta2: spec.train.optimizer.beta2,
