@@ -83,3 +83,7 @@ export function randomStream(seed: number, label: string, index = 0): RandomStre
   };
   return { uint32, uniform, normal, integer: (bound) => Math.floor(uniform() * bound) };
 }
+
+/** `count` seeds from one on, the first of them included. */
+export const seedsFrom = (seed: number, count: number): readonly number[] =>
+  Array.from({ length: count }, (_, index) => (seed + index) % 2 ** 32);

@@ -3,7 +3,7 @@
  * few steps and says whether activations and their updates keep their size, as the
  * parametrization promises. Writes coord-check.json.
  */
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { readBatches, trainingStarts } from "../data/batches.ts";
 import { openTokens } from "../data/token-file.ts";
@@ -13,15 +13,16 @@ import { exitCodes, UserError, type Diagnostic, type ExitCode } from "../errors.
 import { coordCheck, type CheckPlan } from "../evidence/coord-check.ts";
 import type { Axis, CoordCheck, Verdict } from "../evidence/records.ts";
 import type { Subject } from "../evidence/coordinates.ts";
+import { parameterCount } from "../model/config.ts";
 import { table } from "../parametrization/table.ts";
 import { renderCoordCheck } from "../report/coord-check.ts";
-import { parameterCount } from "../model/config.ts";
 import { jsonText } from "../report/json.ts";
-import { bytesOf } from "../report/numbers.ts";
+import { seedsFrom } from "../rng.ts";
 import { baseHps, depthsOf, modelConfig, scaling, statedHyperparameters, type Plan } from "../spec/plan.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import type { EngineOptions } from "./engine.ts";
 import { engineHost, openPlan } from "./files.ts";
+import { beyondMemory } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
 
@@ -78,12 +79,7 @@ const parameterBytes = 16;
 function memoryProblem({ axis, sizes, seeds, subject }: CheckPlan): Diagnostic | undefined {
   const largest = sizes[sizes.length - 1];
   const least = parameterBytes * seeds.length * parameterCount(subject(largest).model);
-  if (least <= totalmem()) return undefined;
-  return {
-    code: "does_not_fit",
-    message: `${seeds.length} models of ${axis} ${largest} need at least ${bytesOf(least)} of memory, and this machine has ${bytesOf(totalmem())}`,
-    hint: "give smaller --sizes, or fewer --seeds",
-  };
+  return beyondMemory(least, `${seeds.length} models of ${axis} ${largest} need`, "give smaller --sizes, or fewer --seeds");
 }
 
 /** The smallest width of a check: below it, what a model does for being narrow hides what its scales do. */
@@ -122,7 +118,7 @@ function planCheck(plan: Plan, { axis, sizes: asked, seeds, steps, learningRate 
     control: (size) => withoutRules(axis, subject(size)),
     hps: { ...stated, learning_rate: learningRate ?? rateFactor * stated.learning_rate },
     epsilon: spec.train.optimizer.epsilon,
-    seeds: Array.from({ length: seeds }, (_, index) => (spec.seed + index) % 2 ** 32),
+    seeds: seedsFrom(spec.seed, seeds),
     steps,
     beta1: spec.train.optimizer.beta1,
     beta2: spec.train.optimizer.beta2,

@@ -12,6 +12,7 @@ import type { Parametrization } from "../parametrization/roles.ts";
 import { depthTable } from "../parametrization/table.ts";
 import { renderCurves } from "../report/curves.ts";
 import { jsonText } from "../report/json.ts";
+import { seedsFrom } from "../rng.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
 import { Agenda } from "../sweep/agenda.ts";
@@ -26,10 +27,14 @@ export interface CurvesCommand extends ContinueOptions {
   readonly out?: string;
 }
 
-interface Wanted extends Omit<NonNullable<CompleteSpec["curves"]>, "widths" | "depths" | "parametrizations"> {
+type Points = Family["curves"][number]["points"];
+
+interface Wanted extends Omit<NonNullable<CompleteSpec["curves"]>, "widths" | "depths" | "learning_rates" | "parametrizations"> {
   readonly axis: Axis;
   /** In ascending order. */
   readonly sizes: readonly number[];
+  /** In equal factors; four significant digits, as everywhere. */
+  readonly rates: readonly number[];
   readonly parametrizations: readonly Parametrization[];
 }
 
@@ -41,27 +46,28 @@ export async function curves(file: string, options: CurvesCommand, terminal: Ter
   const { axis, sizes, parametrizations } = wanted;
   const folder = options.out ?? join("runs", plan.spec.name);
   makeRunDirectory(folder);
-  const points = new Map<string, Family["curves"][number]["points"]>();
+  const points = new Map<string, Points>();
+  // At the base size every parametrization is the same model, bit for bit.
+  const likeOf = (parametrization: Parametrization, size: number): Parametrization =>
+    isBase(plan.spec, axis, size) ? parametrizations[0] : parametrization;
+  const nameOf = (parametrization: Parametrization, size: number): string => `${likeOf(parametrization, size)}-${size}`;
   for (const parametrization of parametrizations)
     for (const size of sizes) {
-      const variant = variantOf(plan, wanted, parametrization, size);
-      // At the base size every parametrization is the same model, bit for bit.
-      const like = isBase(variant.spec, depthsOf(plan.spec).base) ? parametrizations[0] : parametrization;
-      const name = `${like}-${size}`;
-      const known =
-        points.get(name) ?? (await trainCurve(variantOf(plan, wanted, like, size), join(folder, name), wanted, options, terminal, version));
-      if (typeof known === "number") return known;
-      points.set(name, known);
-      points.set(`${parametrization}-${size}`, known);
+      const name = nameOf(parametrization, size);
+      if (points.has(name)) continue;
+      const variant = variantOf(plan, wanted, likeOf(parametrization, size), size);
+      const trained = await trainCurve(variant, join(folder, name), wanted.rates, options, terminal, version);
+      if (typeof trained === "number") return trained;
+      points.set(name, trained);
     }
   const families = parametrizations.map((parametrization) =>
     familyOf(
       parametrization,
-      sizes.map((size) => ({ size, points: points.get(`${parametrization}-${size}`) ?? [] })),
+      sizes.map((size) => ({ size, points: points.get(nameOf(parametrization, size)) ?? [] })),
     ),
   );
-  const seeds = seedsOf(plan.spec.seed, wanted.seeds);
-  const record: Curves = { version: 2, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds: [...seeds], families };
+  const seeds = [...seedsFrom(plan.spec.seed, wanted.seeds)];
+  const record: Curves = { version: 2, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds, families };
   const path = join(folder, "curves.json");
   writeAtomically(path, [jsonText(record)], "results");
   terminal.out(options.json ? jsonText(record) : `${renderCurves(record, terminal.outStyle)}\nwrote ${path}\n`);
@@ -77,36 +83,35 @@ function wantedOf(spec: CompleteSpec, file: string): Wanted {
     });
   if (spec.curves.widths === undefined && spec.curves.depths === undefined)
     throw new UserError({ code: "curves_axis", message: `${file}: curves are over widths or over depths, and neither is given` });
-  const { learning_rates: rates } = spec.curves;
-  if (new Set(ratesOf(spec.curves)).size < rates.count)
+  const { widths, depths = [], parametrizations, learning_rates: range, ...rest } = spec.curves;
+  const { min, max, count } = range;
+  const rates = Array.from({ length: count }, (_, index) => Number((min * (max / min) ** (index / (count - 1))).toPrecision(4)));
+  if (new Set(rates).size < count)
     throw new UserError({
       code: "empty_range",
-      message: `curves.learning_rates: ${rates.count} rates between ${rates.min} and ${rates.max} are not told apart by four digits`,
+      message: `curves.learning_rates: ${count} rates between ${min} and ${max} are not told apart by four digits`,
       hint: "give a wider range, or a lower count",
     });
-  const { widths, depths = [], parametrizations, ...rest } = spec.curves;
   const axis = widths === undefined ? "depth" : "width";
   const sizes = [...new Set(widths ?? depths)].sort((a, b) => a - b);
-  return { ...rest, axis, sizes, parametrizations: parametrizations ?? compared[axis] };
+  return { ...rest, axis, sizes, rates, parametrizations: parametrizations ?? compared[axis] };
 }
 
-const isBase = (spec: CompleteSpec, baseDepth: number): boolean =>
-  spec.width.proxy === spec.width.base && depthsOf(spec).proxy === baseDepth;
+/** Width and depth of the models of one size. */
+const dimensionsOf = (spec: CompleteSpec, axis: Axis, size: number): readonly [width: number, layers: number] =>
+  axis === "width" ? [size, depthsOf(spec).proxy] : [spec.width.proxy, size];
 
-/** The grid, in equal factors; four significant digits, as everywhere. */
-function ratesOf({ learning_rates: { min, max, count } }: Pick<Wanted, "learning_rates">): readonly number[] {
-  return Array.from({ length: count }, (_, index) => Number((min * (max / min) ** (index / (count - 1))).toPrecision(4)));
+function isBase(spec: CompleteSpec, axis: Axis, size: number): boolean {
+  const [width, layers] = dimensionsOf(spec, axis, size);
+  return width === spec.width.base && layers === depthsOf(spec).base;
 }
-
-/** The first is the spec's own; the others are those of confirmations. */
-const seedsOf = (seed: number, count: number): readonly number[] => Array.from({ length: count }, (_, index) => (seed + index) % 2 ** 32);
 
 /** One curve as a sweep: a grid over the rates, each confirmed on the other seeds. */
 function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization, size: number): Plan {
   const { spec } = plan;
   const { depth, ...plain } = spec;
-  const [width, layers] = wanted.axis === "width" ? [size, depthsOf(spec).proxy] : [spec.width.proxy, size];
-  const rates = ratesOf(wanted);
+  const [width, layers] = dimensionsOf(spec, wanted.axis, size);
+  const { rates } = wanted;
   const fixed = Object.entries(spec.search.parameters).map(([name, domain]) => {
     if (name !== "learning_rate" && !("value" in domain) && !("same_as" in domain))
       throw new UserError({
@@ -140,11 +145,11 @@ function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization,
 async function trainCurve(
   plan: Plan,
   folder: string,
-  wanted: Wanted,
+  rates: readonly number[],
   options: CurvesCommand,
   terminal: Terminal,
   version: string,
-): Promise<Family["curves"][number]["points"] | ExitCode> {
+): Promise<Points | ExitCode> {
   const run = Run.open(folder, self);
   const engines = new Engines(options, {
     say: (text) => (options.quiet ? undefined : terminal.err(`${text}\n`)),
@@ -154,7 +159,7 @@ async function trainCurve(
     run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, false);
     const agenda = new Agenda(plan.spec);
     const interrupted = await trainAll({ run, plan, engines, options, terminal, version }, agenda);
-    return interrupted ?? pointsOf(run, agenda, ratesOf(wanted), plan.spec);
+    return interrupted ?? pointsOf(run, agenda, rates, plan.spec);
   } finally {
     engines.close();
     run.close();
@@ -166,15 +171,15 @@ function pointsOf(
   agenda: Agenda,
   rates: readonly number[],
   { seed, search }: CompleteSpec,
-): Family["curves"][number]["points"] {
-  const seeds = seedsOf(seed, 1 + (search.confirm?.seeds ?? 0));
+): Points {
+  const seeds = seedsFrom(seed, 1 + (search.confirm?.seeds ?? 0));
   const failed = state.trials.find(({ status }) => status === "failed");
   if (failed !== undefined)
     throw new UserError(
       {
         code: "trial_failed",
         message: `${folder}: trial ${failed.id} failed, so the curve is not known`,
-        hint: `mutransfer retry ${folder} --failed, then the same command`,
+        hint: "the reason is above; the same command tries it again",
       },
       exitCodes.noSurvivor,
     );

@@ -102,6 +102,7 @@ async function time(pool: WorkerPool, work: Work, arrangement: Arrangement, say:
     return undefined;
   }
 }
+
 /** Once more when a worker dies: what killed it may have nothing to do with its work. */
 export async function again<T>(run: () => Promise<T>): Promise<T> {
   try {

@@ -33,6 +33,7 @@ interface Context extends Clock {
 
 /** What worker processes run. */
 export const workerEntry = fileURLToPath(new URL("./worker.js", import.meta.url));
+
 export class Engines {
   private readonly options: Omit<EngineOptions, "engine"> & { readonly engine?: EngineName };
   private readonly context: Context;

@@ -36,7 +36,7 @@ export interface ParameterSpec {
   readonly inBlock: boolean;
 }
 
-/** Feed-forward width: exact, never rounded (the spec checks that it is an integer). */
+/** Feed-forward width: whole but for the rounding of a product, as the spec checks. */
 export function feedForward(config: ModelConfig): number {
   return Math.round(config.mlpRatio * config.width);
 }

@@ -8,12 +8,13 @@ import type { Style } from "./style.ts";
 /** Drift per doubling within which an optimum counts as staying where it is. */
 const steady = 0.25;
 
-const meanOf = (losses: readonly (number | null)[]): number | null =>
+/** Mean over seeds; null where one diverged, as in the analysis. */
+export const meanOf = (losses: readonly (number | null)[]): number | null =>
   losses.every((loss) => loss !== null) ? losses.reduce<number>((sum, loss) => sum + (loss ?? 0), 0) / losses.length : null;
 const power = (log2: number): string => `2^${log2.toFixed(2)}`;
 
 /** How models of different size are spoken of. */
-export const words: { readonly [A in Axis]: { readonly larger: string; readonly smallest: string; readonly largest: string } } = {
+export const sizeWords: { readonly [A in Axis]: { readonly larger: string; readonly smallest: string; readonly largest: string } } = {
   width: { larger: "wider", smallest: "narrowest", largest: "widest" },
   depth: { larger: "deeper", smallest: "shallowest", largest: "deepest" },
 };
@@ -40,7 +41,7 @@ function unknownDrift(axis: Axis, curves: Family["curves"]): string {
 }
 
 function renderFamily(axis: Axis, { parametrization, curves, drift, violations, gap }: Family, seeds: number, style: Style): string {
-  const { larger, smallest, largest } = words[axis];
+  const { larger, smallest, largest } = sizeWords[axis];
   const rows = curves.map(({ size, points, optimum }) => {
     const means = points.map(({ losses }) => meanOf(losses));
     return [

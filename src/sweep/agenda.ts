@@ -5,6 +5,7 @@
  */
 import { designers } from "../search/designers.ts";
 import type { Designer } from "../search/designer.ts";
+import { seedsFrom } from "../rng.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { isSound, rankTrials } from "./select.ts";
 import { RunState, rungsOf, type TrialSummary } from "./state.ts";
@@ -64,9 +65,7 @@ export class Agenda {
     return rankTrials(ended.filter(isSound))
       .slice(0, top)
       .sort((a, b) => a.id - b.id)
-      .flatMap(({ id, hyperparameters }) =>
-        Array.from({ length: seeds }, (_, index) => ({ id, seed: (seed + 1 + index) % 2 ** 32, hyperparameters })),
-      );
+      .flatMap(({ id, hyperparameters }) => seedsFrom(seed + 1, seeds).map((fresh) => ({ id, seed: fresh, hyperparameters })));
   }
 
   private readonly toEnd = (trial: Trial): Due => ({ trial, until: this.spec.train.steps });

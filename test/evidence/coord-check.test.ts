@@ -164,10 +164,18 @@ describe("the coordinate check", () => {
   });
 
   it("is inconclusive beside a control that is flat too", async () => {
-    const { coordinates, parameters } = await check(planOf(table.mup));
+    const { coordinates, control, parameters } = await check(planOf(table.mup));
     const flat = coordinates.filter(({ verdict }) => verdict === "PASS");
     const { verdict, reason } = judge("width", flat, flat, parameters);
     expect([verdict, reason]).toEqual(["INCONCLUSIVE", expect.stringContaining("control")]);
     expect(judge("width", flat, coordinates, [5, 5, 6, 7]).verdict).toBe("INCONCLUSIVE");
+    // Models that blew up are steep as well, and no evidence against a rule.
+    const [one, ...others] = control;
+    const wild = [...others, { ...one, means: one.means.map(() => null), slope: null, verdict: "INCONCLUSIVE" as const }];
+    expect(judge("width", control, control, parameters).verdict).toBe("FAIL");
+    expect(judge("width", wild, control, parameters)).toEqual({
+      verdict: "INCONCLUSIVE",
+      reason: expect.stringContaining("not finite: try a lower --learning-rate") as string,
+    });
   });
 });

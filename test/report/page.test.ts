@@ -1,6 +1,6 @@
 /** The page as text: what users wrote cannot break out of it, and very large sweeps stay small. */
 import { describe, expect, it } from "vitest";
-import { sealed } from "../../src/evidence/records.ts";
+import { prelaunchSchema, sealed } from "../../src/evidence/records.ts";
 import { coordinateCheck } from "../../src/report/page/coordinates.ts";
 import { csvOf, jsonOf } from "../../src/report/page/files.ts";
 import { lossFrame } from "../../src/report/page/frames.ts";
@@ -116,6 +116,12 @@ it("runs without a completed trial, or with one, have a page too", async () => {
   expect((await makeReport(inputOf([madeTrial(6), madeTrial(13)]))).page).toContain("no trial completed");
   expect((await makeReport(inputOf([madeTrial(1)]))).page).toContain("2.1");
   expect((await makeReport(inputOf([]))).figures).toEqual([]);
+});
+
+it("a prediction that was changed afterwards is refused", () => {
+  const record = sealed(inventedPrelaunch);
+  expect(prelaunchSchema.parse(JSON.parse(JSON.stringify(record)))).toEqual(record);
+  expect(prelaunchSchema.safeParse({ ...record, objections: [] }).error?.issues[0].message).toContain("changed after it was written");
 });
 
 it("what was checked before the launch stands beside what came of it", async () => {

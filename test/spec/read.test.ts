@@ -120,6 +120,15 @@ writeFileSync(join(folder, "odd.bin"), "abc");
 writeFileSync(join(folder, "latin.txt"), Buffer.from("caf\xe9 ".repeat(100), "latin1"));
 writeFileSync(join(folder, "tokens.bin"), new Uint8Array(Uint16Array.from({ length: 2000 }, (_, i) => i % 300).buffer));
 
+it("a feed-forward width is whole although the product of its factors is rounded", async () => {
+  // 50 × 2.2 is 110.00000000000001.
+  expect(
+    await problems(
+      "name: x\ndata: {source: moby-dick}\nmodel: {head_dim: 10, mlp_ratio: 2.2}\nwidth: {proxy: 50, target: 100}\nsearch: {trials: 2}\n",
+    ),
+  ).toEqual([]);
+});
+
 describe("mistakes", () => {
   it.each<[string, string, string[]]>([
     ["an unknown key", `${smallest}sede: 1\n`, ["unknown_key 5:1 sede"]],

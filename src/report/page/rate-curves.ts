@@ -1,6 +1,6 @@
 /** Loss against log2 learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
 import type { Axis, Curves, Family } from "../../evidence/records.ts";
-import { plusMinus, words } from "../curves.ts";
+import { meanOf, plusMinus, sizeWords } from "../curves.ts";
 import { lossOf } from "../numbers.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
 import { boundsOf, crosses, exponentAxis, lossAxis, lossFrame, panels, panelWidth, powerOfTwo, type Frame } from "./frames.ts";
@@ -19,11 +19,9 @@ function rowsOf(axis: Axis, { parametrization, curves }: Family): readonly Row[]
     const shared = { parametrization, [axis]: size };
     const measured = points.map(({ learning_rate: rate, losses }) => {
       const finite = losses.filter((loss) => loss !== null);
-      // As in the analysis: where a seed diverged there is no mean.
-      const mean = finite.length < losses.length ? null : finite.reduce((sum, loss) => sum + loss, 0) / finite.length;
       const [low, high] = finite.length === 0 ? [null, null] : [Math.min(...finite), Math.max(...finite)];
       const seeds = { seeds: losses.length, diverged: losses.length - finite.length };
-      return { kind: "measured", ...shared, log2_learning_rate: Math.log2(rate), loss: mean, low, high, ...seeds, edge: null };
+      return { kind: "measured", ...shared, log2_learning_rate: Math.log2(rate), loss: meanOf(losses), low, high, ...seeds, edge: null };
     });
     if (optimum === null) return measured;
     const { log2_learning_rate, low, high, loss, edge } = optimum;
@@ -80,7 +78,7 @@ function panel(
 }
 
 function driftTable(axis: Axis, families: readonly Family[]): Table {
-  const { larger, smallest } = words[axis];
+  const { larger, smallest } = sizeWords[axis];
   const signed = (value: number, digits: number): string => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
   return {
     head: ["", "optimum moves, log₂ per doubling", `${larger} is clearly worse at`, `loss of keeping the ${smallest} model's optimum`],
@@ -97,7 +95,7 @@ function driftTable(axis: Axis, families: readonly Family[]): Table {
 }
 
 export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure {
-  const { larger, smallest, largest } = words[axis];
+  const { larger, smallest, largest } = sizeWords[axis];
   const families = inOrder(unordered);
   const groups = families.map((family) => ({ family, rows: rowsOf(axis, family) }));
   const rows = groups.flatMap((group) => group.rows);
