@@ -40,6 +40,18 @@ describe("learning-rate curves", () => {
     expect(family(valley(-5, 2.2), valley(-6, 2.1), valley(-7, 2)).drift?.per_doubling).toBeCloseTo(-1, 9);
     expect(family(valley(-5, 2.2), valley(-5, 2.1)).drift?.per_doubling).toBeCloseTo(0, 9);
   });
+  it("have an error that is the standard error over seeds, however few", () => {
+    const [left, right] = [valley(-6, 2.1, [0]), valley(-5, 2.1, [0])];
+    const mixed = left.map((point, index) => ({ ...point, losses: [...point.losses, ...right[index].losses] }));
+    // One seed moves by an octave, the other by none: 0.5 ± 0.5, from 400 resamples.
+    const { drift } = family(mixed, valley(-5, 2, [0, 0]));
+    expect(drift?.per_doubling).toBeCloseTo(0.5, 9);
+    expect(Math.abs((drift?.standard_error ?? 0) - 0.5)).toBeLessThan(0.05);
+  });
+  it("find the valley between rates that are two octaves apart", () => {
+    const coarse = valley(-5.3, 2).filter((_, index) => index % 2 === 0);
+    expect(family(coarse).curves[0].optimum?.log2_learning_rate).toBeCloseTo(-5.3, 9);
+  });
   it("cost what the smallest size's best rate loses at the largest, in seeds' deviations too", () => {
     const { gap } = family(valley(-5, 2.2), valley(-7, 2));
     expect(gap?.nats).toBeCloseTo(0.04 * 4, 9);
