@@ -1,4 +1,6 @@
 #!/usr/bin/env node
-import { main } from "../dist/src/cli/main.js";
+import { refuseDebugger } from "../dist/src/cli/signals.js";
 
+refuseDebugger();
+const { main } = await import("../dist/src/cli/main.js");
 process.exitCode = await main(process.argv.slice(2));

@@ -20,7 +20,7 @@ import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { Run } from "../sweep/run.ts";
 import { trainAll, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
-import { openPlan, self } from "./files.ts";
+import { openPlan } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface CurvesCommand extends ContinueOptions {
@@ -150,7 +150,7 @@ async function trainCurve(
   terminal: Terminal,
   version: string,
 ): Promise<Points | ExitCode> {
-  const run = Run.open(folder, self);
+  const run = Run.open(folder);
   const engines = new Engines(options, {
     say: (text) => (options.quiet ? undefined : terminal.err(`${text}\n`)),
     now: () => terminal.now(),

@@ -10,7 +10,7 @@ import { engines, type Registry } from "../engines/registry.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
 import { chosenTiming, type Setup } from "../sweep/stacking.ts";
-import { WorkerFailed, WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
+import { PoolClosed, WorkerFailed, WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
 import { again, measure, type Clock, type Work } from "./engine-timing.ts";
 import { engineHost } from "./files.ts";
 import { withPatience } from "./patience.ts";
@@ -41,6 +41,7 @@ export class Engines {
   private readonly pools = new Map<EngineName, WorkerPool>();
   private preferred: EngineName | undefined;
   private worthTrying: Promise<readonly EngineName[]> | undefined;
+  private closed = false;
   /** Of engines on GPUs, why they are not even tried. */
   private readonly hopeless = new Map<EngineName, string>();
 
@@ -54,10 +55,10 @@ export class Engines {
     this.registry = context.registry ?? engines;
   }
 
-  /** Starts the workers of an engine that will most likely be used, so that they load it while the spec is read. */
+  /** Starts the workers of an engine that will most likely be used, so that they load it while the spec is read; none when it is closed by then. */
   async warm(): Promise<void> {
     const [first] = await this.candidates();
-    if (first !== undefined && this.registry[first].kind === "cpu")
+    if (!this.closed && first !== undefined && this.registry[first].kind === "cpu")
       this.pool(first, "float32").warm(this.options.jobs ?? availableParallelism());
   }
 
@@ -81,7 +82,9 @@ export class Engines {
     rememberSetup(folder, this.keyOf(work), setup);
   }
 
+  /** Ends every worker; none is started from now on, whatever is still being waited for. */
   close(): void {
+    this.closed = true;
     for (const pool of this.pools.values()) pool.close();
   }
 
@@ -100,6 +103,7 @@ export class Engines {
   private pool(name: EngineName, precision: Precision): WorkerPool {
     const known = this.pools.get(name);
     if (known !== undefined) return known;
+    if (this.closed) throw new PoolClosed();
     const environments = this.registry[name].workers(engineHost(), precision).map((each) => ({ ...process.env, ...each }));
     const pool = new WorkerPool(this.context.entry ?? workerEntry, name, environments);
     this.pools.set(name, pool);

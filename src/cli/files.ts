@@ -8,7 +8,6 @@ import { dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import type { Host } from "../engines/engine.ts";
 import type { Plan } from "../spec/plan.ts";
-import type { Self } from "../sweep/lock.ts";
 import { refuseLinks } from "../sweep/run-dir.ts";
 import { journalName } from "../sweep/run.ts";
 
@@ -65,19 +64,6 @@ export function fieldsOf(path: string): Readonly<Record<string, unknown>> {
     return {};
   }
 }
-
-/** This process, as locks know it. */
-export const self: Self = {
-  pid: process.pid,
-  isAlive: (pid) => {
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === "EPERM"; // somebody else's process is alive too
-    }
-  },
-};
 
 /** Where tokens are kept between runs. */
 export function cacheFolder(): string {

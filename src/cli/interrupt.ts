@@ -1,12 +1,18 @@
 /**
  * Signals while something is training. The first asks for a stop at a checkpoint, the
  * second stops at once; either way what is on disk stays, and the exit code says which
- * signal it was.
+ * signal it was. While nothing is training they end the process as the system does.
  */
 import { exitCodes, type ExitCode } from "../errors.ts";
+import { stoppingSignals, type StoppingSignal } from "./signals.ts";
 
-const codes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated, SIGHUP: exitCodes.terminated } as const;
-type Stopping = keyof typeof codes;
+const codes: { readonly [S in StoppingSignal]: ExitCode } = {
+  SIGINT: exitCodes.interrupted,
+  SIGTERM: exitCodes.terminated,
+  SIGHUP: exitCodes.terminated,
+  SIGUSR1: exitCodes.terminated,
+  SIGUSR2: exitCodes.terminated,
+};
 
 export class Interrupted extends Error {
   readonly exitCode: ExitCode;
@@ -31,17 +37,16 @@ export async function untilSignal<T>(work: (stop: Stop) => Promise<T>, gracefull
   let reject: (error: Interrupted) => void = () => undefined;
   const signalled = new Promise<never>((_, rejectNow) => (reject = rejectNow));
   const onSignal = (signal: NodeJS.Signals): void => {
-    const exitCode = codes[signal as Stopping];
+    const exitCode = codes[signal as StoppingSignal];
     const isFirst = stop.exitCode === undefined;
     stop.exitCode ??= exitCode;
     if (isFirst && gracefully !== undefined) gracefully();
     else reject(new Interrupted(exitCode));
   };
-  const signals = Object.keys(codes) as Stopping[];
-  for (const signal of signals) process.on(signal, onSignal);
+  for (const signal of stoppingSignals) process.on(signal, onSignal);
   try {
     return await Promise.race([work(stop), signalled]);
   } finally {
-    for (const signal of signals) process.off(signal, onSignal);
+    for (const signal of stoppingSignals) process.off(signal, onSignal);
   }
 }

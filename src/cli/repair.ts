@@ -2,12 +2,12 @@
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { takeLock } from "../sweep/lock.ts";
 import { repairJournal } from "../sweep/repair.ts";
-import { requireRun, self } from "./files.ts";
+import { requireRun } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export function repair(folder: string, terminal: Terminal): Promise<ExitCode> {
   requireRun(folder);
-  const lock = takeLock(folder, self);
+  const lock = takeLock(folder);
   try {
     const { quarantined, file, hasRun } = repairJournal(folder);
     if (!hasRun)

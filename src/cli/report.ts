@@ -14,7 +14,7 @@ import { sampledTrials, thinned, type Phase, type ReportInput } from "../report/
 import { asWritten, type CompleteSpec } from "../spec/complete.ts";
 import { isDone } from "../sweep/agenda.ts";
 import { scanJournal, type Damage } from "../sweep/journal.ts";
-import { isDead, readHolder } from "../sweep/lock.ts";
+import { readHolder } from "../sweep/lock.ts";
 import { bestOf, headOf } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { journalName, readRun } from "../sweep/run.ts";
@@ -22,7 +22,6 @@ import { chooseWinner, rankTrials, standings } from "../sweep/select.ts";
 import { RunState, type TrialSummary } from "../sweep/state.ts";
 import type { TrialResult } from "../sweep/trial-result.ts";
 import { transferSchema } from "../transfer/record.ts";
-import { self } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface ReportCommand {
@@ -128,7 +127,7 @@ function phaseOf(folder: string, isOver: boolean, problems: string[]): Phase {
   try {
     const holder = readHolder(folder);
     // Whoever holds a folder whose trials have all ended is training the target.
-    if (holder !== undefined && !isOver) return isDead(holder, self.isAlive) ? "died" : "running";
+    if (holder !== undefined && !isOver) return holder.running ? "running" : "died";
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     problems.push("the lock does not say who holds the folder");

@@ -7,7 +7,7 @@ import { Run } from "../sweep/run.ts";
 import type { TrialSummary } from "../sweep/state.ts";
 import { continueRun, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
-import { cacheFolder, requireRun, self } from "./files.ts";
+import { cacheFolder, requireRun } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface RetryCommand extends ContinueOptions {
@@ -25,7 +25,7 @@ export async function retry(
   const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${terminal.errStyle.dim(text)}\n`));
   requireRun(folder);
   const engines = new Engines(options, { say, now: () => terminal.now() });
-  const run = Run.open(folder, self);
+  const run = Run.open(folder);
   try {
     const plan = await planOf(run);
     const chosen = choose(run, ids, options, plan.spec.search.trials);

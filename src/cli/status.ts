@@ -4,10 +4,10 @@ import { jsonText } from "../report/json.ts";
 import { renderStatus, type RunStatus } from "../report/status.ts";
 import { isDone, plannedWork } from "../sweep/agenda.ts";
 import { checkpointedStacks } from "../sweep/checkpoints.ts";
-import { isDead, readHolder } from "../sweep/lock.ts";
+import { readHolder } from "../sweep/lock.ts";
 import { readRun } from "../sweep/run.ts";
 import { rankTrials } from "../sweep/select.ts";
-import { requireRun, self } from "./files.ts";
+import { requireRun } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface StatusCommand {
@@ -33,7 +33,7 @@ export function status(folder: string, { json }: StatusCommand, terminal: Termin
     failed: count("failed"),
     best: best?.status === "completed" ? { trial: best.id, validationLoss: best.validationLoss as number } : null,
     engine: state.run?.arithmetic ?? null,
-    process: holder === undefined ? null : { pid: holder.pid, host: holder.host, running: !isDead(holder, self.isAlive) },
+    process: holder === undefined ? null : { pid: holder.pid, host: holder.host, running: holder.running },
     checkpoints: checkpointedStacks(folder).map(({ members, step }) => ({ trials: members.map(({ id }) => id), step })),
     tornBytes: scan.torn.length,
     damages: damages.map(({ line, problem }) => ({ line, problem })),

@@ -9,7 +9,7 @@ import type { Plan } from "../spec/plan.ts";
 import { Run } from "../sweep/run.ts";
 import { continueRun, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
-import { fieldsOf, openPlan, self } from "./files.ts";
+import { fieldsOf, openPlan } from "./files.ts";
 import { printPlan } from "./plan.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -27,12 +27,13 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
   try {
     const [plan] = await Promise.all([openPlan(file), engines.warm()]);
     const folder = options.out ?? join("runs", plan.spec.name);
-    const run = Run.open(folder, self);
+    const run = Run.open(folder);
     try {
       if (run.state.run === undefined) refuseOther(join(folder, "results.json"), plan);
       run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, options.extend ?? false);
       return await continueRun({ run, plan, engines, options, terminal, version });
     } finally {
+      engines.close(); // before anybody else may take the folder
       run.close();
     }
   } finally {

@@ -23,7 +23,7 @@ import { WorkerFailed, WorkerUnavailable, type Interval } from "../sweep/worker-
 import { launchTable, planLaunch, transferRecord, weightsMetadata } from "../transfer/transfer.ts";
 import { environmentOf } from "./environment.ts";
 import { Engines, type EngineOptions } from "./engine.ts";
-import { cacheFolder, fieldsOf, readNamedFile, self } from "./files.ts";
+import { cacheFolder, fieldsOf, readNamedFile } from "./files.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
 import { prelaunch, uncheckedRatio } from "./prelaunch.ts";
@@ -70,7 +70,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   const folder = options.out ?? runFolder;
   makeRunDirectory(folder);
   const path = join(folder, "transfer.json");
-  const lock = takeLock(folder, self);
+  const lock = takeLock(folder);
   const engines = new Engines(options, { say: (text) => say(terminal.errStyle.dim(text)), now: () => terminal.now() });
   try {
     refuseOther(path, results, width);

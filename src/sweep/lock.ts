@@ -1,24 +1,34 @@
 /**
- * One process to a run folder: a lock file that names its holder. Another process is
- * refused as long as the holder may be alive; a lock is taken over only when its
- * holder is provably dead: on this machine, and either before its last start or under
- * a process number that nobody, or somebody else, has now.
+ * One process to a run folder: the kernel's lock on a file, held open, that says whose it
+ * is. The kernel gives it back when its holder ends, so nobody judges from a process number
+ * who is alive: containers, hidden /proc and host names cannot deceive. On network file
+ * systems such locks may not reach other machines: there a file left behind is removed by hand.
  */
-import { execFileSync } from "node:child_process";
-import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { hostname, platform } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { exitCodes, UserError } from "../errors.ts";
 import { failpoint } from "../failpoints.ts";
+import { lockOpenFile, type LockAnswer } from "../libc.ts";
 
 const holderSchema = z.object({
   pid: z.int().positive(),
-  /** When the process started, in the system's own words; a number may be used again, but not since the same moment. */
-  started: z.string(),
-  /** Changes with every start of the machine. */
-  boot: z.string(),
   host: z.string(),
+  /** The start of the machine, which containers share and machines of the same name do not; empty where it is not known. */
+  boot: z.string(),
 });
 export type Holder = z.infer<typeof holderSchema>;
 
@@ -26,145 +36,130 @@ export interface Lock {
   release(): void;
 }
 
-/** What the system says of a process's start; empty when there is no such process, or no way to know. */
-function startOf(pid: number): string {
-  try {
-    if (platform() === "linux") {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      // The name, in parentheses, may hold anything; the start is the 22nd field, 20 after it.
-      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-    }
-    if (platform() === "win32") return "";
-    return execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim();
-  } catch {
-    return "";
-  }
-}
-
 function bootOf(): string {
   try {
-    if (platform() === "linux") return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    if (platform() === "darwin") return execFileSync("sysctl", ["-n", "kern.boottime"], { encoding: "utf8" }).trim();
+    return platform() === "linux" ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim() : "";
   } catch {
-    // Without it a dead holder is told by its process number alone.
+    return ""; // hidden
   }
-  return "";
 }
 
-const holderOf = (pid: number): Holder => ({ pid, started: startOf(pid), boot: bootOf(), host: hostname() });
-
-/** Whether the holder cannot be running any longer. */
-export function isDead(holder: Holder, isAlive: (pid: number) => boolean): boolean {
-  if (holder.host !== hostname()) return false;
-  if (holder.boot !== bootOf()) return true;
-  return !isAlive(holder.pid) || startOf(holder.pid) !== holder.started;
+/** What is asked of the system. */
+export interface Kernel {
+  readonly lock: typeof lockOpenFile;
+  /** Whether locks in this folder are known to every machine that can reach it. */
+  readonly isLocal: (folder: string) => boolean;
+  readonly boot: () => string;
 }
 
-/** Who holds the folder's lock, if anybody ever took it and did not give it back. */
-export function readHolder(folder: string): Holder | undefined {
-  return readLock(lockPath(folder));
-}
+/** NFS, SMB (three), AFS, Ceph, Lustre, GPFS, FUSE, 9p, as statfs(2) numbers them. */
+const networkTypes: ReadonlySet<number> = new Set([
+  ...[0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400, 0x0bd00bd0, 0x47504653, 0x65735546, 0x01021997],
+]);
+const thisKernel: Kernel = {
+  lock: lockOpenFile,
+  isLocal: (folder) => platform() !== "linux" || !networkTypes.has(statfsSync(folder).type),
+  boot: bootOf,
+};
 
 const lockPath = (folder: string): string => join(folder, "lock");
 
-function readLock(path: string): Holder | undefined {
-  let text: string;
+/** Opens the lock file; undefined when one of those errors says that this is not the way. Neither follows links nor waits for pipes. */
+function openLock(path: string, flags: number, ...otherwise: readonly string[]): number | undefined {
   try {
-    text = readFileSync(path, "utf8");
+    return openSync(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o644);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (otherwise.includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw error;
   }
+}
+
+/** Who an open lock file says has it; undefined when it does not say. */
+function holderIn(file: number): Holder | undefined {
+  const bytes = Buffer.alloc(4096);
+  const text = bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, 0));
   try {
     return holderSchema.parse(JSON.parse(text));
   } catch {
-    throw new UserError(
-      {
-        code: "lock_unreadable",
-        message: `${path} does not say who holds it`,
-        hint: "make sure that nothing runs in this folder, then remove it",
-      },
-      exitCodes.locked,
-    );
+    return undefined; // empty for a moment, or damaged
   }
 }
 
-/** The process that asks, and how it finds out about others. */
-export interface Self {
-  readonly pid: number;
-  readonly isAlive: (pid: number) => boolean;
+/** Whether the file is still the one at its path: who gives a lock back removes it. */
+function isAt(path: string, file: number): boolean {
+  const [own, there] = [fstatSync(file), statSync(path, { throwIfNoEntry: false })];
+  return own.dev === there?.dev && own.ino === there.ino;
 }
 
-/** File systems without hard links; a reader may then see the lock before its content. */
-const withoutLinks: ReadonlySet<string | undefined> = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"]);
+/** Whether a lock that nobody holds here is nobody's: a file left on a network may be another machine's, unless this one wrote it since its start. */
+function isFree(answer: LockAnswer, folder: string, left: Holder | undefined, { isLocal, boot }: Kernel): boolean {
+  if (answer !== "locked") return false;
+  return isLocal(folder) || (left !== undefined && left.boot !== "" && left.boot === boot());
+}
 
-/** Creates `path` with its content in one step; false when it is there already. */
-function create(path: string, content: string, pid: number): boolean {
-  const own = `${path}.${pid}`;
-  writeFileSync(own, content);
+/** Who has taken the folder and not given it back, and whether that process may still have it; changes nothing. */
+export function readHolder(folder: string, kernel = thisKernel): (Holder & { readonly running: boolean }) | undefined {
+  const file = openLock(lockPath(folder), constants.O_RDONLY, "ENOENT");
+  if (file === undefined) return undefined;
   try {
-    linkSync(own, path);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return false;
-    if (!withoutLinks.has(code)) throw error;
+    const holder = holderIn(file);
+    return holder && { ...holder, running: !isFree(kernel.lock(file, "shared"), folder, holder, kernel) };
   } finally {
-    rmSync(own, { force: true });
-  }
-  try {
-    writeFileSync(path, content, { flag: "wx" });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+    closeSync(file);
   }
 }
 
-const locked = (folder: string, { pid, host }: Holder): UserError =>
-  new UserError(
-    {
-      code: "folder_locked",
-      message: `${folder} is in use by process ${pid} on ${host}`,
-      hint:
-        host === hostname()
-          ? "wait for it, or give another folder with --out"
-          : `if nothing runs there any longer, remove ${lockPath(folder)}`,
-    },
-    exitCodes.locked,
-  );
+function refusal(folder: string, holder: Holder | undefined, hint: string): UserError {
+  const who = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
+  return new UserError({ code: "folder_locked", message: `${folder} is in use by ${who}`, hint }, exitCodes.locked);
+}
 
-/** Takes the folder's lock; throws a UserError (exit 4) that names the holder when somebody has it. */
-export function takeLock(folder: string, self: Self): Lock {
+/** Others have the lock for a moment, to see whether somebody has. */
+const [attempts, pauseMilliseconds] = [5, 20];
+const pause = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMilliseconds);
+
+/** Takes the folder's lock; throws a UserError (exit 4) that names the holder when somebody has it, or may have. */
+export function takeLock(folder: string, kernel = thisKernel): Lock {
+  for (let attempt = 1; ; attempt++) {
+    const lock = tryLock(folder, kernel, attempt >= attempts);
+    if (lock !== undefined) return lock;
+    pause();
+  }
+}
+
+/** The lock; undefined when it changed hands in this moment, or somebody has it and this is not the `last` attempt. */
+function tryLock(folder: string, kernel: Kernel, last: boolean): Lock | undefined {
   const path = lockPath(folder);
-  const me = JSON.stringify(holderOf(self.pid));
-  while (!create(path, me, self.pid)) {
-    const holder = readLock(path);
-    if (holder === undefined) continue; // given back in this moment
-    if (!isDead(holder, self.isAlive)) throw locked(folder, holder);
-    removeOf(path, holder, me, self, folder);
+  const created = openLock(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, "EEXIST");
+  const writable = created ?? openLock(path, constants.O_RDWR, "ENOENT", "EACCES");
+  const file = writable ?? openLock(path, constants.O_RDONLY, "ENOENT");
+  if (file === undefined) return undefined;
+  let isOurs = false;
+  try {
+    const answer = kernel.lock(file, "exclusive");
+    if (answer === "held by another") {
+      if (!last) return undefined;
+      throw refusal(folder, holderIn(file), "wait for it, or give another folder with --out");
+    }
+    if (!isAt(path, file)) return undefined;
+    const left = holderIn(file);
+    if (created === undefined && !isFree(answer, folder, left, kernel))
+      throw refusal(folder, left, `if nothing runs there any longer, remove ${path}`);
+    if (writable === undefined) {
+      rmSync(path); // another user's; the next attempt makes its own
+      return undefined;
+    }
+    ftruncateSync(file);
+    writeSync(file, JSON.stringify({ pid: process.pid, host: hostname(), boot: kernel.boot() } satisfies Holder), 0);
+    isOurs = true;
+  } finally {
+    if (!isOurs) closeSync(file);
   }
   failpoint("lock.taken");
   return {
     release: () => {
-      if (JSON.stringify(readLock(path)) === me) rmSync(path);
+      if (isAt(path, file)) rmSync(path);
+      closeSync(file);
     },
   };
-}
-
-/** Removes a dead holder's lock; of several who want to, one does, so that nobody removes the lock of who came first. */
-function removeOf(path: string, dead: Holder, me: string, self: Self, folder: string): void {
-  const guard = `${path}.takeover`;
-  if (!create(guard, me, self.pid)) {
-    const other = readLock(guard);
-    if (other === undefined) return;
-    if (!isDead(other, self.isAlive)) throw locked(folder, other);
-    rmSync(guard, { force: true });
-    return;
-  }
-  try {
-    if (JSON.stringify(readLock(path)) === JSON.stringify(dead)) rmSync(path);
-  } finally {
-    rmSync(guard, { force: true });
-  }
 }

@@ -8,7 +8,7 @@ import { exitCodes, UserError } from "../errors.ts";
 import { specDifferences, type SpecDifference } from "../spec/differences.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { Journal, scanJournal, type Damage, type Place, type Scan } from "./journal.ts";
-import { takeLock, type Lock, type Self } from "./lock.ts";
+import { takeLock, type Lock } from "./lock.ts";
 import type { JournalRecord, RunRecord } from "./records.ts";
 import { makeRunDirectory } from "./run-dir.ts";
 import { RunState, type TrialSummary } from "./state.ts";
@@ -37,9 +37,9 @@ export class Run {
   }
 
   /** Takes a folder, creating it if need be, and replays its journal, if it has one. */
-  static open(folder: string, self: Self): Run {
+  static open(folder: string): Run {
     makeRunDirectory(folder);
-    const run = new Run(folder, takeLock(folder, self));
+    const run = new Run(folder, takeLock(folder));
     try {
       for (const name of readdirSync(folder)) if (name.endsWith(".tmp")) rmSync(join(folder, name), { force: true });
       if (existsSync(run.journalPath)) run.openJournal();

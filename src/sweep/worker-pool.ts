@@ -5,6 +5,7 @@
  */
 import { fork, type ChildProcess } from "node:child_process";
 import type { Device, EngineName } from "../engines/engine.ts";
+import { invariant } from "../errors.ts";
 import type { Outcome } from "../training/outcome.ts";
 import type { Progress, StackJob } from "../training/train.ts";
 
@@ -135,9 +136,9 @@ export class WorkerPool {
     this.environments = environments;
   }
 
-  /** Starts workers ahead of their first task, so that they load the engine while the sweep is being planned. */
+  /** Starts workers ahead of their first task, so that they load the engine while the sweep is being planned; none once it is closed. */
   warm(count: number): void {
-    while (this.all.size < count) this.idle.push(this.start());
+    while (!this.closed && this.all.size < count) this.idle.push(this.start());
   }
 
   /** Runs a task on an idle or new worker; rejects with WorkerFailed, WorkerUnavailable or PoolClosed. */
@@ -192,13 +193,19 @@ export class WorkerPool {
     for (const { child } of this.all) if (child.connected) child.send({ kind: "stop" } satisfies StopMessage);
   }
 
-  /** Ends every worker, busy or not. */
+  /** Ends every worker, busy or not, and for good. One that the kernel cannot end, hung in a driver, is not waited for. */
   close(): void {
     this.closed = true;
-    for (const { child } of this.all) child.kill("SIGKILL");
+    for (const { child } of this.all) {
+      child.kill("SIGKILL");
+      if (child.connected) child.disconnect();
+      child.stderr?.destroy();
+      child.unref();
+    }
   }
 
   private start(): Worker {
+    invariant(!this.closed, "WorkerPool.start", "the pool is closed");
     const taken = new Set([...this.all].map(({ slot }) => slot));
     let slot = 0;
     while (taken.has(slot)) slot++;

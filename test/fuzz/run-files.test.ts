@@ -12,7 +12,6 @@ import { fuzz, listing, mostMilliseconds } from "./fuzz.ts";
 import { arena, cache, journalMutant, plan, resultsMutant } from "./inputs.ts";
 
 const runFolder = join(arena, "run");
-const self = { pid: process.pid, isAlive: () => true };
 
 /** What may be written to. */
 const own = ["arena/run", "arena/cache"];
@@ -49,7 +48,7 @@ it(
         const { state, damages } = readRun(runFolder);
         if (state.spec !== undefined) openingTrials(state.spec);
         if (damages.length > 0) repairJournal(runFolder);
-        const run = Run.open(runFolder, self);
+        const run = Run.open(runFolder);
         try {
           for (const trial of run.state.trials) run.result(trial);
           run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, true);

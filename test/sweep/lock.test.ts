@@ -1,11 +1,12 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { self } from "../../src/cli/files.ts";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
-import { isDead, readHolder, takeLock, type Holder } from "../../src/sweep/lock.ts";
+import { readHolder, takeLock, type Holder, type Kernel } from "../../src/sweep/lock.ts";
+import { until } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const root = temporaryFolder();
@@ -25,63 +26,167 @@ const refusal = (action: () => unknown): string => {
   return "";
 };
 
+const built = fileURLToPath(new URL("../../dist/src/sweep/lock.js", import.meta.url));
+/** Takes the lock of a folder and keeps it, or ends with 4. */
+const script = join(root, "hold.mjs");
+writeFileSync(
+  script,
+  `import { takeLock } from ${JSON.stringify(built)};
+try { takeLock(process.argv[2]); } catch (error) { console.log(error.message); process.exit(error.exitCode ?? 70); }
+if (process.argv[3] === "keep") setInterval(() => undefined, 1000);
+`,
+);
+const holders: ChildProcess[] = [];
+const end = async (child: ChildProcess): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await exited;
+};
+afterEach(() => Promise.all(holders.splice(0).map(end)));
+/** A process that has the folder's lock, started by a command in front of it. */
+async function holderOf(folder: string, ...before: readonly string[]): Promise<ChildProcess> {
+  const [command, ...rest] = [...before, process.execPath, script, folder, "keep"];
+  const child = spawn(command, rest, { stdio: "ignore" });
+  holders.push(child);
+  await until(() => readHolder(folder)?.running === true);
+  return child;
+}
+/** What the attempt of another process gives. */
+function attempt(folder: string, ...before: readonly string[]): { readonly code: number | null; readonly said: string } {
+  const [command, ...rest] = [...before, process.execPath, script, folder];
+  const { status, stdout } = spawnSync(command, rest, { encoding: "utf8" });
+  return { code: status, said: stdout };
+}
+
 describe("a run folder's lock", () => {
   it("is one process's until it gives it back", () => {
     const folder = freshFolder();
-    const lock = takeLock(folder, self);
-    expect(refusal(() => takeLock(folder, self))).toContain(`process ${process.pid} on ${hostname()}`);
+    const lock = takeLock(folder);
+    expect(attempt(folder)).toEqual({ code: 4, said: expect.stringContaining(`process ${process.pid} on ${hostname()}`) });
+    expect(refusal(() => takeLock(folder))).toContain(`process ${process.pid}`);
     lock.release();
-    takeLock(folder, self).release();
+    takeLock(folder).release();
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it("of a process that was killed goes to the next", () => {
+  it("of a process that was killed goes to the next at once, whatever it says of itself", async () => {
     const folder = freshFolder();
-    const { pid } = spawnSync("true");
-    const lock = takeLock(folder, { ...self, pid });
-    expect(readHolder(folder)?.pid).toBe(pid);
-    takeLock(folder, self).release();
-    lock.release(); // the dead one's: no longer there to be given back
+    const holder = await holderOf(folder);
+    expect(refusal(() => takeLock(folder))).toContain(`process ${holder.pid}`);
+    await end(holder);
+    expect(readHolder(folder)).toMatchObject({ pid: holder.pid, running: false });
+    writeFileSync(join(folder, "lock"), JSON.stringify({ ...readHolder(folder), pid: process.pid })); // its number was used again
+    const lock = takeLock(folder);
+    expect(readHolder(folder)).toMatchObject({ pid: process.pid, running: true });
+    lock.release();
     expect(existsSync(join(folder, "lock"))).toBe(false);
   });
 
-  it("of a stopped process is never taken", async () => {
+  it("is never taken from a stopped process, whatever its file says", async () => {
     const folder = freshFolder();
-    const child = spawn("sleep", ["30"]);
-    const pid = child.pid as number;
-    takeLock(folder, { ...self, pid });
-    process.kill(pid, "SIGSTOP");
-    expect(refusal(() => takeLock(folder, self))).toContain(`process ${pid}`);
-    child.kill("SIGKILL");
-    await new Promise((resolve) => child.once("exit", resolve));
-    takeLock(folder, self).release();
+    const holder = await holderOf(folder);
+    holder.kill("SIGSTOP");
+    const { pid, boot } = readHolder(folder) as Holder;
+    for (const text of [
+      "",
+      "{",
+      JSON.stringify({ pid: 4194000, host: hostname(), boot: "an earlier start" }),
+      JSON.stringify({ pid, boot }),
+    ]) {
+      writeFileSync(join(folder, "lock"), text);
+      expect(
+        refusal(() => takeLock(folder)),
+        text,
+      ).toContain("is in use by");
+    }
   });
 
-  it("outlives neither a restart nor the process whose number was used again; on another machine it is not judged", () => {
+  it("goes to one of ten that come at once", async () => {
     const folder = freshFolder();
-    takeLock(folder, self);
-    const holder = readHolder(folder) as Holder;
-    expect(isDead(holder, self.isAlive)).toBe(false);
-    expect(isDead({ ...holder, boot: "another" }, self.isAlive)).toBe(true);
-    expect(isDead({ ...holder, started: "1" }, self.isAlive)).toBe(true);
-    expect(isDead({ ...holder, host: "elsewhere", boot: "another", pid: 1 }, self.isAlive)).toBe(false);
-    writeFileSync(join(folder, "lock"), JSON.stringify({ ...holder, host: "elsewhere" }));
-    expect(refusal(() => takeLock(folder, self))).toContain("on elsewhere");
+    const children = Array.from({ length: 10 }, () => spawn(process.execPath, [script, folder, "keep"], { stdio: "ignore" }));
+    holders.push(...children);
+    await until(() => children.filter(({ exitCode }) => exitCode === 4).length === 9);
+    expect(children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null).length).toBe(1);
   });
 
-  it("that does not say whose it is, is not taken", () => {
+  it("survives those who only look whether somebody has it", async () => {
     const folder = freshFolder();
-    writeFileSync(join(folder, "lock"), "{");
-    expect(refusal(() => takeLock(folder, self))).toContain("does not say who holds it");
-    expect(readFileSync(join(folder, "lock"), "utf8")).toBe("{");
+    const holder = await holderOf(folder);
+    await end(holder);
+    for (let look = 0; look < 50; look++) expect(readHolder(folder)?.running).toBe(false);
+    expect(attempt(folder).code).toBe(0);
+  });
+});
+
+/** What containers and hardened machines do to the evidence that a process leaves of itself. */
+const worlds: Readonly<Record<string, readonly string[]>> = {
+  "another PID namespace": ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"],
+  "a /proc that hides other users' processes": [
+    ...["unshare", "--mount", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=12345 --clear-groups "$@"', "sh"],
+  ],
+  "another time namespace": ["unshare", "--time", "--boottime", "1000000", "--fork", "--kill-child"],
+  "another host name": ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"],
+  "no /proc": ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"],
+};
+const canUnshare = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "--time", "--uts", "true"]).status === 0;
+
+describe.skipIf(!canUnshare && !process.env["MUTRANSFER_CI"])("a live holder keeps its folder", () => {
+  it.each(Object.entries(worlds))("from %s, and its death is seen there", async (_, before) => {
+    const folder = freshFolder();
+    spawnSync("chmod", ["-R", "a+rwX", root]);
+    const holder = await holderOf(folder);
+    const { code, said } = attempt(folder, ...before);
+    expect([code, said]).toEqual([4, expect.stringContaining(`process ${holder.pid}`)]);
+    await end(holder);
+    spawnSync("chmod", ["-R", "a+rwX", root]);
+    expect(attempt(folder, ...before).code).toBe(0);
   });
 
-  it("also goes on when a process died in the middle of taking it over", () => {
+  it.each(Object.entries(worlds))("in %s", async (_, before) => {
     const folder = freshFolder();
-    const { pid } = spawnSync("true");
-    takeLock(folder, { ...self, pid });
-    writeFileSync(join(folder, "lock.takeover"), readFileSync(join(folder, "lock")));
-    takeLock(folder, self).release();
+    spawnSync("chmod", ["-R", "a+rwX", root]);
+    await holderOf(folder, ...before);
+    expect(attempt(folder).code).toBe(4);
+  });
+});
+
+/** A kernel as network file systems and systems without flock make it; ours knows no such disk. */
+describe("where locks do not reach other machines", () => {
+  const lockHere: Kernel = { lock: () => "locked", isLocal: () => false, boot: () => "this start" };
+  const leave = (folder: string, boot: string): void =>
+    writeFileSync(join(folder, "lock"), JSON.stringify({ pid: 1, host: hostname(), boot }));
+
+  it("a file of another machine, even of the same name, is not judged, and the way out is named", () => {
+    const folder = freshFolder();
+    for (const text of ["", "{"]) {
+      writeFileSync(join(folder, "lock"), text);
+      expect(refusal(() => takeLock(folder, lockHere))).toContain("another process");
+    }
+    leave(folder, "another start");
+    expect(readHolder(folder, lockHere)?.running).toBe(true);
+    try {
+      takeLock(folder, lockHere);
+    } catch (error) {
+      expect((error as UserError).diagnostics[0].hint).toContain(`remove ${join(folder, "lock")}`);
+    }
+    expect(readFileSync(join(folder, "lock"), "utf8")).toContain("another start");
+  });
+
+  it("a file that this machine wrote since its start is this kernel's to judge", () => {
+    const folder = freshFolder();
+    leave(folder, "this start");
+    takeLock(folder, lockHere).release();
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("without any locks a file that is there is never taken over", () => {
+    const folder = freshFolder();
+    const none: Kernel = { ...lockHere, lock: () => "no locks here", isLocal: () => true };
+    const lock = takeLock(folder, none);
+    expect(refusal(() => takeLock(folder, none))).toContain(`process ${process.pid}`);
+    lock.release();
+    leave(folder, "this start");
+    expect(refusal(() => takeLock(folder, none))).toContain("process 1");
   });
 });

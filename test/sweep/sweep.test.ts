@@ -7,7 +7,6 @@ import { readPlan } from "../../src/spec/read.ts";
 import type { Plan } from "../../src/spec/plan.ts";
 import { journalVersion } from "../../src/sweep/records.ts";
 import { Run } from "../../src/sweep/run.ts";
-import { self } from "../../src/cli/files.ts";
 import { runSweep, TooManyFailures, type SweepEvent } from "../../src/sweep/sweep.ts";
 import type { Trial } from "../../src/sweep/trials.ts";
 import { stackJob } from "../../src/sweep/trials.ts";
@@ -122,7 +121,7 @@ describe("the worker pool", () => {
 describe("a sweep", () => {
   const run = async (trials: readonly Trial[], name: string, options: { stackSize?: number; of?: Plan; jobs?: number } = {}) => {
     const events: SweepEvent[] = [];
-    const opened = Run.open(join(folder, name), self);
+    const opened = Run.open(join(folder, name));
     const environment = { mutransfer: "0", node: "v20", engine: "e", device: "d", data_hash: "d", data_directory: "." };
     try {
       if (opened.state.run === undefined)
