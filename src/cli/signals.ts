@@ -1,8 +1,10 @@
 /**
  * The signals by which people, terminals and schedulers ask a run to stop: one table for
  * the process that decides (interrupt.ts) and for its workers, which leave it to that one.
- * Imports nothing, so that a process can begin with it.
+ * Imports nothing but Node's own, so that a process can begin with it.
  */
+import inspector from "node:inspector";
+
 export const stoppingSignals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 export type StoppingSignal = (typeof stoppingSignals)[number];
 
@@ -17,6 +19,14 @@ export function ignoreSignals(): void {
 export function refuseDebugger(): void {
   process.on("SIGUSR1", nothing);
   process.off("SIGUSR1", nothing);
+}
+
+/** Makes good for a SIGUSR1 that came while Node itself was starting: closes the debugger that it has opened, and ends. */
+export function endIfDebuggerOpened(): void {
+  const isWanted = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].some((each) => each.includes("--inspect"));
+  if (isWanted || inspector.url() === undefined) return;
+  inspector.close();
+  process.kill(process.pid, "SIGUSR1");
 }
 
 /** Ends this process now, in the middle of whatever its threads compute: an orderly exit would wait for them. */

@@ -1,4 +1,4 @@
-/** Runs the built command line as a user does: another process, no terminal. */
+/** Runs the built command line as a user does: another process, no terminal; one that does not end is killed, and is a failure of its own. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
@@ -17,18 +17,34 @@ export interface Running {
   readonly stderr: () => string;
 }
 
-export function start(
-  args: readonly string[],
-  options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
-): Running {
-  const child = spawn(process.execPath, [bin, ...args], {
-    cwd: options.cwd,
-    env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "", ...options.env },
+export interface Circumstances {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs it, such as `unshare`. */
+  readonly within?: readonly string[];
+  /** Less than a test may take, so that what hangs is the command and not its test. */
+  readonly limitSeconds?: number;
+}
+
+export function start(args: readonly string[], { cwd, env, within = [], limitSeconds = 100 }: Circumstances): Running {
+  const [command, ...rest] = [...within, process.execPath, bin, ...args];
+  const child = spawn(command, rest, {
+    cwd,
+    env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const limit = setTimeout(() => {
+    printed.stderr += `\nkilled: it had not ended after ${limitSeconds} s\n`;
+    child.kill("SIGKILL");
+  }, limitSeconds * 1000);
   const printed = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) child[name].setEncoding("utf8").on("data", (text: string) => (printed[name] += text));
-  const finished = new Promise<Finished>((resolve) => child.on("close", (code) => resolve({ code, ...printed })));
+  const finished = new Promise<Finished>((resolve) =>
+    child.on("close", (code) => {
+      clearTimeout(limit);
+      resolve({ code, ...printed });
+    }),
+  );
   return { child, finished, stderr: () => printed.stderr };
 }
 

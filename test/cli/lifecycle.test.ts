@@ -1,0 +1,139 @@
+/** How commands end: what was killed leaves nobody behind, schedulers' signals stop at a checkpoint, nothing starts after the close. */
+import { fork } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { Engines } from "../../src/cli/engine.ts";
+import { engines } from "../../src/engines/registry.ts";
+import { readPlan } from "../../src/spec/read.ts";
+import { openingTrials } from "../../src/sweep/agenda.ts";
+import { stackJob } from "../../src/sweep/trials.ts";
+import { start, until, type Running } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { marked } from "../support/processes.ts";
+
+const folder = temporaryFolder();
+const spec = (name: string, text: string): string => {
+  writeFileSync(join(folder, `${name}.yaml`), text);
+  return `${name}.yaml`;
+};
+/** One step takes seconds. */
+const slowText = `name: slow
+data: {source: moby-dick}
+model: {layers: 24, context: 256}
+width: {proxy: 512, target: 1024}
+train: {steps: 100, batch: 8}
+search: {trials: 4}
+`;
+const slow = spec("slow", slowText);
+/** Trains for long, in short steps. */
+const long = spec(
+  "long",
+  `name: long
+data: {source: moby-dick}
+model: {layers: 1, head_dim: 8, context: 16}
+width: {proxy: 8, target: 16}
+train: {steps: 100000, batch: 4, evaluate: {every: 1000, batches: 2}}
+search: {confirm: false, trials: 2}
+`,
+);
+const gone = (alive: () => readonly number[]): Promise<void> => until(() => alive().length === 0, 5000);
+const worker = fileURLToPath(new URL("../../dist/src/cli/worker.js", import.meta.url));
+
+describe("workers in the middle of a long call", () => {
+  it.each(["SIGTERM", "SIGKILL", "SIGUSR1"] as const)("die with a parent that is ended by %s", async (signal) => {
+    const { env, alive } = marked();
+    const { child } = start(["plan", slow], { cwd: folder, env });
+    await until(() => alive().length === 3);
+    await new Promise((resolve) => setTimeout(resolve, 1500)); // by then they compute
+    child.kill(signal);
+    await gone(alive);
+  });
+
+  it("die when the connection does, where the kernel does not see to it", async () => {
+    const { env, alive } = marked();
+    const child = fork(worker, ["native"], { serialization: "advanced", env: { ...process.env, ...env }, silent: true });
+    const plan = await readPlan(
+      { text: slowText.replace("layers: 24", "layers: 1").replace("batch: 8", "batch: 160"), file: "slow.yaml", directory: folder },
+      join(folder, "cache"),
+    );
+    child.send({ kind: "prepare", job: stackJob(plan, openingTrials(plan.spec).slice(0, 1), 512, 1) });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.disconnect(); // this process lives on
+    await gone(alive);
+  });
+});
+
+/** Which exit code each asks for while something trains; elsewhere they end the process as the system does. */
+const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 143, SIGUSR1: 143, SIGUSR2: 143 } as const;
+type Signal = keyof typeof codes;
+/** When it strikes. */
+const phases: Readonly<Record<string, (running: Running, out: string) => Promise<void>>> = {
+  "at its start": () => new Promise((resolve) => setTimeout(resolve, 60)),
+  "while it trains": ({ stderr }, out) => until(() => /^engine:/m.test(stderr()) && existsSync(join(folder, out, "journal.jsonl"))),
+};
+
+describe.each(Object.keys(codes) as Signal[])("%s", (signal) => {
+  it.each(Object.entries(phases))("%s ends a sweep, and leaves no process but what can be gone on with", async (phase, reached) => {
+    const { env, alive } = marked();
+    const out = `${signal} ${phase}`;
+    const running = start(["sweep", long, "--out", out, "--engine", "native"], { cwd: folder, env });
+    await reached(running, out);
+    // To the whole group, as schedulers do.
+    for (const pid of alive()) process.kill(pid, signal);
+    const { code, stderr } = await running.finished;
+    expect(stderr).not.toMatch(/internal error/);
+    if (phase === "while it trains") {
+      expect(code).toBe(codes[signal]);
+      expect(stderr).not.toMatch(/debugger/i); // before this program's first line Node says so, and this program closes it
+      expect(readdirSync(join(folder, out, "checkpoints")).length).toBeGreaterThan(0);
+      expect(existsSync(join(folder, out, "lock"))).toBe(false);
+    } else expect(code === null || code === codes[signal], String(code)).toBe(true);
+    await gone(alive);
+  });
+});
+
+describe("after the close", () => {
+  const loaded = join(folder, "loaded");
+  const entry = join(folder, "noisy.mjs");
+  writeFileSync(
+    entry,
+    `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(loaded)}, ""); process.on("message", () => undefined);`,
+  );
+  const clock = { say: () => undefined, now: () => 0, entry };
+
+  it("no worker starts, however late it is found out which engines are worth trying", async () => {
+    let answer: () => void = () => undefined;
+    const late = new Promise<void>((resolve) => (answer = resolve));
+    const registry = { ...engines, webgpu: { ...engines.webgpu, hopeless: () => late.then(() => "not here") } };
+    const chooser = new Engines({}, { ...clock, registry });
+    const warming = chooser.warm();
+    const plan = await readPlan({ text: slowText, file: "slow.yaml", directory: folder }, join(folder, "cache"));
+    const choosing = chooser.choose({ plan, trials: openingTrials(plan.spec), width: 512 });
+    chooser.close();
+    answer();
+    await warming;
+    await expect(choosing).rejects.toThrow();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(existsSync(loaded)).toBe(false);
+  });
+
+  it("a worker that started before has ended", async () => {
+    const chooser = new Engines({ engine: "native", jobs: 2 }, clock);
+    await chooser.warm();
+    await until(() => existsSync(loaded));
+    chooser.close();
+    await until(
+      () =>
+        !readdirSync("/proc").some((pid) => {
+          try {
+            return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(entry);
+          } catch {
+            return false;
+          }
+        }),
+      5000,
+    );
+  });
+});
