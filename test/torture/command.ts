@@ -14,6 +14,8 @@ export interface Ended {
   readonly acknowledged: readonly string[];
   /** Whether the fault found it running. */
   readonly struck: boolean;
+  /** Whether processes of its group were still there two seconds later. */
+  readonly orphans: boolean;
 }
 
 export interface Setting {
@@ -25,7 +27,7 @@ export interface Setting {
 export async function runCommand(args: readonly string[], setting: Setting, fault?: Fault, random?: RandomStream): Promise<Ended> {
   const environment = fault?.environment && random ? fault.environment(random) : {};
   const quoted = [process.execPath, bin, ...args].map((word) => `'${word}'`).join(" ");
-  const line = fault?.limit === undefined ? `exec ${quoted}` : `${fault.limit}; exec ${quoted}`;
+  const line = `${fault?.limit ?? "true"}; exec ${fault?.within ?? ""} ${quoted}`;
   const child = spawn("sh", ["-c", line], {
     cwd: setting.cwd,
     detached: true,
@@ -39,11 +41,26 @@ export async function runCommand(args: readonly string[], setting: Setting, faul
   );
   let struck = false;
   if (fault?.strike && random) {
-    const beside = async (): Promise<number | null> => (await runCommand(args, setting)).code;
+    const beside = (other = args, otherFault?: Fault): Promise<Ended> => runCommand(other, setting, otherFault, random);
     struck = await fault.strike({ pid: child.pid as number, folder: setting.folder, ended, beside }, random);
   }
   const { code, signal } = await ended;
-  return { code, signal, stderr: text.stderr, acknowledged: acknowledgedIn(text.stdout), struck };
+  const orphans = await outlives(child.pid as number);
+  return { code, signal, stderr: text.stderr, acknowledged: acknowledgedIn(text.stdout), struck, orphans };
+}
+
+/** Whether a process group has members two seconds after its leader has ended. */
+async function outlives(group: number): Promise<boolean> {
+  for (let wait = 0; wait < 200; wait++) {
+    try {
+      process.kill(-group, 0);
+    } catch {
+      return false;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  process.kill(-group, "SIGKILL");
+  return true;
 }
 
 /** Complete lines only: a killed process may leave half of one. */

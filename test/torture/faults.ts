@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RandomStream } from "../../src/rng.ts";
+import type { Ended } from "./command.ts";
 
 /** A command under way. */
 export interface Target {
@@ -13,8 +14,8 @@ export interface Target {
   readonly folder: string;
   /** Fulfilled when it has ended. */
   readonly ended: Promise<unknown>;
-  /** Runs the same command beside it; gives the exit code. */
-  readonly beside: () => Promise<number | null>;
+  /** Runs the same command, or another, beside it. */
+  readonly beside: (args?: readonly string[], fault?: Fault) => Promise<Ended>;
 }
 
 export interface Fault {
@@ -23,6 +24,8 @@ export interface Fault {
   readonly environment?: (random: RandomStream) => Readonly<Record<string, string>>;
   /** A limit put on the process by the shell that starts it. */
   readonly limit?: string;
+  /** A command that runs it. */
+  readonly within?: string;
   /** What happens while it runs; gives whether it was still there to be struck. */
   readonly strike?: (target: Target, random: RandomStream) => Promise<boolean>;
   /** What happens to its folder afterwards; false when there was nothing to do it to. */
@@ -132,13 +135,32 @@ export const faults: readonly Fault[] = [
   signalled("interrupted twice", "SIGINT", "SIGINT"),
   signalled("terminated", "SIGTERM"),
   signalled("hung up", "SIGHUP"),
+  signalled("SIGUSR1, as before a pre-emption", "SIGUSR1"),
+  signalled("SIGUSR2, as before a pre-emption", "SIGUSR2"),
+  {
+    kind: "plan killed beside it",
+    strike: async ({ beside, folder }) => {
+      const { orphans } = await beside(["plan", "spec.yaml", "--out", folder], signalled("main process killed", "SIGKILL"));
+      if (orphans) throw new Error("a killed plan left its workers behind");
+      return true;
+    },
+  },
+  {
+    kind: "another PID namespace at once",
+    strike: async ({ beside, ended }) => {
+      const { code } = await beside(undefined, { kind: "", within: "unshare --pid --fork --mount-proc --kill-child" });
+      await ended;
+      if (code !== 4 && code !== 0) throw new Error(`a process of another namespace ended with ${String(code)}`);
+      return true;
+    },
+  },
   {
     kind: "stopped, and killed later",
     strike: async ({ pid, beside }, random) => {
       await moment(random);
       if (!signal(pid, "SIGSTOP")) return false;
       // Another process must not take the folder of one that may go on any moment.
-      const code = await beside();
+      const { code } = await beside();
       if (code !== 4 && code !== 0) throw new Error(`a second process beside a stopped one ended with ${String(code)}`);
       signal(pid, "SIGKILL");
       return signal(pid, "SIGCONT");
@@ -154,7 +176,7 @@ export const faults: readonly Fault[] = [
   {
     kind: "ten processes at once",
     strike: async ({ beside, ended }) => {
-      await Promise.all([...Array.from({ length: 9 }, beside), ended]);
+      await Promise.all([...Array.from({ length: 9 }, () => beside()), ended]);
       return true;
     },
   },

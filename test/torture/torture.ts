@@ -87,7 +87,8 @@ async function round(number: number, fault: Fault, random: RandomStream): Promis
     ? { ...fault, environment: (stream) => ({ ...fault.environment?.(stream), MUTRANSFER_FAULTS_LOG: log }) }
     : fault;
   const struck = await runCommand([...commands[command].args(folder, engine), ...always], setting, once, random);
-  const judge = ({ code, stderr }: Ended): void => {
+  const judge = ({ code, stderr, orphans }: Ended): void => {
+    if (orphans) complain("processes were left behind");
     if (!documented.has(code)) complain(`exit code ${String(code)}: ${stderr}`);
     if (/\n\s+at .*\(|internal error/.test(stderr)) complain(`a stack trace: ${stderr}`);
   };
