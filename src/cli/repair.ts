@@ -2,19 +2,20 @@
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { takeLock } from "../sweep/lock.ts";
 import { repairJournal } from "../sweep/repair.ts";
-import { requireRun, self } from "./files.ts";
+import { openRunFolder } from "../sweep/run-folder.ts";
+import { self } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
-export function repair(folder: string, terminal: Terminal): Promise<ExitCode> {
-  requireRun(folder);
-  const lock = takeLock(folder, self);
+export function repair(path: string, terminal: Terminal): Promise<ExitCode> {
+  const folder = openRunFolder(path);
+  const lock = takeLock(path, self);
   try {
     const { quarantined, file, hasRun } = repairJournal(folder);
     if (!hasRun)
       throw new UserError(
         {
           code: "run_record_damaged",
-          message: `${folder}: the journal's first record, which says what run this is, is damaged; nothing was changed`,
+          message: `${path}: the journal's first record, which says what run this is, is damaged; nothing was changed`,
           hint: "restore the journal, or begin in another folder with --out",
         },
         exitCodes.disagreement,
@@ -27,5 +28,6 @@ export function repair(folder: string, terminal: Terminal): Promise<ExitCode> {
     return Promise.resolve(exitCodes.ok);
   } finally {
     lock.release();
+    folder.close();
   }
 }

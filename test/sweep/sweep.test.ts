@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
 import type { Plan } from "../../src/spec/plan.ts";
 import { journalVersion } from "../../src/sweep/records.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
+import { runFiles } from "../../src/sweep/run-folder.ts";
 import { Run } from "../../src/sweep/run.ts";
 import { self } from "../../src/cli/files.ts";
 import { runSweep, TooManyFailures, type SweepEvent } from "../../src/sweep/sweep.ts";
@@ -122,11 +124,14 @@ describe("the worker pool", () => {
 describe("a sweep", () => {
   const run = async (trials: readonly Trial[], name: string, options: { stackSize?: number; of?: Plan; jobs?: number } = {}) => {
     const events: SweepEvent[] = [];
-    const opened = Run.open(join(folder, name), self);
+    const opened = Run.open(OpenFolder.make(join(folder, name)), self);
     const environment = { mutransfer: "0", node: "v20", engine: "e", device: "d", data_hash: "d", data_directory: "." };
     try {
       if (opened.state.run === undefined)
-        opened.begin({ name: "x", spec: plan.spec, spec_hash: "s", engine: "native", arithmetic: "a", environment }, journalVersion);
+        opened.begin(
+          { name: "x", spec: plan.spec, spec_hash: plan.specHash, engine: "native", arithmetic: "a", environment },
+          journalVersion,
+        );
       const { state } = opened;
       await runSweep(
         options.of ?? marked(),
@@ -148,7 +153,7 @@ describe("a sweep", () => {
         },
       );
       const results = trials.flatMap((each) => state.of(each) ?? []).map((summary) => opened.result(summary));
-      return { results, events, lines: readFileSync(opened.journalPath, "utf8").trim().split("\n").length };
+      return { results, events, lines: readFileSync(join(opened.folder.path, runFiles.journal), "utf8").trim().split("\n").length };
     } finally {
       opened.close();
     }
