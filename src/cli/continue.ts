@@ -26,6 +26,7 @@ import { WorkerFailed, WorkerUnavailable, type Interval, type WorkerPool } from 
 import type { Engines, EngineOptions } from "./engine.ts";
 import type { Work } from "./engine-timing.ts";
 import { environmentOf } from "./environment.ts";
+import { whileInPlace } from "./in-place.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
@@ -126,7 +127,8 @@ async function trainDue(continued: Continued, agenda: Agenda): Promise<ExitCode 
         const context = { folder: run.folder, state: run.state, pool, emit, arithmetic, interval: options.checkpoint };
         const acknowledge = (results: readonly TrialResult[]): void => run.acknowledge(results);
         const stopping = (): boolean => stop.exitCode !== undefined;
-        const isDone = await runSweep(plan, agenda, setup.arrangement, { ...context, acknowledge, stopping });
+        const sweeping = (): Promise<boolean> => runSweep(plan, agenda, setup.arrangement, { ...context, acknowledge, stopping });
+        const isDone = await whileInPlace(run, sweeping);
         return isDone ? undefined : stop.exitCode;
       },
       () => stopGently(pool, say),

@@ -11,6 +11,7 @@ import { jobIdentity } from "../training/checkpoint.ts";
 import type { Outcome } from "../training/outcome.ts";
 import type { StackJob } from "../training/train.ts";
 import { stopGently } from "./continue.ts";
+import { whileInPlace } from "./in-place.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -60,7 +61,7 @@ export async function trainJob(
       async (stop) => {
         for (let number = 1; ; number++) {
           try {
-            return (await pool.run(task, (news) => apply(eventOf(news, trials)))).outcomes;
+            return (await whileInPlace(folder, () => pool.run(task, (news) => apply(eventOf(news, trials))))).outcomes;
           } catch (error) {
             if (error instanceof WorkerStopped) throw new Interrupted(stop.exitCode ?? exitCodes.interrupted);
             // Whatever a worker says of a folder that is gone, trying again is of no use.

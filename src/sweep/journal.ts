@@ -198,7 +198,7 @@ export class Journal {
    * Throws a UserError (exit 6) when the folder or the file is no longer in its place.
    */
   append(records: readonly JournalRecord[]): readonly Place[] {
-    this.folder.checkHeld(this.name, this.file);
+    this.check();
     const lines = records.map((record, index) => Buffer.from(encodeLine(this.count + index, record)));
     let offset = this.end;
     const places = lines.map(({ length }) => {
@@ -229,6 +229,11 @@ export class Journal {
 
   read(place: Place): JournalRecord {
     return readRecord(this.file, join(this.folder.path, this.name), place);
+  }
+
+  /** Throws a UserError (exit 6) when the folder or the file is no longer in its place. */
+  check(): void {
+    this.folder.checkHeld(this.name, this.file);
   }
 
   close(): void {

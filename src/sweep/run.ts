@@ -90,6 +90,12 @@ export class Run {
     return record.trial;
   }
 
+  /** Throws a UserError (exit 6) when its folder or its journal is no longer in its place. */
+  check(): void {
+    if (this.journal === undefined) this.folder.check();
+    else this.journal.check();
+  }
+
   close(): void {
     this.journal?.close();
     this.journal = undefined;

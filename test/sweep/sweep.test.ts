@@ -19,7 +19,11 @@ import { temporaryFolder } from "../support/folder.ts";
 const entry = fileURLToPath(new URL("../support/dying-worker.mjs", import.meta.url));
 const folder = temporaryFolder();
 const plan: Plan = await readPlan(
-  { text: "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 32}\n", file: "x.yaml", directory: folder },
+  {
+    text: "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 32}\nsearch: {confirm: {seeds: 20}}\n",
+    file: "x.yaml",
+    directory: folder,
+  },
   join(folder, "cache"),
 );
 const pools: WorkerPool[] = [];
@@ -38,6 +42,7 @@ const marked = (): Plan => {
   const train = { ...plan.dataset.train, path: join(folder, `marker${markers++}`) };
   return { ...plan, dataset: { ...plan.dataset, train } };
 };
+/** The plan has seeds up to 21. */
 const trial = (id: number, behaviour: number): Trial => ({ id, seed: behaviour, hyperparameters: { learning_rate: 0.01 } });
 const task = (behaviour: number, of = marked()): Task<"train"> => ({ kind: "train", job: stackJob(of, [trial(0, behaviour)], 16, 1) });
 const ignore = (): void => undefined;
