@@ -109,9 +109,7 @@ describe("side effects", () => {
       ).toEqual([]);
     expect(imported("sweep/journal.ts").length).toBeGreaterThan(0);
     // Whoever does not know what a file is called cannot open it past that place.
-    const names = [...Object.values(runFiles), ...Object.values(runFolders), ...Object.values(reportNames)].filter(
-      (name) => name !== "report",
-    );
+    const names = [...Object.values(runFiles), runFolders.checkpoints, reportNames.page].filter((name) => name !== runFiles.lock);
     const said = (name: string): readonly string[] => names.filter((each) => (source.get(name) ?? "").includes(`"${each}"`));
     expect(files.filter((name) => said(name).length > 0)).toEqual(["sweep/run-folder.ts"]);
   });

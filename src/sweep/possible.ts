@@ -8,7 +8,9 @@ import { seedsFrom } from "../rng.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { specDifferences } from "../spec/differences.ts";
 import { isBelow, lowest } from "../spec/references.ts";
+import { maxTrials } from "../spec/schema.ts";
 import type { HyperparameterName } from "../parametrization/roles.ts";
+import { isLoss } from "../training/outcome.ts";
 import type { JournalRecord, RunRecord } from "./records.ts";
 import type { TrialResult } from "./trial-result.ts";
 
@@ -16,52 +18,55 @@ import type { TrialResult } from "./trial-result.ts";
 export interface Limits {
   readonly trials: number;
   readonly steps: number;
-  /** Of first runs and of confirmations. */
-  readonly seeds: ReadonlySet<number>;
+  /** Whether it is the seed of first runs or of a confirmation. */
+  readonly hasSeed: (seed: number) => boolean;
 }
 
-export const limitsOf = ({ seed, train, search }: CompleteSpec): Limits => ({
-  trials: search.trials,
-  steps: train.steps,
-  seeds: new Set([seed, ...seedsFrom(seed + 1, search.confirm?.seeds ?? 0)]),
-});
-
-/** Why no trial of the plan, or of any plan, can have ended like this; undefined when one can. */
-export function impossibility(
-  { id, seed, hyperparameters, status, validation_loss: loss, steps, curve }: TrialResult,
-  limits?: Limits,
-): string | undefined {
-  if (limits !== undefined) {
-    if (id >= limits.trials) return `there is no trial ${id} in a plan of ${limits.trials}`;
-    if (!limits.seeds.has(seed)) return `the plan has no seed ${seed}`;
-    if (steps > limits.steps) return `trial ${id} has ${steps} steps in a plan of ${limits.steps}`;
-    if (status === "stopped" && steps === limits.steps) return `trial ${id} was stopped after its last step`;
-  }
-  if ((loss === null) === (status === "completed" || status === "stopped"))
-    return `trial ${id} is ${status}, and its loss is ${loss === null ? "not known" : loss}`;
-  let before = -1;
-  for (const { step } of curve) {
-    if (step <= before || step > steps)
-      return `the curve of trial ${id} has step ${step} ${step > steps ? `of ${steps}` : `after ${before}`}`;
-    before = step;
-  }
-  for (const name in hyperparameters) {
-    const isTooLow = tooLow.get(name);
-    if (isTooLow === undefined) return `there is no hyperparameter ${JSON.stringify(name)}`;
-    if (isTooLow(hyperparameters[name])) return `trial ${id} has ${name} ${hyperparameters[name]}`;
-  }
-  return undefined;
+export function limitsOf({ seed, train, search }: CompleteSpec): Limits {
+  const seeds = new Set([seed, ...seedsFrom(seed + 1, search.confirm?.seeds ?? 0)]);
+  return { trials: search.trials, steps: train.steps, hasSeed: (each) => seeds.has(each) };
 }
+
+/** Of a plan that is not known. */
+const anyLimits: Limits = { trials: maxTrials, steps: Number.MAX_SAFE_INTEGER, hasSeed: (seed) => seed >= 0 && seed < 2 ** 32 };
+
+const mayBe = (nats: number | null): boolean => nats === null || isLoss(nats);
 
 const tooLow: ReadonlyMap<string, (value: number) => boolean> = new Map(
   (Object.keys(lowest) as HyperparameterName[]).map((name) => [name, isBelow(name)]),
 );
 
+/** Why no trial of the plan, or without one of any plan, can have ended like this; undefined when one can. */
+export function impossibility(trial: TrialResult, limits = anyLimits): string | undefined {
+  const { id, seed, hyperparameters, status, validation_loss: loss, steps, curve } = trial;
+  if (id < 0 || id >= limits.trials) return `there is no trial ${id} in a plan of ${limits.trials}`;
+  if (!limits.hasSeed(seed)) return `the plan has no seed ${seed}`;
+  if (steps < 0 || steps > limits.steps) return `trial ${id} has ${steps} steps in a plan of ${limits.steps}`;
+  if (status === "stopped" && steps === limits.steps) return `trial ${id} was stopped after its last step`;
+  const isSound = status === "completed" || status === "stopped";
+  if ((loss !== null) !== isSound || !mayBe(loss)) return `trial ${id} is ${status}, and its loss is ${loss ?? "not known"}`;
+  for (const name in hyperparameters)
+    if (tooLow.get(name)?.(hyperparameters[name]) ?? true) return `trial ${id} has ${JSON.stringify(name)} at ${hyperparameters[name]}`;
+  const problem = curveProblem(curve, steps);
+  return problem && `the curve of trial ${id} has ${problem}`;
+}
+
+/** What is wrong with a curve of so many steps; undefined when nothing is. */
+export function curveProblem(curve: TrialResult["curve"], steps: number): string | undefined {
+  let before = -1;
+  for (const { step, training_loss: training, validation_loss: validation } of curve) {
+    if (step <= before || step > steps) return `step ${step} ${step > steps ? `of ${steps}` : `after step ${before}`}`;
+    if (!mayBe(training) || !mayBe(validation)) return `the loss ${validation ?? "null"} (training: ${training ?? "null"}) at step ${step}`;
+    before = step;
+  }
+  return undefined;
+}
+
 /** The records of one journal as far as they have come: what may follow. */
 export class Sequence {
   private run: RunRecord | undefined;
   private spec: CompleteSpec | undefined;
-  private limits: Limits | undefined;
+  private limits = anyLimits;
 
   /** Why a record cannot stand here; undefined when it can, and then it counts. */
   problemOf(record: JournalRecord, isFirst: boolean): string | undefined {
@@ -77,8 +82,8 @@ export class Sequence {
       }
       case "again": {
         const { limits } = this;
-        const unknown = record.trials.find((id) => limits !== undefined && id >= limits.trials);
-        return unknown === undefined ? undefined : `there is no trial ${unknown} in a plan of ${limits?.trials ?? 0}`;
+        const unknown = record.trials.find((id) => id >= limits.trials);
+        return unknown === undefined ? undefined : `there is no trial ${unknown} in a plan of ${limits.trials}`;
       }
       case "trial":
         return impossibility(record.trial, this.limits);
