@@ -3,12 +3,15 @@
  * a sweep of 1,000 trials, the replay of a journal of 100,000 records, and memory.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { recallSetups } from "../src/cli/probe-cache.ts";
+import { hashOf } from "../src/hash.ts";
 import { Journal } from "../src/sweep/journal.ts";
+import { OpenFolder } from "../src/sweep/open-folder.ts";
+import { runFiles } from "../src/sweep/run-folder.ts";
 import type { JournalRecord } from "../src/sweep/records.ts";
 import { readRun } from "../src/sweep/run.ts";
 import { RunState } from "../src/sweep/state.ts";
@@ -24,14 +27,14 @@ function timed<T>(work: () => T): { readonly seconds: number; readonly value: T 
 
 /** Trials as short as anybody's: a longer one makes the shares smaller. */
 const trials = 1000;
-const spec = `name: reliability
+const specText = `name: reliability
 data: {source: moby-dick, tokenizer: characters}
 model: {layers: 1, head_dim: 8, context: 32}
 width: {proxy: 16, target: 32}
 train: {steps: 300, batch: 8, evaluate: {every: 100, batches: 2}}
 search: {confirm: false, trials: ${trials}, parameters: {learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}}}
 `;
-writeFileSync(join(folder, "spec.yaml"), spec);
+writeFileSync(join(folder, "spec.yaml"), specText);
 function sweep(out: string, checkpoint: string): number {
   const { seconds, value } = timed(() =>
     spawnSync(process.execPath, [bin, "sweep", "spec.yaml", "--out", out, "-q", "--checkpoint", checkpoint], { cwd: folder }),
@@ -43,17 +46,16 @@ function sweep(out: string, checkpoint: string): number {
 /** Every acknowledgement of the sweep once more, in the same sizes, timed. */
 function journalSeconds(run: string): number {
   const records: JournalRecord[][] = [];
-  const { state } = readRun(join(folder, run));
-  const journal = Journal.open(join(folder, run, "journal.jsonl"), () => undefined);
-  const stack = Object.values(recallSetups(join(folder, run)))[0].arrangement.stackSize;
+  const from = OpenFolder.make(join(folder, run));
+  const { state } = readRun(from);
+  const journal = Journal.open(from, runFiles.journal, () => undefined);
+  const stack = Object.values(recallSetups(from))[0].arrangement.stackSize;
   for (const [index, { place }] of state.trials.entries()) {
     if (index % stack === 0) records.push([]);
     records.at(-1)?.push(journal.read(place));
   }
   journal.close();
-  mkdirSync(join(folder, "again"), { recursive: true });
-  const path = join(folder, "again", `${run}.jsonl`);
-  const copy = Journal.open(path, () => undefined);
+  const copy = Journal.open(OpenFolder.make(join(folder, "again")), `${run}.jsonl`, () => undefined);
   const { seconds } = timed(() => records.forEach((each) => copy.append(each)));
   copy.close();
   console.log(`  ${records.length} acknowledgements, ${((1000 * seconds) / records.length).toFixed(2)} ms each`);
@@ -72,12 +74,17 @@ console.log(
 );
 
 const count = 100_000;
-const long = join(folder, "long.jsonl");
-const { state: first } = readRun(join(folder, "on0"));
-const source = Journal.open(join(folder, "on0", "journal.jsonl"), () => undefined);
+const [long, name] = [OpenFolder.make(join(folder, "long")), runFiles.journal];
+const begun = OpenFolder.make(join(folder, "on0"));
+const { state: first } = readRun(begun);
+const source = Journal.open(begun, name, () => undefined);
 const records = first.trials.map(({ place }) => source.read(place));
 source.close();
-const journal = Journal.open(long, () => undefined);
+const journal = Journal.open(long, name, () => undefined);
+if (first.run === undefined) throw new Error("the run has not begun");
+// A plan with so many trials.
+const spec = { ...first.run.spec, search: { ...first.run.spec.search, trials: count } };
+journal.append([{ ...first.run, spec, spec_hash: hashOf(spec) }]);
 for (let id = 0; id < count; id += trials)
   journal.append(
     records.map((record, index) => (record.record === "trial" ? { ...record, trial: { ...record.trial, id: id + index } } : record)),
@@ -89,14 +96,14 @@ for (let round = 0; round < 5; round++) {
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   const state = new RunState();
-  const { seconds } = timed(() => Journal.open(long, (record, place) => state.apply(record, place)).close());
+  const { seconds } = timed(() => Journal.open(long, name, (record, place) => state.apply(record, place)).close());
   globalThis.gc?.();
   heapBytes = process.memoryUsage().heapUsed - before;
   if (state.trials.length !== count) throw new Error("the replay lost trials");
   replays.push(seconds);
 }
 console.log(
-  `replay of ${count} records (${(statSync(long).size / 1e6).toFixed(0)} MB): ${median(replays).toFixed(2)} s (median of ${replays.length}), ` +
+  `replay of ${count} records (${(statSync(join(long.path, name)).size / 1e6).toFixed(0)} MB): ${median(replays).toFixed(2)} s (median of ${replays.length}), ` +
     `${(heapBytes / count).toFixed(0)} bytes of memory a trial${globalThis.gc ? "" : " at most (run with --expose-gc)"}`,
 );
 rmSync(folder, { recursive: true });

@@ -6,6 +6,8 @@
 import { createRequire } from "node:module";
 import { constants, platform } from "node:os";
 
+export { pid as ownProcessId } from "node:process";
+
 type Call = (...values: readonly number[]) => number;
 
 /** A function of the C library and the way to read its errno; undefined where there is none (Windows), or no koffi to call it with. */

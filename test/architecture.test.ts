@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { reportNames, runFiles, runFolders } from "../src/sweep/run-folder.ts";
 
 const root = fileURLToPath(new URL("../src/", import.meta.url));
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
@@ -88,13 +89,31 @@ describe("side effects", () => {
     files.filter((name) => !places.test(name) && pattern.test(source.get(name) ?? ""));
 
   it("process and console are used in cli only", () => expect(outside(/(?<![-\w])process\.[a-z]|\bconsole\./, /^cli\//)).toEqual([]));
-  it("files are touched in data, the journal, the run folder, what engines build or look for, and cli only", () =>
+  it("files are touched in data, the run folder, what engines build or look for, and a few places of cli only", () =>
     expect(
       outside(
         /from "node:fs/,
-        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|repair|run|run-dir)|engines\/(native\/build|onnxruntime\/cuda-libraries|tfjs\/saved-models)|cli\/)/,
+        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|open-folder)|engines\/(native\/build|onnxruntime\/cuda-libraries|tfjs\/saved-models)|cli\/(faults|files|init))\.ts$/,
       ),
     ).toEqual([]));
+  it("a run folder's files are opened in one place", () => {
+    // The journal and checkpoints read and write what is open already; the lock and files that people name are not a run's content.
+    const withOpenFiles = new Set(["closeSync", "fdatasyncSync", "fstatSync", "ftruncateSync", "readSync", "writeSync"]);
+    const imported = (name: string): readonly string[] =>
+      [...(source.get(name) ?? "").matchAll(/import ([^;]*?) from "node:fs/g)].flatMap(([, names]) =>
+        names.replace(/[{}]/g, "").split(","),
+      );
+    for (const name of ["sweep/journal.ts", "sweep/checkpoints.ts"])
+      expect(
+        imported(name).filter((each) => !withOpenFiles.has(each.trim())),
+        name,
+      ).toEqual([]);
+    expect(imported("sweep/journal.ts").length).toBeGreaterThan(0);
+    // Whoever does not know what a file is called cannot open it past that place.
+    const names = [...Object.values(runFiles), runFolders.checkpoints, reportNames.page].filter((name) => name !== runFiles.lock);
+    const said = (name: string): readonly string[] => names.filter((each) => (source.get(name) ?? "").includes(`"${each}"`));
+    expect(files.filter((name) => said(name).length > 0)).toEqual(["sweep/run-folder.ts"]);
+  });
   it("clocks are passed in, and randomness comes from seeds", () => {
     expect(outside(/Date\.now|performance\.now|new Date\(/, /^cli\//)).toEqual([]);
     expect(outside(/Math\.random/, /^$/)).toEqual([]);

@@ -15,7 +15,7 @@ import { cleanCheckpoints } from "../sweep/checkpoints.ts";
 import { journalVersion } from "../sweep/records.ts";
 import { makeHead, resultsText, type ResultsHead } from "../sweep/results.ts";
 import type { Run } from "../sweep/run.ts";
-import { writeAtomically } from "../sweep/run-dir.ts";
+import { runFiles } from "../sweep/run-folder.ts";
 import { standings } from "../sweep/select.ts";
 import type { Setup } from "../sweep/stacking.ts";
 import type { TrialSummary } from "../sweep/state.ts";
@@ -26,6 +26,7 @@ import { WorkerFailed, WorkerUnavailable, type Interval, type WorkerPool } from 
 import type { Engines, EngineOptions } from "./engine.ts";
 import type { Work } from "./engine-timing.ts";
 import { environmentOf } from "./environment.ts";
+import { whileInPlace } from "./in-place.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
@@ -126,7 +127,8 @@ async function trainDue(continued: Continued, agenda: Agenda): Promise<ExitCode 
         const context = { folder: run.folder, state: run.state, pool, emit, arithmetic, interval: options.checkpoint };
         const acknowledge = (results: readonly TrialResult[]): void => run.acknowledge(results);
         const stopping = (): boolean => stop.exitCode !== undefined;
-        const isDone = await runSweep(plan, agenda, setup.arrangement, { ...context, acknowledge, stopping });
+        const sweeping = (): Promise<boolean> => runSweep(plan, agenda, setup.arrangement, { ...context, acknowledge, stopping });
+        const isDone = await whileInPlace(run, sweeping);
         return isDone ? undefined : stop.exitCode;
       },
       () => stopGently(pool, say),
@@ -143,7 +145,7 @@ export function stopGently(pool: WorkerPool, say: (text: string) => void): void 
 
 /** Begins the run, or checks that it goes on with the arithmetic it was begun with; returns that. */
 function beginWith({ run, plan, version }: Continued, setup: Setup): string {
-  const environment = environmentOf(plan, setup, resolve(run.folder), version);
+  const environment = environmentOf(plan, setup, resolve(run.folder.path), version);
   const arithmetic = `${environment.engine}, ${setup.device.kind}`;
   const { run: begun } = run.state;
   if (begun === undefined) {
@@ -153,7 +155,7 @@ function beginWith({ run, plan, version }: Continued, setup: Setup): string {
     throw new UserError(
       {
         code: "run_of_another_engine",
-        message: `${run.folder} holds a run on ${begun.arithmetic}, and this is ${arithmetic}: their results differ by rounding`,
+        message: `${run.folder.path} holds a run on ${begun.arithmetic}, and this is ${arithmetic}: their results differ by rounding`,
         hint:
           begun.engine === setup.engine
             ? "go on with the version that it was begun with, or give another folder with --out"
@@ -173,11 +175,11 @@ function finish({ run, plan, options, terminal }: Continued, agenda: Agenda): Ex
   const summaries = [...agenda.trials.flatMap((trial) => run.state.of(trial) ?? []), ...confirmations];
   const resultOf = (summary: TrialSummary): TrialResult => run.result(summary);
   const head: ResultsHead = makeHead(plan, summaries, begun.environment);
-  const path = join(run.folder, "results.json");
   const ranked = standings(summaries, plan.spec.seed);
   const pieces = (): Iterable<string> => resultsText(head, () => mapped(summaries, resultOf));
-  writeAtomically(path, pieces(), "results");
-  writeAtomically(join(run.folder, "trials.csv"), trialsCsv(mapped([...ranked, ...confirmations], resultOf), plan.spec.seed));
+  run.folder.write(runFiles.results, pieces(), "results");
+  run.folder.write(runFiles.table, trialsCsv(mapped([...ranked, ...confirmations], resultOf), plan.spec.seed));
+  const path = join(run.folder.path, runFiles.results);
   if (options.json) for (const piece of pieces()) terminal.out(piece);
   else if (options.events) terminal.out(jsonLine({ event: "sweep_finished", best: head.best, cost: head.cost, results: path }));
   else {

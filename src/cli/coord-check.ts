@@ -19,7 +19,7 @@ import { renderCoordCheck } from "../report/coord-check.ts";
 import { jsonText } from "../report/json.ts";
 import { seedsFrom } from "../rng.ts";
 import { baseHps, depthsOf, modelConfig, scaling, statedHyperparameters, type Plan } from "../spec/plan.ts";
-import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
+import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
 import type { EngineOptions } from "./engine.ts";
 import { engineHost, openPlan } from "./files.ts";
 import { beyondMemory } from "./memory.ts";
@@ -54,12 +54,11 @@ export async function checkCoordinates(file: string, options: CoordCheckCommand,
   const engine = await openEngine(options.engine);
   say(`engine: ${engine.version} on ${engine.device.name}`);
   const record = await coordCheck((program, compileOptions) => engine.compile(program, compileOptions), checkPlan, say);
-  const folder = options.out ?? join("runs", plan.spec.name);
-  const path = join(folder, "coord-check.json");
-  makeRunDirectory(folder);
-  writeAtomically(path, [jsonText(record)]);
+  const folder = makeRunFolder(options.out ?? join("runs", plan.spec.name));
+  folder.write(runFiles.coordCheck, [jsonText(record)]);
+  folder.close();
   terminal.out(options.json ? jsonText(record) : `${renderCoordCheck(record, terminal.outStyle)}\n`);
-  say(`wrote ${path}`);
+  say(`wrote ${join(folder.path, runFiles.coordCheck)}`);
   return codes[record.verdict];
 }
 

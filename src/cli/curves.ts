@@ -16,7 +16,8 @@ import { seedsFrom } from "../rng.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
 import { Agenda } from "../sweep/agenda.ts";
-import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
+import type { OpenFolder } from "../sweep/open-folder.ts";
+import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
 import { Run } from "../sweep/run.ts";
 import { trainAll, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
@@ -44,8 +45,7 @@ export async function curves(file: string, options: CurvesCommand, terminal: Ter
   const plan = await openPlan(file);
   const wanted = wantedOf(plan.spec, file);
   const { axis, sizes, parametrizations } = wanted;
-  const folder = options.out ?? join("runs", plan.spec.name);
-  makeRunDirectory(folder);
+  const folder = makeRunFolder(options.out ?? join("runs", plan.spec.name));
   const points = new Map<string, Points>();
   // At the base size every parametrization is the same model, bit for bit.
   const likeOf = (parametrization: Parametrization, size: number): Parametrization =>
@@ -56,7 +56,7 @@ export async function curves(file: string, options: CurvesCommand, terminal: Ter
       const name = nameOf(parametrization, size);
       if (points.has(name)) continue;
       const variant = variantOf(plan, wanted, likeOf(parametrization, size), size);
-      const trained = await trainCurve(variant, join(folder, name), wanted.rates, options, terminal, version);
+      const trained = await trainCurve(variant, folder.makeInside(name), wanted.rates, options, terminal, version);
       if (typeof trained === "number") return trained;
       points.set(name, trained);
     }
@@ -68,9 +68,11 @@ export async function curves(file: string, options: CurvesCommand, terminal: Ter
   );
   const seeds = [...seedsFrom(plan.spec.seed, wanted.seeds)];
   const record: Curves = { version: 2, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds, families };
-  const path = join(folder, "curves.json");
-  writeAtomically(path, [jsonText(record)], "results");
-  terminal.out(options.json ? jsonText(record) : `${renderCurves(record, terminal.outStyle)}\nwrote ${path}\n`);
+  folder.write(runFiles.curves, [jsonText(record)], "results");
+  folder.close();
+  terminal.out(
+    options.json ? jsonText(record) : `${renderCurves(record, terminal.outStyle)}\nwrote ${join(folder.path, runFiles.curves)}\n`,
+  );
   return families.some((family) => family.curves.some(({ optimum }) => optimum !== null)) ? exitCodes.ok : exitCodes.noSurvivor;
 }
 
@@ -144,7 +146,7 @@ function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization,
 /** Trains what a curve still lacks; gives its points, or the exit code when it was interrupted before. */
 async function trainCurve(
   plan: Plan,
-  folder: string,
+  folder: OpenFolder,
   rates: readonly number[],
   options: CurvesCommand,
   terminal: Terminal,
@@ -178,7 +180,7 @@ function pointsOf(
     throw new UserError(
       {
         code: "trial_failed",
-        message: `${folder}: trial ${failed.id} failed, so the curve is not known`,
+        message: `${folder.path}: trial ${failed.id} failed, so the curve is not known`,
         hint: "the reason is above; the same command tries it again",
       },
       exitCodes.noSurvivor,

@@ -9,6 +9,7 @@ import { nvidiaGpus } from "../engines/gpus.ts";
 import { engines, type Registry } from "../engines/registry.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
+import type { OpenFolder } from "../sweep/open-folder.ts";
 import { chosenTiming, type Setup } from "../sweep/stacking.ts";
 import { PoolClosed, WorkerFailed, WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
 import { again, measure, type Clock, type Work } from "./engine-timing.ts";
@@ -70,7 +71,7 @@ export class Engines {
   }
 
   /** Decides for some work, or finds what an earlier run in `folder` has decided for the same. */
-  async choose(work: Work, folder?: string): Promise<{ readonly setup: Setup; readonly pool: WorkerPool }> {
+  async choose(work: Work, folder?: OpenFolder): Promise<{ readonly setup: Setup; readonly pool: WorkerPool }> {
     const recalled = folder === undefined ? undefined : await this.recall(work, folder);
     const setup = recalled ?? (await this.decide(work));
     for (const [name, pool] of this.pools) if (name !== setup.engine) pool.close();
@@ -78,7 +79,7 @@ export class Engines {
   }
 
   /** Keeps what was decided, for runs that continue in `folder`. */
-  remember(work: Work, folder: string, setup: Setup): void {
+  remember(work: Work, folder: OpenFolder, setup: Setup): void {
     rememberSetup(folder, this.keyOf(work), setup);
   }
 
@@ -126,7 +127,7 @@ export class Engines {
   }
 
   /** What was decided earlier, if the engine is still the same. */
-  private async recall(work: Work, folder: string): Promise<Setup | undefined> {
+  private async recall(work: Work, folder: OpenFolder): Promise<Setup | undefined> {
     const setup = recallSetups(folder)[this.keyOf(work)];
     if (setup === undefined || (this.context.always && setup.timed.length === 0)) return undefined;
     try {

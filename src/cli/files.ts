@@ -2,19 +2,20 @@
  * The files and folders a command line names: spec files, results files, the
  * token cache.
  */
-import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import type { Host } from "../engines/engine.ts";
 import type { Plan } from "../spec/plan.ts";
-import { refuseLinks } from "../sweep/run-dir.ts";
-import { journalName } from "../sweep/run.ts";
+import { mostTextBytes, type OpenFolder } from "../sweep/open-folder.ts";
 
-/** The bytes of a file or pipe, as long as they are no more than `most`. */
-function readUpTo(path: string, most: number): Buffer {
-  const file = openSync(path, "r");
+/** The bytes of a file, or of a pipe where that may be one, as long as they are no more than `most`. */
+function readUpTo(path: string, most: number, mayBePipe: boolean): Buffer {
+  // A pipe that nobody writes to is not waited for where none is expected.
+  const file = openSync(path, constants.O_RDONLY | (mayBePipe ? 0 : constants.O_NONBLOCK));
   try {
+    if (!mayBePipe && !fstatSync(file).isFile()) throw new Error("it is no file");
     const blocks: Buffer[] = [];
     for (let bytes = 0; ;) {
       const block = Buffer.alloc(1 << 20);
@@ -31,9 +32,9 @@ function readUpTo(path: string, most: number): Buffer {
 const isUtf16 = (bytes: Buffer): boolean => bytes.length > 1 && [0xfffe, 0xfeff].includes(bytes.readUInt16BE(0));
 
 /** Reads a UTF-8 text file that the user named, of at most `mostBytes`; one that is missing or no text is a mistake of usage. */
-export function readNamedFile(path: string, what: string, mostBytes: number): string {
+function readNamedFile(path: string, what: string, mostBytes: number, mayBePipe: boolean): string {
   try {
-    const bytes = readUpTo(path, mostBytes);
+    const bytes = readUpTo(path, mostBytes, mayBePipe);
     if (isUtf16(bytes)) throw new Error("it is UTF-16; save it as UTF-8");
     return bytes.toString("utf8").replace(/^\uFEFF/, "");
   } catch (error) {
@@ -50,16 +51,14 @@ export function readNamedFile(path: string, what: string, mostBytes: number): st
   }
 }
 
-/** A folder named on the command line must hold a run. */
-export function requireRun(folder: string): void {
-  if (existsSync(join(folder, journalName))) return refuseLinks(folder);
-  throw new UserError({ code: "no_run", message: `${folder} holds no run`, hint: "give the folder that `mutransfer sweep` wrote" });
-}
+/** The text of a sweep's results.json; it lies in a run folder, so it is no pipe. */
+export const readResultsFile = (path: string): string => readNamedFile(path, "the results.json of a sweep", mostTextBytes, false);
 
-/** The fields of a JSON file this program wrote earlier; none when it is anything else. */
-export function fieldsOf(path: string): Readonly<Record<string, unknown>> {
+/** The fields of a JSON file this program wrote earlier into a run folder; none when it is anything else. */
+export function fieldsOf(folder: OpenFolder, name: string): Readonly<Record<string, unknown>> {
+  const text = folder.text(name);
   try {
-    return { ...(JSON.parse(readFileSync(path, "utf8")) as object | null) };
+    return { ...(JSON.parse(text ?? "{}") as object | null) };
   } catch {
     return {};
   }
@@ -80,7 +79,7 @@ const mostSpecBytes = 4 * 2 ** 20;
 
 /** Reads and checks the spec at `path`. */
 export async function openPlan(path: string): Promise<Plan> {
-  const text = readNamedFile(path, "a sweep spec; `mutransfer init` writes one", mostSpecBytes);
+  const text = readNamedFile(path, "a sweep spec; `mutransfer init` writes one", mostSpecBytes, true);
   const { readPlan } = await import("../spec/read.ts");
   return readPlan({ text, file: path, directory: dirname(resolve(path)) }, cacheFolder());
 }

@@ -2,7 +2,6 @@
  * `mutransfer plan` and `sweep --dry-run`: what a sweep and its target will cost.
  * A few steps are timed; nothing is trained or written.
  */
-import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { exitCodes, type ExitCode } from "../errors.ts";
@@ -12,6 +11,7 @@ import { dumpProgram } from "../program/dump.ts";
 import { jsonText } from "../report/json.ts";
 import { renderPlan, type Forecast, type PlanSummary } from "../report/plan.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
+import { OpenFolder } from "../sweep/open-folder.ts";
 import { chosenTiming, type Timed } from "../sweep/stacking.ts";
 import { openingTrials, plannedWork } from "../sweep/agenda.ts";
 import { stackJob } from "../sweep/trials.ts";
@@ -65,8 +65,9 @@ async function summarize(opened: Plan, chooser: Engines, options: PlanCommand, t
   const { width, train } = spec;
   const trials = openingTrials(opened.spec);
   checkMemory(stackJob(opened, trials.slice(0, 1), width.proxy, 1), "a proxy");
-  const folder = options.out ?? join("runs", spec.name);
-  const { setup, pool } = await chooser.choose({ plan: opened, trials, width: width.proxy }, existsSync(folder) ? folder : undefined);
+  const folder = OpenFolder.open(options.out ?? join("runs", spec.name));
+  const { setup, pool } = await chooser.choose({ plan: opened, trials, width: width.proxy }, folder);
+  folder?.close();
   const { stackSize, jobs, threads } = setup.arrangement;
   const proxyJob = stackJob(opened, trials.slice(0, stackSize), width.proxy, threads);
   const targetJob = stackJob(opened, trials.slice(0, 1), width.target, availableParallelism(), depthsOf(spec).target);

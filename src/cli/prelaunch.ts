@@ -3,9 +3,7 @@
  * once and twice the winner's learning rate, and a prediction of the target's loss.
  * Written down as prelaunch.json before the target's first step.
  */
-import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { checkWidths, objections, predictLoss, type Noise, type WidthLoss } from "../evidence/prediction.ts";
 import { prelaunchSchema, sealed, type Prelaunch } from "../evidence/records.ts";
 import { flopsPerStep } from "../model/config.ts";
@@ -13,7 +11,8 @@ import { jsonText } from "../report/json.ts";
 import { percentOf } from "../report/numbers.ts";
 import { depthsOf, modelConfig, type Plan } from "../spec/plan.ts";
 import type { Results } from "../sweep/results.ts";
-import { writeAtomically } from "../sweep/run-dir.ts";
+import type { OpenFolder } from "../sweep/open-folder.ts";
+import { runFiles } from "../sweep/run-folder.ts";
 import { jobStem, removeCheckpoints } from "../sweep/checkpoints.ts";
 import { stackJob } from "../sweep/trials.ts";
 import { pooledDeviation } from "../statistics.ts";
@@ -31,16 +30,9 @@ const rateFactors = [0.5, 1, 2];
 type Best = NonNullable<Results["best"]>;
 
 /** What was found before, or is found now; the caller decides what to make of the objections. */
-export async function prelaunch(
-  plan: Plan,
-  results: Results,
-  best: Best,
-  width: number,
-  folder: string,
-  context: JobContext,
-): Promise<Prelaunch> {
-  const path = join(folder, "prelaunch.json");
-  const known = readPrelaunch(path);
+export async function prelaunch(plan: Plan, results: Results, best: Best, width: number, context: JobContext): Promise<Prelaunch> {
+  const { folder } = context;
+  const known = readPrelaunch(folder);
   if (known?.results_digest === results.digest && known.width === width) return known;
   const say = (text: string): void => (context.quiet ? undefined : context.terminal.err(`${context.terminal.errStyle.dim(text)}\n`));
   const { width: widths, model } = plan.spec;
@@ -64,7 +56,7 @@ export async function prelaunch(
     },
     () => say("stopping after this size; interrupt again to stop now"),
   );
-  const stemAt = (at: number): string => jobStem(folder, "check", at);
+  const stemAt = (at: number): string => jobStem("check", at);
   const losses = async (at: number, factors: readonly number[]): Promise<readonly (number | null)[]> => {
     const lanes = factors.map((factor) => ({
       seed: best.seed,
@@ -113,8 +105,8 @@ export async function prelaunch(
     ],
   };
   const record = sealed(content);
-  writeAtomically(path, [jsonText(record)], "results");
-  for (const at of [between, below ?? between]) removeCheckpoints(stemAt(at));
+  folder.write(runFiles.prelaunch, [jsonText(record)], "results");
+  for (const at of [between, below ?? between]) removeCheckpoints(folder, stemAt(at));
   return record;
 }
 
@@ -127,10 +119,10 @@ function noiseOf({ confirmation }: Results): Noise {
   return deviationNats === null ? undefined : { deviationNats, freedom: groups.reduce((sum, { length }) => sum + length - 1, 0) };
 }
 
-function readPrelaunch(path: string): Prelaunch | undefined {
-  if (!existsSync(path)) return undefined;
+function readPrelaunch(folder: OpenFolder): Prelaunch | undefined {
+  const text = folder.text(runFiles.prelaunch);
   try {
-    return prelaunchSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+    return text === undefined ? undefined : prelaunchSchema.parse(JSON.parse(text));
   } catch {
     return undefined; // damaged or edited: found out again
   }

@@ -2,15 +2,13 @@
  * What was timed to choose engine and stacks, kept in the run folder as probe.json: a
  * run that continues does so with the same engine and stacks. A damaged file counts as none.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { z } from "zod";
 import { engineNames } from "../engines/engine.ts";
 import { jsonText, parseJsonText } from "../report/json.ts";
-import { writeAtomically } from "../sweep/run-dir.ts";
+import type { OpenFolder } from "../sweep/open-folder.ts";
+import { runFiles } from "../sweep/run-folder.ts";
 import type { Setup } from "../sweep/stacking.ts";
 
-const fileName = "probe.json";
 const version = 1;
 
 const arrangement = { stackSize: z.int().positive(), jobs: z.int().positive(), threads: z.int().positive() };
@@ -32,14 +30,15 @@ const setupSchema = z.object({
 const fileSchema = z.object({ version: z.literal(version), setups: z.record(z.string(), setupSchema) });
 
 /** Setups by the work that they were chosen for. */
-export function recallSetups(folder: string): Readonly<Record<string, Setup>> {
+export function recallSetups(folder: OpenFolder): Readonly<Record<string, Setup>> {
+  const text = folder.text(runFiles.probe);
   try {
-    return fileSchema.parse(parseJsonText(readFileSync(join(folder, fileName), "utf8"))).setups;
+    return text === undefined ? {} : fileSchema.parse(parseJsonText(text)).setups;
   } catch {
-    return {}; // absent or damaged: timed again
+    return {}; // damaged: timed again
   }
 }
 
-export function rememberSetup(folder: string, key: string, setup: Setup): void {
-  writeAtomically(join(folder, fileName), [jsonText({ version, setups: { ...recallSetups(folder), [key]: setup } })]);
+export function rememberSetup(folder: OpenFolder, key: string, setup: Setup): void {
+  folder.write(runFiles.probe, [jsonText({ version, setups: { ...recallSetups(folder), [key]: setup } })]);
 }

@@ -2,11 +2,11 @@
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { takeLock } from "../sweep/lock.ts";
 import { repairJournal } from "../sweep/repair.ts";
-import { requireRun } from "./files.ts";
+import { openRunFolder } from "../sweep/run-folder.ts";
 import type { Terminal } from "./terminal.ts";
 
-export function repair(folder: string, terminal: Terminal): Promise<ExitCode> {
-  requireRun(folder);
+export function repair(path: string, terminal: Terminal): Promise<ExitCode> {
+  const folder = openRunFolder(path);
   const lock = takeLock(folder);
   try {
     const { quarantined, file, hasRun } = repairJournal(folder);
@@ -14,7 +14,7 @@ export function repair(folder: string, terminal: Terminal): Promise<ExitCode> {
       throw new UserError(
         {
           code: "run_record_damaged",
-          message: `${folder}: the journal's first record, which says what run this is, is damaged; nothing was changed`,
+          message: `${path}: the journal's first record, which says what run this is, is damaged; nothing was changed`,
           hint: "restore the journal, or begin in another folder with --out",
         },
         exitCodes.disagreement,
@@ -27,5 +27,6 @@ export function repair(folder: string, terminal: Terminal): Promise<ExitCode> {
     return Promise.resolve(exitCodes.ok);
   } finally {
     lock.release();
+    folder.close();
   }
 }

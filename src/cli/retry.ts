@@ -3,11 +3,12 @@ import { resolve } from "node:path";
 import { UserError, type ExitCode } from "../errors.ts";
 import { reopenPlan } from "../spec/read.ts";
 import type { Plan } from "../spec/plan.ts";
+import { openRunFolder } from "../sweep/run-folder.ts";
 import { Run } from "../sweep/run.ts";
 import type { TrialSummary } from "../sweep/state.ts";
 import { continueRun, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
-import { cacheFolder, requireRun } from "./files.ts";
+import { cacheFolder } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface RetryCommand extends ContinueOptions {
@@ -23,9 +24,8 @@ export async function retry(
   version: string,
 ): Promise<ExitCode> {
   const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${terminal.errStyle.dim(text)}\n`));
-  requireRun(folder);
   const engines = new Engines(options, { say, now: () => terminal.now() });
-  const run = Run.open(folder);
+  const run = Run.open(openRunFolder(folder));
   try {
     const plan = await planOf(run);
     const chosen = choose(run, ids, options, plan.spec.search.trials);
@@ -40,7 +40,7 @@ export async function retry(
 
 /** The plan that the run's own journal holds. */
 async function planOf(of: Run): Promise<Plan> {
-  const { folder } = of;
+  const folder = of.folder.path;
   const { run, spec } = of.state;
   if (run === undefined || spec === undefined)
     throw new UserError({ code: "no_run", message: `${folder}: the run has not begun`, hint: "mutransfer sweep begins one" });

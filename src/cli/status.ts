@@ -5,24 +5,24 @@ import { renderStatus, type RunStatus } from "../report/status.ts";
 import { isDone, plannedWork } from "../sweep/agenda.ts";
 import { checkpointedStacks } from "../sweep/checkpoints.ts";
 import { readHolder } from "../sweep/lock.ts";
+import { openRunFolder } from "../sweep/run-folder.ts";
 import { readRun } from "../sweep/run.ts";
 import { rankTrials } from "../sweep/select.ts";
-import { requireRun } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface StatusCommand {
   readonly json?: boolean;
 }
 
-export function status(folder: string, { json }: StatusCommand, terminal: Terminal): Promise<ExitCode> {
-  requireRun(folder);
+export function status(path: string, { json }: StatusCommand, terminal: Terminal): Promise<ExitCode> {
+  const folder = openRunFolder(path);
   const { state, scan, damages } = readRun(folder);
   const holder = readHolder(folder);
   const { spec, trials } = state;
   const count = (wanted: string): number => trials.filter((trial) => trial.status === wanted).length;
   const [best] = rankTrials(trials.filter(({ seed }) => seed === spec?.seed));
   const result: RunStatus = {
-    folder,
+    folder: path,
     name: state.run?.name ?? null,
     planned: spec === undefined ? null : plannedWork(spec).trainings,
     isDone: spec !== undefined && isDone(spec, state),
@@ -38,6 +38,7 @@ export function status(folder: string, { json }: StatusCommand, terminal: Termin
     tornBytes: scan.torn.length,
     damages: damages.map(({ line, problem }) => ({ line, problem })),
   };
+  folder.close();
   terminal.out(json ? jsonText(result) : `${renderStatus(result, terminal.outStyle)}\n`);
   return Promise.resolve(damages.length === 0 ? exitCodes.ok : exitCodes.disagreement);
 }

@@ -2,10 +2,11 @@
  * `mutransfer sweep`: trains the proxies of a spec, in a folder of its own or on from
  * where an earlier process has left it.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import type { Plan } from "../spec/plan.ts";
+import type { OpenFolder } from "../sweep/open-folder.ts";
+import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
 import { Run } from "../sweep/run.ts";
 import { continueRun, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
@@ -26,10 +27,10 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
   const engines = new Engines(options, { say, now: () => terminal.now() });
   try {
     const [plan] = await Promise.all([openPlan(file), engines.warm()]);
-    const folder = options.out ?? join("runs", plan.spec.name);
+    const folder = makeRunFolder(options.out ?? join("runs", plan.spec.name));
     const run = Run.open(folder);
     try {
-      if (run.state.run === undefined) refuseOther(join(folder, "results.json"), plan);
+      if (run.state.run === undefined) refuseOther(folder, plan);
       run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, options.extend ?? false);
       return await continueRun({ run, plan, engines, options, terminal, version });
     } finally {
@@ -42,13 +43,12 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
 }
 
 /** Results of another sweep are not overwritten although their journal is gone; a journal is checked when it is opened. */
-function refuseOther(path: string, plan: Plan): void {
-  if (!existsSync(path)) return;
-  if (fieldsOf(path)["spec_hash"] === plan.specHash) return;
+function refuseOther(folder: OpenFolder, plan: Plan): void {
+  if (!folder.has(runFiles.results) || fieldsOf(folder, runFiles.results)["spec_hash"] === plan.specHash) return;
   throw new UserError(
     {
       code: "other_results",
-      message: `${path} holds the results of another sweep`,
+      message: `${join(folder.path, runFiles.results)} holds the results of another sweep`,
       hint: "give another folder with --out, or move that file away",
     },
     exitCodes.disagreement,

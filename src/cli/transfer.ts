@@ -3,7 +3,6 @@
  * copied unchanged, after a check if it is much wider, and writes transfer.json and weights.safetensors.
  */
 import { availableParallelism } from "node:os";
-import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import type { Prelaunch } from "../evidence/records.ts";
@@ -16,14 +15,15 @@ import { parameterCount } from "../model/config.ts";
 import { reopenPlan } from "../spec/read.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
-import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
+import type { OpenFolder } from "../sweep/open-folder.ts";
+import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
 import { jobStem, removeLastCheckpoints } from "../sweep/checkpoints.ts";
 import { takeLock } from "../sweep/lock.ts";
 import { WorkerFailed, WorkerUnavailable, type Interval } from "../sweep/worker-pool.ts";
 import { launchTable, planLaunch, transferRecord, weightsMetadata } from "../transfer/transfer.ts";
 import { environmentOf } from "./environment.ts";
 import { Engines, type EngineOptions } from "./engine.ts";
-import { cacheFolder, fieldsOf, readNamedFile } from "./files.ts";
+import { cacheFolder, fieldsOf, readResultsFile } from "./files.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
 import { prelaunch, uncheckedRatio } from "./prelaunch.ts";
@@ -42,13 +42,10 @@ export interface TransferCommand extends Pick<EngineOptions, "engine"> {
   readonly quiet?: boolean;
 }
 
-/** The longest text that there can be. */
-const mostResultsBytes = 500 * 2 ** 20;
-
 export async function transfer(options: TransferCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const say = (text: string): void => (options.quiet || text === "" ? undefined : terminal.err(`${text}\n`));
   say(terminal.errStyle.dim(`reading ${options.best}`));
-  const results = parseResults(readNamedFile(options.best, "the results.json of a sweep", mostResultsBytes), options.best);
+  const results = parseResults(readResultsFile(options.best), options.best);
   const { best, spec } = results;
   if (best === null)
     throw new UserError(
@@ -67,13 +64,12 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   const width = options.width ?? spec.width.target;
   checkWidth(spec, width, spec.width.proxy);
 
-  const folder = options.out ?? runFolder;
-  makeRunDirectory(folder);
-  const path = join(folder, "transfer.json");
+  const folder = makeRunFolder(options.out ?? runFolder);
+  const path = join(folder.path, runFiles.transfer);
   const lock = takeLock(folder);
   const engines = new Engines(options, { say: (text) => say(terminal.errStyle.dim(text)), now: () => terminal.now() });
   try {
-    refuseOther(path, results, width);
+    refuseOther(folder, results, width);
     const launch = planLaunch(plan, results, best, width, availableParallelism());
     checkMemory(launch.job, "the target");
     const view: LaunchView = {
@@ -90,8 +86,10 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     engines.remember(work, folder, setup);
     say(renderSetup(setup, false, terminal.errStyle));
     say(renderNotes(setupNotes(spec, setup), terminal.errStyle));
-    const environment = environmentOf(plan, setup, resolve(folder), version);
+    const environment = environmentOf(plan, setup, resolve(folder.path), version);
     const context: JobContext = {
+      folder,
+      lock,
       pool,
       arithmetic: `${environment.engine}, ${setup.device.kind}`,
       interval: options.checkpoint,
@@ -99,18 +97,18 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
       quiet: options.quiet ?? false,
     };
     const needsCheck = !options.skipCheck && width > uncheckedRatio * spec.width.proxy;
-    const checked = needsCheck ? await prelaunch(plan, results, best, width, folder, context) : undefined;
+    const checked = needsCheck ? await prelaunch(plan, results, best, width, context) : undefined;
     if (checked !== undefined) {
       say(renderPrelaunch(checked));
       refuseObjections(checked, options.force ?? false, say);
     }
-    const stem = jobStem(folder, "target", width);
-    const weights = { path: join(folder, "weights.safetensors"), metadata: weightsMetadata(plan, launch) };
-    const [outcome] = await trainJob(`target of width ${width}`, launch.job, stem, context, weights);
+    const stem = jobStem("target", width);
+    const [outcome] = await trainJob(`target of width ${width}`, launch.job, stem, context, weightsMetadata(plan, launch));
     const prediction = checked?.prediction ?? null;
     const record = transferRecord(plan, results, best, launch, outcome, environment, prediction?.validation_loss ?? null);
-    writeAtomically(path, [jsonText(record)], "results");
-    removeLastCheckpoints(stem);
+    lock.check();
+    folder.write(runFiles.transfer, [jsonText(record)], "results");
+    removeLastCheckpoints(folder, stem);
     const { validationLoss: lossNats, steps } = outcome;
     if (options.json) terminal.out(jsonText(record));
     else terminal.out(`${renderTarget(view, { lossNats, steps, proxyNats: best.validation_loss, prediction, path }, terminal.outStyle)}\n`);
@@ -124,6 +122,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   } finally {
     engines.close();
     lock.release();
+    folder.close();
   }
 }
 
@@ -167,9 +166,9 @@ function asTargetError(error: unknown): unknown {
 }
 
 /** A finished target of another sweep or width is not overwritten. */
-function refuseOther(path: string, results: Results, width: number): void {
-  if (!existsSync(path)) return;
-  const { results_digest: digest, width: otherWidth } = fieldsOf(path);
+function refuseOther(folder: OpenFolder, results: Results, width: number): void {
+  if (!folder.has(runFiles.transfer)) return;
+  const { results_digest: digest, width: otherWidth } = fieldsOf(folder, runFiles.transfer);
   if (digest === results.digest && otherWidth === width) return;
   const holds =
     digest === results.digest && typeof otherWidth === "number"
@@ -178,7 +177,11 @@ function refuseOther(path: string, results: Results, width: number): void {
         ? "holds the target of another sweep"
         : "is not a transfer.json";
   throw new UserError(
-    { code: "other_transfer", message: `${path} ${holds}`, hint: "give another folder with --out, or move that file away" },
+    {
+      code: "other_transfer",
+      message: `${join(folder.path, runFiles.transfer)} ${holds}`,
+      hint: "give another folder with --out, or move that file away",
+    },
     exitCodes.disagreement,
   );
 }

@@ -9,7 +9,8 @@ import { parametersOf } from "../model/config.ts";
 import { dumpProgram } from "../program/dump.ts";
 import { shapeOf } from "../program/program.ts";
 import { loadCheckpoint, saveCheckpoint } from "../sweep/checkpoints.ts";
-import { writeAtomically } from "../sweep/run-dir.ts";
+import { OpenFolder, type FolderHandle } from "../sweep/open-folder.ts";
+import { runFiles } from "../sweep/run-folder.ts";
 import {
   saysOutOfMemory,
   type Keep,
@@ -54,20 +55,33 @@ const tell = (news: News): void => send({ kind: "news", news });
 /** Set when the parent wants the task at hand to be kept and stopped. */
 let stopping = false;
 
+/** The run folder of the task at hand, held open as long as tasks are of the same. */
+let opened: { readonly folder: OpenFolder; readonly identity: string } | undefined;
+function runFolder(handle: FolderHandle): OpenFolder {
+  if (opened?.identity !== handle.identity) {
+    opened?.folder.close();
+    opened = undefined;
+    opened = { folder: OpenFolder.reopen(handle), identity: handle.identity };
+  }
+  return opened.folder;
+}
+
 /** A stack's checkpoints: where it begins, and when it is kept. */
-function keeping(job: StackJob, { stem, identity, labels, interval, lanes }: Keep): Keeping {
-  const from = newest(job, stem, identity, lanes);
+function keeping(job: StackJob, { folder: handle, stem, identity, labels, interval, lanes }: Keep): Keeping {
+  const folder = runFolder(handle);
+  const from = newest(folder, job, stem, identity, lanes);
   if (from !== undefined) tell({ resumedAt: from.state.step });
   let keptAt = now();
   const { steps = Infinity, seconds = Infinity } = interval;
-  const write = (checkpoint: Checkpoint, of: StackJob, { stem: path, identity: name, labels: texts }: KeptAs): void => {
+  const write = (checkpoint: Checkpoint, of: StackJob, as: KeptAs): void => {
     // A parent that is gone has left the folder to another.
     if (!process.connected) die();
     const program = programOf(of);
     saveCheckpoint(
-      path,
+      folder,
+      as.stem,
       checkpoint.state.step,
-      encodeCheckpoint(checkpoint, name, texts, (ref) => shapeOf(program, ref)),
+      encodeCheckpoint(checkpoint, as.identity, as.labels, (ref) => shapeOf(program, ref)),
     );
   };
   return {
@@ -85,18 +99,17 @@ function keeping(job: StackJob, { stem, identity, labels, interval, lanes }: Kee
 }
 
 /** The stack's own newest checkpoint, or where each of its lanes was left in another stack, whichever is further. */
-function newest(job: StackJob, stem: string, identity: string, lanes: readonly KeptAs[]): Checkpoint | undefined {
+function newest(folder: OpenFolder, job: StackJob, stem: string, identity: string, lanes: readonly KeptAs[]): Checkpoint | undefined {
   const note = (text: string): void => tell({ note: text });
-  const own = loadCheckpoint(stem, identity, job, note);
+  const own = loadCheckpoint(folder, stem, identity, job, note);
   if (own !== undefined || job.lanes.length === 1) return own;
-  const parts = lanes.map((each, lane) => loadCheckpoint(each.stem, each.identity, jobOfLane(job, lane), note));
+  const parts = lanes.map((each, lane) => loadCheckpoint(folder, each.stem, each.identity, jobOfLane(job, lane), note));
   return parts.every((part) => part !== undefined) ? joinCheckpoints(parts, job) : undefined;
 }
 const jobOfLane = (job: StackJob, lane: number): StackJob => ({ ...job, lanes: [job.lanes[lane]] });
 
 async function train(engine: Engine, { job, keep, until, weights }: Task<"train">): Promise<TaskResult<"train"> | undefined> {
   prepared = undefined;
-  stopping = false;
   const { outcomes, state, engineSeconds } = await trainStack(
     compileWith(engine),
     job,
@@ -111,7 +124,7 @@ async function train(engine: Engine, { job, keep, until, weights }: Task<"train"
       shape,
       data: state.parameters.get(parameter)?.weight as Float32Array,
     }));
-    writeAtomically(weights.path, encodeSafetensors(tensors, weights.metadata));
+    runFolder(weights.folder).write(runFiles.weights, encodeSafetensors(tensors, weights.metadata));
     failpoint("weights.written");
   }
   return { outcomes, engineSeconds };
@@ -145,8 +158,9 @@ async function answer<K extends Task["kind"]>(task: Task<K>): Promise<WorkerMess
 }
 
 process.on("message", (message: Task | StopMessage) => {
-  if (message.kind === "stop") stopping = true;
-  else void answer(message).then(send);
+  // A stop that follows a task holds for it, although the engine may still be loading.
+  stopping = message.kind === "stop";
+  if (message.kind !== "stop") void answer(message).then(send);
 });
 // So that a write beyond a size limit is an error like any other.
 if (process.platform !== "win32") process.on("SIGXFSZ", () => undefined);

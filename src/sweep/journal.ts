@@ -3,13 +3,15 @@
  * cut short by a crash is put aside and cut off; anything else that is not as it was
  * written is refused, with the line's number. Knows lines and files, not what records mean.
  */
-import { closeSync, existsSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeFileSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, readSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import { exitCodes, UserError } from "../errors.ts";
 import { failpoint, hasFailpoints } from "../failpoints.ts";
 import { decodeLine, encodeLine } from "./journal-lines.ts";
+import { takenFrom } from "./lock.ts";
+import type { OpenFolder } from "./open-folder.ts";
+import { Sequence } from "./possible.ts";
 import { checkRecord, type JournalRecord } from "./records.ts";
-import { syncFolder } from "./run-dir.ts";
 
 /** Where a record lies in its journal. */
 export interface Place {
@@ -76,6 +78,7 @@ function scanFile(
     damaged(damage);
   };
   let torn: Buffer = Buffer.alloc(0);
+  const sequence = new Sequence();
   eachLine(file, (text, offset, isWhole) => {
     line++;
     const decoded = decodeLine(text);
@@ -93,6 +96,8 @@ function scanFile(
       const problem = `the line has number ${seq} where ${line - 1} should be: lines were lost, doubled or moved`;
       return tell({ line, problem, text: Buffer.from(text), record });
     }
+    const impossible = sequence.problemOf(record, line === 1);
+    if (impossible !== undefined) return tell({ line, problem: `no run comes to this: ${impossible}`, text: Buffer.from(text) });
     count++;
     bytes = offset + text.length + (isWhole ? 1 : 0);
     visit(record, { offset, bytes: text.length });
@@ -110,27 +115,29 @@ const notJournal = (path: string): UserError =>
     exitCodes.disagreement,
   );
 
-const refusal = (path: string, { line, problem }: Damage): UserError =>
+const refusal = (folder: OpenFolder, name: string, { line, problem }: Damage): UserError =>
   new UserError(
     {
       code: "journal_damaged",
-      message: `${path}:${line}: ${problem}`,
-      hint: `restore it, or put the line aside with: mutransfer repair ${dirname(path)}`,
+      message: `${join(folder.path, name)}:${line}: ${problem}`,
+      hint: `restore it, or put the line aside with: mutransfer repair ${folder.path}`,
     },
     exitCodes.disagreement,
   );
 
-/** Reads a journal without changing it; throws a UserError (exit 3) at a damaged line unless told what to do with it. */
+/** Reads a journal, if there is one, without changing it; throws a UserError (exit 3) at a damaged line unless told what to do with it. */
 export function scanJournal(
-  path: string,
+  folder: OpenFolder,
+  name: string,
   visit: (record: JournalRecord, place: Place) => void,
   damaged: (damage: Damage) => void = (damage) => {
-    throw refusal(path, damage);
+    throw refusal(folder, name, damage);
   },
 ): Scan {
-  const file = openSync(path, "r");
+  const file = folder.open(name, "read");
+  if (file === undefined) return { count: 0, bytes: 0, torn: Buffer.alloc(0) };
   try {
-    return scanFile(path, file, visit, damaged);
+    return scanFile(join(folder.path, name), file, visit, damaged);
   } finally {
     closeSync(file);
   }
@@ -151,15 +158,17 @@ function readRecord(file: number, path: string, { offset, bytes }: Place): Journ
 }
 
 export class Journal {
-  readonly path: string;
   /** What a crash had left of a line, put aside before it was cut off. */
   readonly tornFile: string | undefined;
+  private readonly folder: OpenFolder;
+  private readonly name: string;
   private readonly file: number;
   private count: number;
   private end: number;
 
-  private constructor(path: string, file: number, { count, bytes }: Scan, tornFile: string | undefined) {
-    this.path = path;
+  private constructor(folder: OpenFolder, name: string, file: number, { count, bytes }: Scan, tornFile: string | undefined) {
+    this.folder = folder;
+    this.name = name;
     this.file = file;
     this.count = count;
     this.end = bytes;
@@ -167,16 +176,16 @@ export class Journal {
   }
 
   /** Opens or creates a journal and visits its records; call it under the folder's lock. */
-  static open(path: string, visit: (record: JournalRecord, place: Place) => void): Journal {
-    const isNew = !existsSync(path);
-    const file = openSync(path, isNew ? "wx+" : "r+");
+  static open(folder: OpenFolder, name: string, visit: (record: JournalRecord, place: Place) => void): Journal {
+    const known = folder.open(name, "update");
+    const file = known ?? folder.create(name);
     try {
-      if (isNew) syncFolder(dirname(path));
-      const scan = scanFile(path, file, visit, (damage) => {
-        throw refusal(path, damage);
+      if (known === undefined) folder.sync();
+      const scan = scanFile(join(folder.path, name), file, visit, (damage) => {
+        throw refusal(folder, name, damage);
       });
-      const tornFile = scan.torn.length > 0 ? putAside(path, scan) : undefined;
-      const journal = new Journal(path, file, scan, tornFile);
+      const tornFile = scan.torn.length > 0 ? putAside(folder, name, scan) : undefined;
+      const journal = new Journal(folder, name, file, scan, tornFile);
       journal.cutBack();
       return journal;
     } catch (error) {
@@ -185,8 +194,12 @@ export class Journal {
     }
   }
 
-  /** Appends records and returns where they lie when all of them are on disk; when they cannot be, none of them is. */
+  /**
+   * Appends records and returns where they lie when all of them are on disk; when they cannot be, none of them is.
+   * Throws what `check` throws.
+   */
   append(records: readonly JournalRecord[]): readonly Place[] {
+    this.check();
     const lines = records.map((record, index) => Buffer.from(encodeLine(this.count + index, record)));
     let offset = this.end;
     const places = lines.map(({ length }) => {
@@ -216,7 +229,13 @@ export class Journal {
   }
 
   read(place: Place): JournalRecord {
-    return readRecord(this.file, this.path, place);
+    return readRecord(this.file, join(this.folder.path, this.name), place);
+  }
+
+  /** Throws a UserError when the folder or the file is no longer in its place (exit 6), or another process has written to it (exit 4). */
+  check(): void {
+    this.folder.checkHeld(this.name, this.file);
+    if (fstatSync(this.file).size !== this.end) throw takenFrom(this.folder);
   }
 
   close(): void {
@@ -239,12 +258,12 @@ export class Journal {
   }
 }
 
-/** Keeps the cut line in a file beside the journal. */
-function putAside(path: string, { count, torn }: Scan): string {
+/** Keeps the cut line in a file beside the journal; gives its path. */
+function putAside(folder: OpenFolder, journal: string, { count, torn }: Scan): string {
   for (let copy = 0; ; copy++) {
-    const name = `${path}.torn-${count}${copy === 0 ? "" : `-${copy}`}`;
-    if (existsSync(name)) continue;
-    writeFileSync(name, torn, { flag: "wx" });
-    return name;
+    const name = `${journal}.torn-${count}${copy === 0 ? "" : `-${copy}`}`;
+    if (folder.has(name)) continue;
+    folder.write(name, [torn]);
+    return join(folder.path, name);
   }
 }

@@ -4,25 +4,15 @@
  * who is alive: containers, hidden /proc and host names cannot deceive. On network file
  * systems such locks may not reach other machines: there a file left behind is removed by hand.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, ftruncateSync, readFileSync, readSync, statfsSync, writeSync } from "node:fs";
 import { hostname, platform } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { exitCodes, UserError } from "../errors.ts";
 import { failpoint } from "../failpoints.ts";
-import { lockOpenFile, type LockAnswer } from "../libc.ts";
+import { lockOpenFile, ownProcessId, type LockAnswer } from "../libc.ts";
+import type { OpenFolder } from "./open-folder.ts";
+import { runFiles } from "./run-folder.ts";
 
 const holderSchema = z.object({
   pid: z.int().positive(),
@@ -33,6 +23,8 @@ const holderSchema = z.object({
 export type Holder = z.infer<typeof holderSchema>;
 
 export interface Lock {
+  /** Throws a UserError when the folder is no longer in its place (exit 6) or somebody else has taken it (exit 4). */
+  check(): void;
   release(): void;
 }
 
@@ -48,7 +40,7 @@ function bootOf(): string {
 export interface Kernel {
   readonly lock: typeof lockOpenFile;
   /** Whether locks in this folder are known to every machine that can reach it. */
-  readonly isLocal: (folder: string) => boolean;
+  readonly isLocal: (folder: OpenFolder) => boolean;
   readonly boot: () => string;
 }
 
@@ -58,21 +50,9 @@ const networkTypes: ReadonlySet<number> = new Set([
 ]);
 const thisKernel: Kernel = {
   lock: lockOpenFile,
-  isLocal: (folder) => platform() !== "linux" || !networkTypes.has(statfsSync(folder).type),
+  isLocal: (folder) => platform() !== "linux" || !networkTypes.has(statfsSync(folder.path).type),
   boot: bootOf,
 };
-
-const lockPath = (folder: string): string => join(folder, "lock");
-
-/** Opens the lock file; undefined when one of those errors says that this is not the way. Neither follows links nor waits for pipes. */
-function openLock(path: string, flags: number, ...otherwise: readonly string[]): number | undefined {
-  try {
-    return openSync(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o644);
-  } catch (error) {
-    if (otherwise.includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw error;
-  }
-}
 
 /** Who an open lock file says has it; undefined when it does not say. */
 function holderIn(file: number): Holder | undefined {
@@ -85,21 +65,15 @@ function holderIn(file: number): Holder | undefined {
   }
 }
 
-/** Whether the file is still the one at its path: who gives a lock back removes it. */
-function isAt(path: string, file: number): boolean {
-  const [own, there] = [fstatSync(file), statSync(path, { throwIfNoEntry: false })];
-  return own.dev === there?.dev && own.ino === there.ino;
-}
-
 /** Whether a lock that nobody holds here is nobody's: a file left on a network may be another machine's, unless this one wrote it since its start. */
-function isFree(answer: LockAnswer, folder: string, left: Holder | undefined, { isLocal, boot }: Kernel): boolean {
+function isFree(answer: LockAnswer, folder: OpenFolder, left: Holder | undefined, { isLocal, boot }: Kernel): boolean {
   if (answer !== "locked") return false;
   return isLocal(folder) || (left !== undefined && left.boot !== "" && left.boot === boot());
 }
 
 /** Who has taken the folder and not given it back, and whether that process may still have it; changes nothing. */
-export function readHolder(folder: string, kernel = thisKernel): (Holder & { readonly running: boolean }) | undefined {
-  const file = openLock(lockPath(folder), constants.O_RDONLY, "ENOENT");
+export function readHolder(folder: OpenFolder, kernel = thisKernel): (Holder & { readonly running: boolean }) | undefined {
+  const file = folder.open(runFiles.lock, "read");
   if (file === undefined) return undefined;
   try {
     const holder = holderIn(file);
@@ -109,9 +83,23 @@ export function readHolder(folder: string, kernel = thisKernel): (Holder & { rea
   }
 }
 
-function refusal(folder: string, holder: Holder | undefined, hint: string): UserError {
+function refusal(folder: OpenFolder, holder: Holder | undefined, hint: string): UserError {
   const who = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
-  return new UserError({ code: "folder_locked", message: `${folder} is in use by ${who}`, hint }, exitCodes.locked);
+  return new UserError({ code: "folder_locked", message: `${folder.path} is in use by ${who}`, hint }, exitCodes.locked);
+}
+
+/** What a process says that finds the folder in other hands: its lock file was removed, or its journal written to by another. */
+export function takenFrom(folder: OpenFolder): UserError {
+  const other = readHolder(folder);
+  const who = other === undefined || other.pid === ownProcessId ? "another process" : `process ${other.pid} on ${other.host}`;
+  return new UserError(
+    {
+      code: "folder_taken",
+      message: `${folder.path} was taken by ${who} while this one had it; nothing more was written`,
+      hint: "let one of them go on: the same command continues the run when the other has ended",
+    },
+    exitCodes.locked,
+  );
 }
 
 /** Others have the lock for a moment, to see whether somebody has. */
@@ -119,7 +107,7 @@ const [attempts, pauseMilliseconds] = [5, 20];
 const pause = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMilliseconds);
 
 /** Takes the folder's lock; throws a UserError (exit 4) that names the holder when somebody has it, or may have. */
-export function takeLock(folder: string, kernel = thisKernel): Lock {
+export function takeLock(folder: OpenFolder, kernel = thisKernel): Lock {
   for (let attempt = 1; ; attempt++) {
     const lock = tryLock(folder, kernel, attempt >= attempts);
     if (lock !== undefined) return lock;
@@ -127,12 +115,21 @@ export function takeLock(folder: string, kernel = thisKernel): Lock {
   }
 }
 
+/** The error's result where it has this code; any other is thrown on. */
+function unless<T>(code: string, action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === code) return undefined;
+    throw error;
+  }
+}
+
 /** The lock; undefined when it changed hands in this moment, or somebody has it and this is not the `last` attempt. */
-function tryLock(folder: string, kernel: Kernel, last: boolean): Lock | undefined {
-  const path = lockPath(folder);
-  const created = openLock(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, "EEXIST");
-  const writable = created ?? openLock(path, constants.O_RDWR, "ENOENT", "EACCES");
-  const file = writable ?? openLock(path, constants.O_RDONLY, "ENOENT");
+function tryLock(folder: OpenFolder, kernel: Kernel, last: boolean): Lock | undefined {
+  const created = unless("EEXIST", () => folder.create(runFiles.lock));
+  const writable = created ?? unless("EACCES", () => folder.open(runFiles.lock, "update"));
+  const file = writable ?? folder.open(runFiles.lock, "read");
   if (file === undefined) return undefined;
   let isOurs = false;
   try {
@@ -141,24 +138,28 @@ function tryLock(folder: string, kernel: Kernel, last: boolean): Lock | undefine
       if (!last) return undefined;
       throw refusal(folder, holderIn(file), "wait for it, or give another folder with --out");
     }
-    if (!isAt(path, file)) return undefined;
+    if (!folder.isHeld(runFiles.lock, file)) return undefined; // who gives a lock back removes its file
     const left = holderIn(file);
     if (created === undefined && !isFree(answer, folder, left, kernel))
-      throw refusal(folder, left, `if nothing runs there any longer, remove ${path}`);
+      throw refusal(folder, left, `if nothing runs there any longer, remove ${join(folder.path, runFiles.lock)}`);
     if (writable === undefined) {
-      rmSync(path); // another user's; the next attempt makes its own
+      folder.remove(runFiles.lock); // another user's; the next attempt makes its own
       return undefined;
     }
     ftruncateSync(file);
-    writeSync(file, JSON.stringify({ pid: process.pid, host: hostname(), boot: kernel.boot() } satisfies Holder), 0);
+    writeSync(file, JSON.stringify({ pid: ownProcessId, host: hostname(), boot: kernel.boot() } satisfies Holder), 0);
     isOurs = true;
   } finally {
     if (!isOurs) closeSync(file);
   }
   failpoint("lock.taken");
   return {
+    check: () => {
+      folder.check();
+      if (!folder.isHeld(runFiles.lock, file)) throw takenFrom(folder);
+    },
     release: () => {
-      if (isAt(path, file)) rmSync(path);
+      if (folder.isHeld(runFiles.lock, file)) folder.remove(runFiles.lock);
       closeSync(file);
     },
   };

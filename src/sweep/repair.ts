@@ -2,13 +2,12 @@
  * Puts the damaged lines of a journal aside: they are kept in a file of their own, and
  * the journal is written anew with the records that are whole.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { scanJournal, type Damage } from "./journal.ts";
 import { encodeLine } from "./journal-lines.ts";
+import type { OpenFolder } from "./open-folder.ts";
 import type { JournalRecord } from "./records.ts";
-import { journalName } from "./run.ts";
-import { writeAtomically } from "./run-dir.ts";
+import { runFiles } from "./run-folder.ts";
 
 export interface Repair {
   /** Numbers of the lines that were put aside, from 1. */
@@ -19,13 +18,14 @@ export interface Repair {
   readonly hasRun: boolean;
 }
 
-export function repairJournal(folder: string): Repair {
-  const path = join(folder, journalName);
+export function repairJournal(folder: OpenFolder): Repair {
+  const name = runFiles.journal;
   const records: JournalRecord[] = [];
   const damages: Damage[] = [];
   let isWhole = true;
   const { torn } = scanJournal(
-    path,
+    folder,
+    name,
     (record) => records.push(record),
     (damage) => {
       isWhole = false;
@@ -33,20 +33,21 @@ export function repairJournal(folder: string): Repair {
       else records.push(damage.record); // in the wrong place, and no less true for it
     },
   );
-  const file = quarantineName(path);
+  const quarantine = quarantineName(folder, name);
+  const file = join(folder.path, quarantine);
   const hasRun = records.some(({ record }) => record === "run");
   const quarantined = damages.map(({ line }) => line);
   if (!hasRun || isWhole) return { quarantined, file, hasRun };
   const aside = [...damages.map(({ text }) => text), ...(torn.length > 0 ? [torn] : [])];
   if (aside.length > 0)
-    writeAtomically(
-      file,
+    folder.write(
+      quarantine,
       aside.map((text) => Buffer.concat([text, Buffer.from("\n")])),
     );
   const first = records.filter(({ record }) => record === "run").slice(0, 1);
   const others = withoutRepeats(records.filter(({ record }) => record !== "run"));
-  writeAtomically(
-    path,
+  folder.write(
+    name,
     [...first, ...others].map((record, seq) => encodeLine(seq, record)),
   );
   return { quarantined, file, hasRun };
@@ -61,6 +62,6 @@ function withoutRepeats(records: readonly JournalRecord[]): readonly JournalReco
   });
 }
 
-function quarantineName(path: string): string {
-  for (let copy = 1; ; copy++) if (!existsSync(`${path}.damaged-${copy}`)) return `${path}.damaged-${copy}`;
+function quarantineName(folder: OpenFolder, journal: string): string {
+  for (let copy = 1; ; copy++) if (!folder.has(`${journal}.damaged-${copy}`)) return `${journal}.damaged-${copy}`;
 }

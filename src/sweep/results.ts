@@ -15,13 +15,18 @@ import { bestLog2Rate, edgesOf, importances } from "../search/analysis.ts";
 import { lowest } from "../statistics.ts";
 import { rungReports } from "./agenda.ts";
 import { environmentSchema, type Environment } from "./environment.ts";
+import { isLoss } from "../training/outcome.ts";
+import { impossibility, limitsOf } from "./possible.ts";
 import { chooseWinner, isSound, rankTrials, type Winner } from "./select.ts";
 import type { TrialSummary } from "./state.ts";
 import { trialResultSchema, type TrialResult } from "./trial-result.ts";
+import { memberKey } from "./trials.ts";
 
 export const resultsVersion = 3;
 
 const hyperparameters = z.record(z.string(), z.number());
+const nats = z.number().refine(isLoss, "no loss is like this");
+const amount = z.number().nonnegative();
 
 const resultsSchema = z.strictObject({
   version: z.literal(resultsVersion),
@@ -34,8 +39,8 @@ const resultsSchema = z.strictObject({
       seed: z.int(),
       hyperparameters,
       /** Mean over fresh seeds where there are any. */
-      validation_loss: z.number(),
-      standard_error: z.number().nullable(),
+      validation_loss: nats,
+      standard_error: amount.nullable(),
       edges: z.array(
         z.strictObject({ hyperparameter: z.string(), side: z.enum(["lower", "upper"]), bound: z.number(), extend_to: z.number() }),
       ),
@@ -46,14 +51,14 @@ const resultsSchema = z.strictObject({
     z.strictObject({
       trial: z.int(),
       /** Null when the first run was stopped early. */
-      first_loss: z.number().nullable(),
-      mean_loss: z.number().nullable(),
-      losses: z.array(z.strictObject({ seed: z.int(), validation_loss: z.number().nullable() })),
+      first_loss: nats.nullable(),
+      mean_loss: nats.nullable(),
+      losses: z.array(z.strictObject({ seed: z.int(), validation_loss: nats.nullable() })),
     }),
   ),
   analysis: z.strictObject({
     /** Of the first runs; null when most of them did not complete. */
-    median_loss: z.number().nullable(),
+    median_loss: nats.nullable(),
     /** What the best first run lost on fresh seeds. */
     winners_curse: z.number().nullable(),
     optimum: z.strictObject({ learning_rate: z.number(), low: z.number(), high: z.number() }).nullable(),
@@ -64,7 +69,7 @@ const resultsSchema = z.strictObject({
     /** Of the first runs, made and spared by early stopping. */
     steps: z.strictObject({ made: z.int(), spared: z.int() }),
   }),
-  cost: z.strictObject({ proxy_flops: z.number(), target_flops: z.number(), ratio: z.number() }),
+  cost: z.strictObject({ proxy_flops: amount, target_flops: amount, ratio: amount }),
   environment: environmentSchema,
   trials: z.array(trialResultSchema),
   /** sha256 of everything else. */
@@ -229,5 +234,28 @@ export function parseResults(text: string, file: string): Results {
       exitCodes.disagreement,
     );
   }
+  const impossible = inconsistency(parsed.data);
+  if (impossible !== undefined) throw refuse("results_format", `no sweep comes to this: ${impossible}`, "run the sweep again");
   return parsed.data;
+}
+
+/** What no sweep of this spec comes to, whoever made the digest; undefined when there is no such thing. */
+function inconsistency({ spec, trials, best, confirmation }: Results): string | undefined {
+  const limits = limitsOf(spec);
+  const known = new Map<string, TrialResult>();
+  for (const trial of trials) {
+    const problem = impossibility(trial, limits);
+    if (problem !== undefined) return problem;
+    if (known.size === known.set(memberKey(trial), trial).size) return `trial ${trial.id} is there twice with seed ${trial.seed}`;
+  }
+  const lacking = confirmation
+    .flatMap(({ trial: id, losses }) => losses.map(({ seed }) => ({ id, seed })))
+    .find((member) => !known.has(memberKey(member)));
+  if (lacking !== undefined) return `trial ${lacking.id} was confirmed on seed ${lacking.seed}, and is not among the trials`;
+  if (best === null) return undefined;
+  const winner = known.get(memberKey({ id: best.trial, seed: best.seed }));
+  if (winner === undefined || !isSound(winner)) return `the winner, trial ${best.trial}, is not among the trials that ended well`;
+  return canonicalJson(best.hyperparameters) === canonicalJson(transferredOf(winner.hyperparameters))
+    ? undefined
+    : `the winner's hyperparameters are not those of trial ${best.trial}`;
 }

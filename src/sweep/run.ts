@@ -2,19 +2,16 @@
  * A run folder in the hands of one process: its lock, its journal, and the state that
  * the journal adds up to. The only way to change a run.
  */
-import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { exitCodes, UserError } from "../errors.ts";
 import { specDifferences, type SpecDifference } from "../spec/differences.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { Journal, scanJournal, type Damage, type Place, type Scan } from "./journal.ts";
 import { takeLock, type Lock } from "./lock.ts";
+import type { OpenFolder } from "./open-folder.ts";
 import type { JournalRecord, RunRecord } from "./records.ts";
-import { makeRunDirectory } from "./run-dir.ts";
+import { refuseLinks, removeHalfWritten, runFiles } from "./run-folder.ts";
 import { RunState, type TrialSummary } from "./state.ts";
 import type { TrialResult } from "./trial-result.ts";
-
-export const journalName = "journal.jsonl";
 
 /** What a new plan has to match, to be the run that is in the folder. */
 export interface Identity {
@@ -24,34 +21,30 @@ export interface Identity {
 }
 
 export class Run {
-  readonly folder: string;
+  readonly folder: OpenFolder;
   readonly state = new RunState();
   /** What a reader of the terminal should know of how the run was found. */
   readonly notes: string[] = [];
   private readonly lock: Lock;
   private journal: Journal | undefined;
 
-  private constructor(folder: string, lock: Lock) {
+  private constructor(folder: OpenFolder, lock: Lock) {
     this.folder = folder;
     this.lock = lock;
   }
 
-  /** Takes a folder, creating it if need be, and replays its journal, if it has one. */
-  static open(folder: string): Run {
-    makeRunDirectory(folder);
+  /** Takes a folder, which is the run's from then on, and replays its journal, if it has one. */
+  static open(folder: OpenFolder): Run {
+    refuseLinks(folder);
     const run = new Run(folder, takeLock(folder));
     try {
-      for (const name of readdirSync(folder)) if (name.endsWith(".tmp")) rmSync(join(folder, name), { force: true });
-      if (existsSync(run.journalPath)) run.openJournal();
+      removeHalfWritten(folder);
+      if (folder.has(runFiles.journal)) run.openJournal();
       return run;
     } catch (error) {
       run.close();
       throw error;
     }
-  }
-
-  get journalPath(): string {
-    return join(this.folder, journalName);
   }
 
   /** Begins a run in a folder that has none. */
@@ -68,7 +61,7 @@ export class Run {
       throw new UserError(
         {
           code: "data_changed",
-          message: `${this.folder}: the data is not what this run has been trained on`,
+          message: `${this.folder.path}: the data is not what this run has been trained on`,
           hint: "restore it, or give another folder with --out",
         },
         exitCodes.disagreement,
@@ -77,7 +70,7 @@ export class Run {
     const differences = specDifferences(spec, identity.spec);
     const extends_ = differences.every(({ extending }) => extending);
     if (extend && extends_) this.append([{ record: "extended", spec: identity.spec, spec_hash: identity.specHash }]);
-    else throw anotherSpec(this.folder, differences, extends_);
+    else throw anotherSpec(this.folder.path, differences, extends_);
   }
 
   /** Makes results count: when this returns they are on disk. */
@@ -97,14 +90,24 @@ export class Run {
     return record.trial;
   }
 
+  /** Throws a UserError when its folder or its journal is no longer in its place (exit 6), or another process has taken it (exit 4). */
+  check(): void {
+    this.lock.check();
+    this.journal?.check();
+  }
+
   close(): void {
     this.journal?.close();
     this.journal = undefined;
-    this.lock.release();
+    try {
+      this.lock.release();
+    } finally {
+      this.folder.close();
+    }
   }
 
   private openJournal(): void {
-    this.journal = Journal.open(this.journalPath, (record, place) => this.state.apply(record, place));
+    this.journal = Journal.open(this.folder, runFiles.journal, (record, place) => this.state.apply(record, place));
     const { tornFile } = this.journal;
     if (tornFile !== undefined)
       this.notes.push(`the journal's last line had been cut short by a crash; what there was of it is in ${tornFile}`);
@@ -112,6 +115,7 @@ export class Run {
 
   private append(records: readonly JournalRecord[]): void {
     if (this.journal === undefined) throw new Error("Run.append: the run has not begun");
+    this.lock.check();
     const places: readonly Place[] = this.journal.append(records);
     records.forEach((record, index) => this.state.apply(record, places[index]));
   }
@@ -130,11 +134,12 @@ function anotherSpec(folder: string, differences: readonly SpecDifference[], ext
 }
 
 /** Replays a journal without the lock and without changing anything; damaged lines are listed instead of refused. */
-export function readRun(folder: string): { readonly state: RunState; readonly scan: Scan; readonly damages: readonly Damage[] } {
+export function readRun(folder: OpenFolder): { readonly state: RunState; readonly scan: Scan; readonly damages: readonly Damage[] } {
   const state = new RunState();
   const damages: Damage[] = [];
   const scan = scanJournal(
-    join(folder, journalName),
+    folder,
+    runFiles.journal,
     (record, place) => state.apply(record, place),
     (damage) => damages.push(damage),
   );

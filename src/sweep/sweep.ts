@@ -10,6 +10,7 @@ import { jobIdentity } from "../training/checkpoint.ts";
 import type { StackJob } from "../training/train.ts";
 import { plannedWork, type Agenda, type Due } from "./agenda.ts";
 import { checkpointedStacks, checkpointStem, cleanCheckpoints, memberLabels, removeCheckpoints } from "./checkpoints.ts";
+import type { OpenFolder } from "./open-folder.ts";
 import type { Arrangement } from "./stacking.ts";
 import type { RunState } from "./state.ts";
 import { trialResult, type TrialResult } from "./trial-result.ts";
@@ -60,7 +61,7 @@ export type SweepEvent =
   | { readonly event: "stack_finished"; readonly stack: number; readonly trials: readonly number[]; readonly engineSeconds: number };
 
 export interface SweepContext {
-  readonly folder: string;
+  readonly folder: OpenFolder;
   readonly state: RunState;
   /** Makes results count; returns when they are on disk. */
   readonly acknowledge: (results: readonly TrialResult[]) => void;
@@ -118,12 +119,12 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, options:
     const ids = members.map(({ id }) => id);
     const job = stackJob(plan, members, width.proxy, options.threads);
     const keptAs = (each: readonly Trial[], of: StackJob): KeptAs => ({
-      stem: checkpointStem(folder, each),
+      stem: checkpointStem(each),
       identity: jobIdentity(of, context.arithmetic),
       labels: memberLabels(each),
     });
     const lanes = members.map((member, lane) => keptAs([member], { ...job, lanes: [job.lanes[lane]] }));
-    const keep = { ...keptAs(members, job), interval: context.interval, lanes };
+    const keep = { ...keptAs(members, job), folder: folder.handle, interval: context.interval, lanes };
     const onNews = (news: News): void => {
       if ("note" in news) emit({ event: "stack_note", stack, note: news.note });
       else if ("resumedAt" in news) emit({ event: "stack_resumed", stack, trials: ids, step: news.resumedAt });
@@ -135,6 +136,8 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, options:
         return await pool.run({ kind: "train", job, keep, until }, onNews);
       } catch (error) {
         if (error instanceof WorkerStopped) return undefined;
+        // Whatever a worker says of a folder that is gone, trying again is of no use.
+        folder.check();
         if (!(error instanceof WorkerFailed) || error.systemCode !== undefined) throw error;
         if (error.outOfMemory && members.length > 1) return error;
         if (context.stopping()) return undefined;
@@ -153,10 +156,10 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, options:
     failuresInARow = "reason" in result ? failuresInARow + 1 : 0;
     const results = members.map((member, lane) => trialResult(member, "reason" in result ? result : result.outcomes[lane]));
     context.acknowledge(results);
-    if (members.length > 1) removeCheckpoints(keep.stem);
+    if (members.length > 1) removeCheckpoints(folder, keep.stem);
     results.forEach((trial, lane) => {
       if (trial.status === "failed") givenUp.add(memberKey(trial));
-      if (trial.status !== "stopped") removeCheckpoints(lanes[lane].stem);
+      if (trial.status !== "stopped") removeCheckpoints(folder, lanes[lane].stem);
       emit({ event: trial.status === "stopped" ? "rung_reached" : "trial_finished", trial });
     });
     emit({ event: "stack_finished", stack, trials: ids, engineSeconds: "reason" in result ? 0 : result.engineSeconds });

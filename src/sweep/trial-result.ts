@@ -10,6 +10,7 @@ import type { Trial } from "./trials.ts";
 const loss = z.number().nullable();
 export const curveSchema = z.array(z.strictObject({ step: z.int(), training_loss: loss, validation_loss: loss }));
 
+/** The form of a record; whether any run comes to what it says is possible.ts's business. */
 export const trialResultSchema = z.strictObject({
   id: z.int(),
   seed: z.int(),

@@ -8,6 +8,7 @@ import type { Device, EngineName } from "../engines/engine.ts";
 import { invariant } from "../errors.ts";
 import type { Outcome } from "../training/outcome.ts";
 import type { Progress, StackJob } from "../training/train.ts";
+import type { FolderHandle } from "./open-folder.ts";
 
 /** What a worker can be asked for, and what it answers. */
 interface Tasks {
@@ -18,8 +19,8 @@ interface Tasks {
       readonly until?: number;
       /** Where and how often the stack is kept while it trains; it goes on from what is kept there already. */
       readonly keep?: Keep;
-      /** When given, the final weights of lane 0 are written there as safetensors, with this metadata. */
-      readonly weights?: { readonly path: string; readonly metadata: Readonly<Record<string, string>> };
+      /** When given, the final weights of lane 0 are written to that run folder as safetensors, with this metadata. */
+      readonly weights?: { readonly folder: FolderHandle; readonly metadata: Readonly<Record<string, string>> };
     };
     /** Outcomes in lane order. */
     readonly result: { readonly outcomes: readonly Outcome[]; readonly engineSeconds: number };
@@ -37,12 +38,14 @@ export interface Interval {
 }
 /** What some checkpoints are called and say of themselves. */
 export interface KeptAs {
-  /** Path, without step and suffix. */
+  /** Among the folder's checkpoints, without step and suffix. */
   readonly stem: string;
   readonly identity: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 export interface Keep extends KeptAs {
+  /** The run's. */
+  readonly folder: FolderHandle;
   readonly interval: Interval;
   /** Of each lane for itself: where it was left at the end of an earlier stack, and is left at the end of this one. */
   readonly lanes: readonly KeptAs[];

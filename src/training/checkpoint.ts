@@ -11,20 +11,23 @@ import { hashOf } from "../hash.ts";
 import { parametersOf } from "../model/config.ts";
 import type { Ref } from "../program/ops.ts";
 import { sizeOf } from "../program/program.ts";
-import type { LaneSnapshot } from "./outcome.ts";
+import { isLoss, type CurvePoint, type LaneSnapshot } from "./outcome.ts";
 import { initialScalars } from "./initialize.ts";
 import { programOf, type Checkpoint, type StackJob } from "./train.ts";
 
 const format = "mutransfer checkpoint 1";
 const parts = ["weight", "firstMoment", "secondMoment"] as const satisfies readonly (keyof ParameterState)[];
 
-const loss = z.number().nullable();
+const loss = z.number().refine(isLoss).nullable();
+const step = z.int().nonnegative();
+const isAscending = (curve: readonly CurvePoint[]): boolean =>
+  curve.every((point, index) => index === 0 || point.step > curve[index - 1].step);
 const lanesSchema = z.array(
   z.strictObject({
-    curve: z.array(z.strictObject({ step: z.int(), validationLoss: loss, trainingLoss: loss })),
+    curve: z.array(z.strictObject({ step, validationLoss: loss, trainingLoss: loss })).refine(isAscending),
     lossSum: z.number(),
-    lossCount: z.int(),
-    divergedAt: z.int().nullable(),
+    lossCount: step,
+    divergedAt: step.nullable(),
   }),
 ) satisfies z.ZodType<readonly LaneSnapshot[]>;
 
@@ -62,6 +65,7 @@ export function decodeCheckpoint(bytes: Buffer, identity: string, job: StackJob)
   const step = Number(metadata["step"]);
   const lanes = lanesOf(metadata["lanes"] ?? "");
   if (!Number.isInteger(step) || step < 0 || step > job.train.steps || lanes?.length !== job.lanes.length) return incomplete;
+  if (lanes.some((lane) => Math.max(lane.curve.at(-1)?.step ?? 0, lane.divergedAt ?? 0) > step)) return incomplete;
   const { shapes } = programOf(job);
   const arrays = new Map(tensors.map(({ name, data }) => [name, data]));
   let isComplete = true;

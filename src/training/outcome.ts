@@ -25,8 +25,13 @@ export interface Outcome {
 /** A loss beyond this is blown up although it is still a number: a sane model's first loss is at most a few hundred nats. */
 const blownUpNats = 1e4;
 
+/** Rounding may put a loss of next to nothing below zero. */
+const leastNats = -1e-3;
+/** Whether a finite loss is one that a record can hold. */
+export const isLoss = (lossNats: number): boolean => lossNats >= leastNats && lossNats < blownUpNats;
+
 /** The loss, or null when it is not finite or blown up. */
-const sound = (lossNats: number): number | null => (Math.abs(lossNats) < blownUpNats ? lossNats : null);
+const sound = (lossNats: number): number | null => (isLoss(lossNats) ? lossNats : null);
 
 /** What a record holds, as plain data. */
 export interface LaneSnapshot {

@@ -11,6 +11,7 @@ import { engines, type Registry, type WorkerEnvironment } from "../../src/engine
 import { UserError } from "../../src/errors.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
@@ -97,13 +98,14 @@ describe("the engine that is taken", () => {
   it("is the one that an earlier run in the folder took, as long as it is the same", async () => {
     const first = choosing(["webgpu"]);
     const { setup } = await first.choose(work);
-    first.remember(work, folder, setup);
-    expect((await choosing(["cuda", "webgpu"]).choose(work, folder)).setup).toEqual(setup);
-    rememberSetup(folder, Object.keys(recallSetups(folder))[0], {
+    const run = OpenFolder.make(folder);
+    first.remember(work, run, setup);
+    expect((await choosing(["cuda", "webgpu"]).choose(work, run)).setup).toEqual(setup);
+    rememberSetup(run, Object.keys(recallSetups(run))[0], {
       ...setup,
       version: "webgpu 0",
     });
-    expect((await choosing(["cuda", "webgpu"]).choose(work, folder)).setup.engine).toBe("cuda");
+    expect((await choosing(["cuda", "webgpu"]).choose(work, run)).setup.engine).toBe("cuda");
   });
 });
 

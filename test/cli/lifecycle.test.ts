@@ -6,9 +6,12 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Engines } from "../../src/cli/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
+import type { Plan } from "../../src/spec/plan.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
 import { stackJob } from "../../src/sweep/trials.ts";
+import type { WorkerMessage } from "../../src/sweep/worker-pool.ts";
 import { start, until, type Running } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { marked } from "../support/processes.ts";
@@ -63,6 +66,21 @@ describe("workers in the middle of a long call", () => {
     child.disconnect(); // this process lives on
     await gone(alive);
   });
+});
+
+it("a worker heeds a stop that comes before its engine is loaded", async () => {
+  const child = fork(worker, ["native"], { serialization: "advanced", silent: true });
+  const plan = await readPlan({ text: slowText, file: "slow.yaml", directory: folder }, join(folder, "cache"));
+  const tiny: Plan = { ...plan, spec: { ...plan.spec, model: { ...plan.spec.model, layers: 1, context: 16 } } };
+  const job = stackJob(tiny, openingTrials(tiny.spec).slice(0, 1), 16, 1);
+  const keep = { folder: OpenFolder.make(join(folder, "early")).handle, stem: "early", identity: "", labels: {}, interval: {}, lanes: [] };
+  child.send({ kind: "train", job, keep });
+  child.send({ kind: "stop" });
+  const last = new Promise<WorkerMessage>((resolve) =>
+    child.on("message", (message: WorkerMessage) => message.kind !== "news" && resolve(message)),
+  );
+  expect(await last).toEqual({ kind: "stopped" });
+  child.disconnect();
 });
 
 /** Which exit code each asks for while something trains; elsewhere they end the process as the system does. */

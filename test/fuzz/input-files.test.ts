@@ -10,6 +10,7 @@ import { renderDiagnostics } from "../../src/report/diagnostics.ts";
 import { plain } from "../../src/report/style.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { checkpointedStacks, checkpointStem, checkpointsOf, cleanCheckpoints, loadCheckpoint } from "../../src/sweep/checkpoints.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
 import { decodeCheckpoint } from "../../src/training/checkpoint.ts";
 import { checkRefusal, fuzz, listing, mostMilliseconds } from "./fuzz.ts";
@@ -77,19 +78,21 @@ it(
 it(
   "safetensors files and checkpoints",
   async () => {
-    const stem = checkpointStem(runFolder, openingTrials(plan.spec).slice(0, 2));
-    mkdirSync(join(runFolder, "checkpoints"), { recursive: true });
+    const run = OpenFolder.make(runFolder);
+    const stem = checkpointStem(openingTrials(plan.spec).slice(0, 2));
+    const checkpoints = join(runFolder, "checkpoints");
+    mkdirSync(checkpoints, { recursive: true });
     await fuzz(
       "checkpoint",
       (random) => checkpointMutant(random),
       (bytes, index) => {
         if (index % 8 === 0) {
-          writeFileSync(`${stem}-7.safetensors`, bytes);
-          writeFileSync(`${stem}-6.safetensors`, checkpoint);
-          checkpointedStacks(runFolder);
-          expect(loadCheckpoint(stem, identity, job, () => undefined)?.lanes).toHaveLength(2);
-          cleanCheckpoints(runFolder, () => true);
-          expect(checkpointsOf(stem).length).toBeGreaterThan(0);
+          writeFileSync(join(checkpoints, `${stem}-7.safetensors`), bytes);
+          writeFileSync(join(checkpoints, `${stem}-6.safetensors`), checkpoint);
+          checkpointedStacks(run);
+          expect(loadCheckpoint(run, stem, identity, job, () => undefined)?.lanes).toHaveLength(2);
+          cleanCheckpoints(run, () => true);
+          expect(checkpointsOf(run, stem).length).toBeGreaterThan(0);
         }
         const content = decodeSafetensors(bytes);
         if (typeof content === "string") refuse(content);

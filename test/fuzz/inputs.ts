@@ -90,11 +90,12 @@ export function resultsMutant(random: RandomStream): string {
 }
 const withMutant = <T extends object>(of: T, key: keyof T, random: RandomStream): T => ({ ...of, [key]: mutateTree(of[key], random, of) });
 
+const longer = { ...plan.spec, search: { ...plan.spec.search, trials: 4 } };
 const records: readonly object[] = [
   { ...runRecord, spec: plan.spec, spec_hash: plan.specHash, environment },
   ...trials.slice(0, 2).map((trial) => ({ record: "trial", trial })),
   { record: "again", trials: [1] },
-  { record: "extended", spec: { ...plan.spec, search: { ...plan.spec.search, trials: 4 } }, spec_hash: "h" },
+  { record: "extended", spec: longer, spec_hash: hashOf(longer) },
   { record: "trial", trial: { ...trials[2], status: "failed", validation_loss: null, reason: "it died" } },
 ];
 const linesOf = (of: readonly object[]): readonly string[] => of.map((record, seq) => encodeLine(seq, record));

@@ -5,7 +5,9 @@ import { afterAll, expect, it } from "vitest";
 import { reopenPlan } from "../../src/spec/read.ts";
 import { repairJournal } from "../../src/sweep/repair.ts";
 import { parseResults } from "../../src/sweep/results.ts";
-import { journalName, readRun, Run } from "../../src/sweep/run.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
+import { runFiles } from "../../src/sweep/run-folder.ts";
+import { readRun, Run } from "../../src/sweep/run.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
 import { planLaunch } from "../../src/transfer/transfer.ts";
 import { fuzz, listing, mostMilliseconds } from "./fuzz.ts";
@@ -44,11 +46,12 @@ it(
       (random) => journalMutant(random),
       (bytes) => {
         for (const name of readdirSync(runFolder)) rmSync(join(runFolder, name), { recursive: true });
-        writeFileSync(join(runFolder, journalName), bytes);
-        const { state, damages } = readRun(runFolder);
+        writeFileSync(join(runFolder, runFiles.journal), bytes);
+        const folder = OpenFolder.make(runFolder);
+        const { state, damages } = readRun(folder);
         if (state.spec !== undefined) openingTrials(state.spec);
-        if (damages.length > 0) repairJournal(runFolder);
-        const run = Run.open(runFolder);
+        if (damages.length > 0) repairJournal(folder);
+        const run = Run.open(folder);
         try {
           for (const trial of run.state.trials) run.result(trial);
           run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, true);

@@ -16,6 +16,7 @@ import {
   memberLabels,
   saveCheckpoint,
 } from "../../src/sweep/checkpoints.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
 import { stackJob } from "../../src/sweep/trials.ts";
 import { encodeCheckpoint, jobIdentity } from "../../src/training/checkpoint.ts";
@@ -23,6 +24,7 @@ import { programOf, trainStack, type Checkpoint, type StackJob, type Trained } f
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
+const run = OpenFolder.make(folder);
 const text = `name: x
 data: {source: moby-dick}
 model: {layers: 1, head_dim: 4, context: 8}
@@ -71,9 +73,10 @@ describe("training that was stopped", () => {
       const first = await train(job, name, { stopAt });
       expect(first.outcomes).toBeUndefined();
       const bytes = Buffer.concat([...pieces(first.kept[0])]);
-      const stem = join(folder, "stopped", `${name}-${stopAt}`);
-      saveCheckpoint(stem, stopAt, [bytes]);
-      const from = loadCheckpoint(stem, identity, job, () => expect.unreachable()) as Checkpoint;
+      const stopped = OpenFolder.make(join(folder, "stopped"));
+      const stem = `${name}-${stopAt}`;
+      saveCheckpoint(stopped, stem, stopAt, [bytes]);
+      const from = loadCheckpoint(stopped, stem, identity, job, () => expect.unreachable()) as Checkpoint;
       const rest = await train(job, name, { from });
       expect(rest.outcomes, `stopped at ${stopAt}`).toEqual(whole.outcomes);
       expect(rest.state).toEqual(whole.state);
@@ -82,23 +85,24 @@ describe("training that was stopped", () => {
 });
 
 describe("checkpoints on disk", () => {
-  const stem = checkpointStem(folder, trials);
+  const stem = checkpointStem(trials);
 
   it("are the last two, by their step", () => {
-    for (const checkpoint of kept) saveCheckpoint(stem, checkpoint.state.step, pieces(checkpoint));
-    expect(checkpointsOf(stem).map(({ step }) => step)).toEqual([35, 28]);
-    expect(checkpointedStacks(folder)).toEqual([{ members: trials.map(({ id, seed }) => ({ id, seed })), step: 35 }]);
+    for (const checkpoint of kept) saveCheckpoint(run, stem, checkpoint.state.step, pieces(checkpoint));
+    expect(checkpointsOf(run, stem).map(({ step }) => step)).toEqual([35, 28]);
+    expect(checkpointedStacks(run)).toEqual([{ members: trials.map(({ id, seed }) => ({ id, seed })), step: 35 }]);
   });
 
   it("of which the newest is cut or changed at any byte are the one before it, with a word why", () => {
-    const [newest, before] = checkpointsOf(stem);
-    const bytes = readFileSync(newest.path);
-    const older = loadCheckpoint(stem, identity, job, () => undefined);
+    const [newest, before] = checkpointsOf(run, stem);
+    const path = join(folder, "checkpoints", newest.name);
+    const bytes = readFileSync(path);
+    const older = loadCheckpoint(run, stem, identity, job, () => undefined);
     expect(older?.state.step).toBe(newest.step);
     const check = (damaged: Buffer, what: string): void => {
-      writeFileSync(newest.path, damaged);
+      writeFileSync(path, damaged);
       const notes: string[] = [];
-      const loaded = loadCheckpoint(stem, identity, job, (note) => notes.push(note));
+      const loaded = loadCheckpoint(run, stem, identity, job, (note) => notes.push(note));
       expect(loaded?.state.step, what).toBe(before.step);
       expect(notes, what).toHaveLength(1);
     };
@@ -111,8 +115,8 @@ describe("checkpoints on disk", () => {
       check(bytes.subarray(0, at), `cut at ${at}`);
     }
     check(Buffer.concat([bytes, Buffer.from([0])]), "a byte more");
-    writeFileSync(newest.path, bytes);
-    expect(loadCheckpoint(stem, identity, job, () => expect.unreachable())?.state.step).toBe(newest.step);
+    writeFileSync(path, bytes);
+    expect(loadCheckpoint(run, stem, identity, job, () => expect.unreachable())?.state.step).toBe(newest.step);
   });
 
   it.each<[string, string, StackJob]>([
@@ -125,17 +129,17 @@ describe("checkpoints on disk", () => {
     ["other data", jobIdentity({ ...job, dataSeed: 9 }, "e"), job],
   ])("of %s are not used", (_, other, of) => {
     const notes: string[] = [];
-    expect(loadCheckpoint(stem, other, of, (note) => notes.push(note))).toBeUndefined();
+    expect(loadCheckpoint(run, stem, other, of, (note) => notes.push(note))).toBeUndefined();
     expect(notes[0]).toContain("of another run");
   });
   it("do not depend on the number of threads", () => expect(jobIdentity({ ...job, threads: 7 }, "e")).toBe(identity));
 
   it("of trials that have ended go, and so do half-written files", () => {
-    writeFileSync(`${stem}-99.safetensors.tmp`, "half");
-    cleanCheckpoints(folder, ({ id }) => id === 1);
-    expect(checkpointsOf(stem)).toHaveLength(2);
+    writeFileSync(join(folder, "checkpoints", `${stem}-99.safetensors.tmp`), "half");
+    cleanCheckpoints(run, ({ id }) => id === 1);
+    expect(checkpointsOf(run, stem)).toHaveLength(2);
     expect(readdirSync(join(folder, "checkpoints")).filter((name) => name.endsWith(".tmp"))).toEqual([]);
-    cleanCheckpoints(folder, () => false);
+    cleanCheckpoints(run, () => false);
     expect(readdirSync(folder)).not.toContain("checkpoints");
   });
 
@@ -143,7 +147,7 @@ describe("checkpoints on disk", () => {
     mkdirSync(join(folder, "checkpoints"));
     for (const content of ["", "x", "\u0008\0\0\0\0\0\0\0{}      "]) {
       writeFileSync(join(folder, "checkpoints", "trial-0-seed-1-5.safetensors"), content, "latin1");
-      expect(checkpointedStacks(folder)).toEqual([]);
+      expect(checkpointedStacks(run)).toEqual([]);
     }
     rmSync(join(folder, "checkpoints"), { recursive: true });
   });

@@ -1,17 +1,22 @@
 /** The journal against every cut, every flipped byte, and lines that were doubled, moved or lost. */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
 import { Journal, scanJournal } from "../../src/sweep/journal.ts";
 import type { JournalRecord } from "../../src/sweep/records.ts";
-import { repairJournal } from "../../src/sweep/repair.ts";
-import { journalName } from "../../src/sweep/run.ts";
+import { repairJournal, type Repair } from "../../src/sweep/repair.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
+import { runFiles } from "../../src/sweep/run-folder.ts";
 import { RunState } from "../../src/sweep/state.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { runRecord, trial, trialRecord } from "../support/run.ts";
 
 const folder = temporaryFolder();
+const { journal: journalName } = runFiles;
+const openAt = (path: string, visit: (record: JournalRecord) => void = () => undefined): Journal =>
+  Journal.open(OpenFolder.make(dirname(path)), basename(path), visit);
+const repairAt = (path: string): Repair => repairJournal(OpenFolder.make(path));
 /** Identity of a failed action, or nothing when it did not fail. */
 const refusal = (action: () => unknown): readonly [string, number] | undefined => {
   try {
@@ -23,14 +28,23 @@ const refusal = (action: () => unknown): readonly [string, number] | undefined =
   return undefined;
 };
 
+it("is not written to when another process has been there", () => {
+  const path = join(folder, "taken.jsonl");
+  const [mine, others] = [openAt(path), openAt(path)];
+  others.append([runRecord]);
+  const before = readFileSync(path);
+  expect(refusal(() => mine.append([runRecord]))).toEqual(["folder_taken", 4]);
+  expect(readFileSync(path)).toEqual(before);
+});
+
 function recordsIn(path: string): readonly JournalRecord[] {
   const records: JournalRecord[] = [];
-  scanJournal(path, (record) => records.push(record));
+  scanJournal(OpenFolder.make(dirname(path)), basename(path), (record) => records.push(record));
   return records;
 }
 function written(name: string, records: readonly JournalRecord[]): string {
   const path = join(folder, name);
-  const journal = Journal.open(path, () => undefined);
+  const journal = openAt(path);
   for (const record of records) journal.append([record]);
   journal.close();
   return path;
@@ -50,7 +64,7 @@ describe("the journal", () => {
   it("gives back what was appended, one by one or several at once, and where each lies", () => {
     const path = written("plain.jsonl", four.slice(0, 2));
     const seen: JournalRecord[] = [];
-    const journal = Journal.open(path, (record) => seen.push(record));
+    const journal = openAt(path, (record) => seen.push(record));
     expect(seen).toEqual(four.slice(0, 2));
     const places = journal.append(four.slice(2));
     expect(places.map((place) => journal.read(place))).toEqual(four.slice(2));
@@ -65,10 +79,11 @@ describe("the journal", () => {
       const cut = join(runFolder("cut", bytes.subarray(0, length)), journalName);
       // A line that lacks nothing but its newline is whole.
       const complete = ends.filter((end) => end <= length).length;
-      const journal = Journal.open(cut, () => undefined);
-      journal.append([trialRecord(9)]);
+      const next = complete === 0 ? runRecord : trialRecord(3);
+      const journal = openAt(cut);
+      journal.append([next]);
       journal.close();
-      expect(recordsIn(cut), `cut at ${length}`).toEqual([...four.slice(0, complete), trialRecord(9)]);
+      expect(recordsIn(cut), `cut at ${length}`).toEqual([...four.slice(0, complete), next]);
       const rest = bytes.subarray(complete === 0 ? 0 : ends[complete - 1] + 1, length);
       expect(journal.tornFile === undefined ? Buffer.alloc(0) : readFileSync(journal.tornFile)).toEqual(rest);
     }
@@ -82,11 +97,11 @@ describe("the journal", () => {
       const path = runFolder("flip", changed);
       const file = join(path, journalName);
       expect(
-        refusal(() => Journal.open(file, () => undefined)),
+        refusal(() => openAt(file)),
         `byte ${at}`,
       ).toEqual(["journal_damaged", 3]);
       expect(readFileSync(file).equals(changed)).toBe(true);
-      const { hasRun, quarantined } = repairJournal(path);
+      const { hasRun, quarantined } = repairAt(path);
       const line = bytes.subarray(0, at).filter((byte) => byte === 10).length;
       if (line === 0) {
         expect([hasRun, readFileSync(file).equals(changed)]).toEqual([false, true]);
@@ -111,8 +126,8 @@ describe("the journal", () => {
       .split("\n");
     const path = runFolder("changed", Buffer.from(`${change(lines).join("\n")}\n`));
     const file = join(path, journalName);
-    expect(refusal(() => Journal.open(file, () => undefined))).toEqual(["journal_damaged", 3]);
-    expect(repairJournal(path).hasRun).toBe(true);
+    expect(refusal(() => openAt(file))).toEqual(["journal_damaged", 3]);
+    expect(repairAt(path).hasRun).toBe(true);
     const kept = recordsIn(file);
     for (const record of what === "lost" || what === "emptied" ? four.filter((_, index) => index !== 2) : four)
       expect(kept).toContainEqual(record);
@@ -122,17 +137,17 @@ describe("the journal", () => {
   it("is left alone by a repair when nothing is wrong with it", () => {
     const bytes = readFileSync(written("sound.jsonl", four));
     const path = runFolder("sound", bytes);
-    expect(repairJournal(path)).toMatchObject({ quarantined: [], hasRun: true });
+    expect(repairAt(path)).toMatchObject({ quarantined: [], hasRun: true });
     expect(readFileSync(join(path, journalName)).equals(bytes)).toBe(true);
     expect(readdirSync(path)).toEqual([journalName]);
   });
 
   it("of another version is refused for that", () => {
     const path = join(folder, "older.jsonl");
-    const journal = Journal.open(path, () => undefined);
+    const journal = openAt(path);
     journal.append([{ ...runRecord, version: 1 } as unknown as JournalRecord]);
     journal.close();
-    expect(() => Journal.open(path, () => undefined)).toThrow(/has version 1, and this program knows version 3/);
+    expect(() => openAt(path)).toThrow(/has version 1, and this program knows version 3/);
   });
 
   it("never writes over what it put aside before", () => {
@@ -141,7 +156,7 @@ describe("the journal", () => {
     const file = join(path, journalName);
     for (const expected of ["", "-1", "-2"]) {
       writeFileSync(file, bytes.subarray(0, -5));
-      const journal = Journal.open(file, () => undefined);
+      const journal = openAt(file);
       journal.close();
       expect(journal.tornFile).toBe(`${file}.torn-3${expected}`);
       expect(existsSync(`${file}.torn-3${expected}`)).toBe(true);

@@ -1,21 +1,18 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
 import { readHolder, takeLock, type Holder, type Kernel } from "../../src/sweep/lock.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
 import { until } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const root = temporaryFolder();
 let count = 0;
-const freshFolder = (): string => {
-  const folder = join(root, String(count++));
-  mkdirSync(folder);
-  return folder;
-};
+const freshFolder = (): OpenFolder => OpenFolder.make(join(root, String(count++)));
 const refusal = (action: () => unknown): string => {
   try {
     action();
@@ -26,13 +23,14 @@ const refusal = (action: () => unknown): string => {
   return "";
 };
 
-const built = fileURLToPath(new URL("../../dist/src/sweep/lock.js", import.meta.url));
+const built = (name: string): string => fileURLToPath(new URL(`../../dist/src/sweep/${name}.js`, import.meta.url));
 /** Takes the lock of a folder and keeps it, or ends with 4. */
 const script = join(root, "hold.mjs");
 writeFileSync(
   script,
-  `import { takeLock } from ${JSON.stringify(built)};
-try { takeLock(process.argv[2]); } catch (error) { console.log(error.message); process.exit(error.exitCode ?? 70); }
+  `import { takeLock } from ${JSON.stringify(built("lock"))};
+import { OpenFolder } from ${JSON.stringify(built("open-folder"))};
+try { takeLock(OpenFolder.make(process.argv[2])); } catch (error) { console.log(error.message); process.exit(error.exitCode ?? 70); }
 if (process.argv[3] === "keep") setInterval(() => undefined, 1000);
 `,
 );
@@ -45,16 +43,16 @@ const end = async (child: ChildProcess): Promise<void> => {
 };
 afterEach(() => Promise.all(holders.splice(0).map(end)));
 /** A process that has the folder's lock, started by a command in front of it. */
-async function holderOf(folder: string, ...before: readonly string[]): Promise<ChildProcess> {
-  const [command, ...rest] = [...before, process.execPath, script, folder, "keep"];
+async function holderOf(folder: OpenFolder, ...before: readonly string[]): Promise<ChildProcess> {
+  const [command, ...rest] = [...before, process.execPath, script, folder.path, "keep"];
   const child = spawn(command, rest, { stdio: "ignore" });
   holders.push(child);
   await until(() => readHolder(folder)?.running === true);
   return child;
 }
 /** What the attempt of another process gives. */
-function attempt(folder: string, ...before: readonly string[]): { readonly code: number | null; readonly said: string } {
-  const [command, ...rest] = [...before, process.execPath, script, folder];
+function attempt(folder: OpenFolder, ...before: readonly string[]): { readonly code: number | null; readonly said: string } {
+  const [command, ...rest] = [...before, process.execPath, script, folder.path];
   const { status, stdout } = spawnSync(command, rest, { encoding: "utf8" });
   return { code: status, said: stdout };
 }
@@ -63,11 +61,11 @@ describe("a run folder's lock", () => {
   it("is one process's until it gives it back", () => {
     const folder = freshFolder();
     const lock = takeLock(folder);
-    expect(attempt(folder)).toEqual({ code: 4, said: expect.stringContaining(`process ${process.pid} on ${hostname()}`) });
+    expect(attempt(folder)).toEqual({ code: 4, said: expect.stringContaining(`process ${process.pid} on ${hostname()}`) as string });
     expect(refusal(() => takeLock(folder))).toContain(`process ${process.pid}`);
     lock.release();
     takeLock(folder).release();
-    expect(readdirSync(folder)).toEqual([]);
+    expect(readdirSync(folder.path)).toEqual([]);
   });
 
   it("of a process that was killed goes to the next at once, whatever it says of itself", async () => {
@@ -76,11 +74,11 @@ describe("a run folder's lock", () => {
     expect(refusal(() => takeLock(folder))).toContain(`process ${holder.pid}`);
     await end(holder);
     expect(readHolder(folder)).toMatchObject({ pid: holder.pid, running: false });
-    writeFileSync(join(folder, "lock"), JSON.stringify({ ...readHolder(folder), pid: process.pid })); // its number was used again
+    writeFileSync(join(folder.path, "lock"), JSON.stringify({ ...readHolder(folder), pid: process.pid })); // its number was used again
     const lock = takeLock(folder);
     expect(readHolder(folder)).toMatchObject({ pid: process.pid, running: true });
     lock.release();
-    expect(existsSync(join(folder, "lock"))).toBe(false);
+    expect(existsSync(join(folder.path, "lock"))).toBe(false);
   });
 
   it("is never taken from a stopped process, whatever its file says", async () => {
@@ -94,7 +92,7 @@ describe("a run folder's lock", () => {
       JSON.stringify({ pid: 4194000, host: hostname(), boot: "an earlier start" }),
       JSON.stringify({ pid, boot }),
     ]) {
-      writeFileSync(join(folder, "lock"), text);
+      writeFileSync(join(folder.path, "lock"), text);
       expect(
         refusal(() => takeLock(folder)),
         text,
@@ -104,10 +102,21 @@ describe("a run folder's lock", () => {
 
   it("goes to one of ten that come at once", async () => {
     const folder = freshFolder();
-    const children = Array.from({ length: 10 }, () => spawn(process.execPath, [script, folder, "keep"], { stdio: "ignore" }));
+    const children = Array.from({ length: 10 }, () => spawn(process.execPath, [script, folder.path, "keep"], { stdio: "ignore" }));
     holders.push(...children);
     await until(() => children.filter(({ exitCode }) => exitCode === 4).length === 9);
     expect(children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null).length).toBe(1);
+  });
+
+  it("says when its file was taken away, and by whom", async () => {
+    const folder = freshFolder();
+    const lock = takeLock(folder);
+    lock.check();
+    rmSync(join(folder.path, "lock")); // by hand, by somebody who took this process for dead
+    const other = await holderOf(folder);
+    expect(refusal(() => lock.check())).toContain(`was taken by process ${other.pid} on ${hostname()}`);
+    lock.release();
+    expect(readHolder(folder)).toMatchObject({ pid: other.pid, running: true });
   });
 
   it("survives those who only look whether somebody has it", async () => {
@@ -154,13 +163,13 @@ describe.skipIf(!canUnshare && !process.env["MUTRANSFER_CI"])("a live holder kee
 /** A kernel as network file systems and systems without flock make it; ours knows no such disk. */
 describe("where locks do not reach other machines", () => {
   const lockHere: Kernel = { lock: () => "locked", isLocal: () => false, boot: () => "this start" };
-  const leave = (folder: string, boot: string): void =>
-    writeFileSync(join(folder, "lock"), JSON.stringify({ pid: 1, host: hostname(), boot }));
+  const leave = (folder: OpenFolder, boot: string): void =>
+    writeFileSync(join(folder.path, "lock"), JSON.stringify({ pid: 1, host: hostname(), boot }));
 
   it("a file of another machine, even of the same name, is not judged, and the way out is named", () => {
     const folder = freshFolder();
     for (const text of ["", "{"]) {
-      writeFileSync(join(folder, "lock"), text);
+      writeFileSync(join(folder.path, "lock"), text);
       expect(refusal(() => takeLock(folder, lockHere))).toContain("another process");
     }
     leave(folder, "another start");
@@ -168,16 +177,16 @@ describe("where locks do not reach other machines", () => {
     try {
       takeLock(folder, lockHere);
     } catch (error) {
-      expect((error as UserError).diagnostics[0].hint).toContain(`remove ${join(folder, "lock")}`);
+      expect((error as UserError).diagnostics[0].hint).toContain(`remove ${join(folder.path, "lock")}`);
     }
-    expect(readFileSync(join(folder, "lock"), "utf8")).toContain("another start");
+    expect(readFileSync(join(folder.path, "lock"), "utf8")).toContain("another start");
   });
 
   it("a file that this machine wrote since its start is this kernel's to judge", () => {
     const folder = freshFolder();
     leave(folder, "this start");
     takeLock(folder, lockHere).release();
-    expect(readdirSync(folder)).toEqual([]);
+    expect(readdirSync(folder.path)).toEqual([]);
   });
 
   it("without any locks a file that is there is never taken over", () => {

@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
 import type { Plan } from "../../src/spec/plan.ts";
 import { journalVersion } from "../../src/sweep/records.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
+import { runFiles } from "../../src/sweep/run-folder.ts";
 import { Run } from "../../src/sweep/run.ts";
 import { runSweep, TooManyFailures, type SweepEvent } from "../../src/sweep/sweep.ts";
 import type { Trial } from "../../src/sweep/trials.ts";
@@ -16,7 +18,11 @@ import { temporaryFolder } from "../support/folder.ts";
 const entry = fileURLToPath(new URL("../support/dying-worker.mjs", import.meta.url));
 const folder = temporaryFolder();
 const plan: Plan = await readPlan(
-  { text: "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 32}\n", file: "x.yaml", directory: folder },
+  {
+    text: "name: x\ndata: {source: moby-dick}\nwidth: {proxy: 16, target: 32}\nsearch: {confirm: {seeds: 20}}\n",
+    file: "x.yaml",
+    directory: folder,
+  },
   join(folder, "cache"),
 );
 const pools: WorkerPool[] = [];
@@ -35,6 +41,7 @@ const marked = (): Plan => {
   const train = { ...plan.dataset.train, path: join(folder, `marker${markers++}`) };
   return { ...plan, dataset: { ...plan.dataset, train } };
 };
+/** The plan has seeds up to 21. */
 const trial = (id: number, behaviour: number): Trial => ({ id, seed: behaviour, hyperparameters: { learning_rate: 0.01 } });
 const task = (behaviour: number, of = marked()): Task<"train"> => ({ kind: "train", job: stackJob(of, [trial(0, behaviour)], 16, 1) });
 const ignore = (): void => undefined;
@@ -121,11 +128,14 @@ describe("the worker pool", () => {
 describe("a sweep", () => {
   const run = async (trials: readonly Trial[], name: string, options: { stackSize?: number; of?: Plan; jobs?: number } = {}) => {
     const events: SweepEvent[] = [];
-    const opened = Run.open(join(folder, name));
+    const opened = Run.open(OpenFolder.make(join(folder, name)));
     const environment = { mutransfer: "0", node: "v20", engine: "e", device: "d", data_hash: "d", data_directory: "." };
     try {
       if (opened.state.run === undefined)
-        opened.begin({ name: "x", spec: plan.spec, spec_hash: "s", engine: "native", arithmetic: "a", environment }, journalVersion);
+        opened.begin(
+          { name: "x", spec: plan.spec, spec_hash: plan.specHash, engine: "native", arithmetic: "a", environment },
+          journalVersion,
+        );
       const { state } = opened;
       await runSweep(
         options.of ?? marked(),
@@ -147,7 +157,7 @@ describe("a sweep", () => {
         },
       );
       const results = trials.flatMap((each) => state.of(each) ?? []).map((summary) => opened.result(summary));
-      return { results, events, lines: readFileSync(opened.journalPath, "utf8").trim().split("\n").length };
+      return { results, events, lines: readFileSync(join(opened.folder.path, runFiles.journal), "utf8").trim().split("\n").length };
     } finally {
       opened.close();
     }
