@@ -25,6 +25,8 @@ export interface Device {
   readonly tensorBytes?: number;
   /** What the engine rounds the operands of matrix products to when `mixed` is asked for; absent when it makes no difference. */
   readonly mixedProducts?: string;
+  /** Why the engine is slower here than it could be, in a sentence. */
+  readonly remark?: string;
 }
 
 /** The machine's own processors. */

@@ -1,0 +1,64 @@
+/**
+ * Which form of the kernels runs here: compiled for exactly this CPU where a compiler
+ * is, else what came with the package: a library for this system, or WebAssembly.
+ */
+import { join } from "node:path";
+import { EngineUnavailable, type Host } from "../engine.ts";
+import { builtLibrary, type BuildSettings } from "./build.ts";
+import { cpuFeatures } from "./cpu.ts";
+import { loadLibrary, type Library, type SystemLibrary } from "./library.ts";
+import { prebuiltLibrary, prebuiltModule } from "./prebuilt.ts";
+import { loadModule } from "./web-assembly.ts";
+
+export interface Kernels {
+  readonly isPrebuilt: boolean;
+  /** A library for one executable's memory. */
+  readonly library: () => Promise<Library>;
+  /** Why they are not the fastest that there could be. */
+  readonly remark?: string;
+}
+
+function settingsOf({ cache, environment: { CC = "", PATH: path = "", MUTRANSFER_CFLAGS = "" } }: Host): BuildSettings {
+  const words = (text: string): readonly string[] => text.split(" ").filter(Boolean);
+  const [compiler, ...flags] = words(CC); // as in CC="gcc -m64"
+  return { cache: join(cache, "native"), compiler, path, extraFlags: [...flags, ...words(MUTRANSFER_CFLAGS)] };
+}
+
+/** Builds or finds the library for exactly this CPU and loads it; throws EngineUnavailable when that cannot be done here. */
+export const exactLibrary = async (host: Host): Promise<SystemLibrary> => loadLibrary(await builtLibrary(settingsOf(host)));
+
+type Form = (host: Host) => Promise<Omit<Kernels, "remark">>;
+
+/** From the fastest on. Each throws EngineUnavailable where it cannot be had. */
+const forms: readonly Form[] = [
+  async (host) => {
+    const library = await exactLibrary(host);
+    return { isPrebuilt: false, library: () => Promise.resolve(library) };
+  },
+  async () => {
+    const found = prebuiltLibrary(cpuFeatures());
+    if (found === undefined) throw new EngineUnavailable("no prebuilt library for this system");
+    const library = await loadLibrary(found.path, found.suffix);
+    return { isPrebuilt: true, library: () => Promise.resolve(library) };
+  },
+  async () => {
+    const module = prebuiltModule();
+    if (module === undefined) throw new EngineUnavailable("no WebAssembly kernels in a clone");
+    return { isPrebuilt: true, library: await loadModule(module) };
+  },
+];
+
+/** The first form that can be had; throws EngineUnavailable with the reason against the fastest when there is none. */
+export async function openKernels(host: Host): Promise<Kernels> {
+  const reasons: string[] = [];
+  for (const form of forms) {
+    try {
+      const kernels = await form(host);
+      return reasons.length === 0 ? kernels : { ...kernels, remark: reasons.join("; ") };
+    } catch (error) {
+      if (!(error instanceof EngineUnavailable)) throw error;
+      reasons.push(error.message);
+    }
+  }
+  throw new EngineUnavailable(reasons.join("; "));
+}
