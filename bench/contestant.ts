@@ -5,7 +5,7 @@
  * print {"seconds_per_step"} of one model. With WORK = "product" it times matrix products instead.
  */
 import { createInterface } from "node:readline";
-import { engineHost } from "../src/cli/files.ts";
+import { engineHost } from "../src/cli/cache.ts";
 import type { EngineName, Precision } from "../src/engines/engine.ts";
 import { exactLibrary } from "../src/engines/native/kernels.ts";
 import { engines } from "../src/engines/registry.ts";

@@ -87,11 +87,11 @@ describe("side effects", () => {
     files.filter((name) => !places.test(name) && pattern.test(source.get(name) ?? ""));
 
   it("process and console are used in cli only", () => expect(outside(/(?<![-\w])process\.[a-z]|\bconsole\./, /^cli\//)).toEqual([]));
-  it("files are touched in data, the journal, the run folder, what engines build or look for, and cli only", () =>
+  it("files are touched in data, the journal, the run folder, what engines build or look for, what the system tells of its cores, and cli only", () =>
     expect(
       outside(
         /from "node:fs/,
-        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|repair|run|run-dir)|engines\/(native\/build|onnxruntime\/cuda-libraries|tfjs\/saved-models)|cli\/)/,
+        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|repair|run|run-dir)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/)/,
       ),
     ).toEqual([]));
   it("clocks are passed in, and randomness comes from seeds", () => {

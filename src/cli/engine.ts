@@ -2,8 +2,8 @@
  * Which engine a command uses and how its work is spread: the engine that was named,
  * or the fastest of those that run here, by timing a few steps of the work itself.
  */
-import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { cores } from "../engines/cores.ts";
 import { engineNames, type EngineName, type Precision } from "../engines/engine.ts";
 import { nvidiaGpus } from "../engines/gpus.ts";
 import { engines, type Registry } from "../engines/registry.ts";
@@ -12,7 +12,7 @@ import { hashOf } from "../hash.ts";
 import { chosenTiming, type Setup } from "../sweep/stacking.ts";
 import { WorkerFailed, WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
 import { again, measure, type Clock, type Work } from "./engine-timing.ts";
-import { engineHost } from "./files.ts";
+import { engineHost } from "./cache.ts";
 import { withPatience } from "./patience.ts";
 import { recallSetups, rememberSetup } from "./probe-cache.ts";
 
@@ -57,8 +57,7 @@ export class Engines {
   /** Starts the workers of an engine that will most likely be used, so that they load it while the spec is read. */
   async warm(): Promise<void> {
     const [first] = await this.candidates();
-    if (first !== undefined && this.registry[first].kind === "cpu")
-      this.pool(first, "float32").warm(this.options.jobs ?? availableParallelism());
+    if (first !== undefined && this.registry[first].kind === "cpu") this.pool(first, "float32").warm(this.options.jobs ?? cores());
   }
 
   /** Takes this engine unless another was named: a run goes on with the engine that it was begun with. */
@@ -111,7 +110,7 @@ export class Engines {
     const { vocabSize } = plan.dataset;
     return hashOf({
       options: this.options,
-      cores: availableParallelism(),
+      cores: cores(),
       model,
       train,
       width,

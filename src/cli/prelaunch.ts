@@ -4,8 +4,8 @@
  * Written down as prelaunch.json before the target's first step.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { cores } from "../engines/cores.ts";
 import { checkWidths, objections, predictLoss, type Noise, type WidthLoss } from "../evidence/prediction.ts";
 import { prelaunchSchema, sealed, type Prelaunch } from "../evidence/records.ts";
 import { flopsPerStep } from "../model/config.ts";
@@ -70,7 +70,7 @@ export async function prelaunch(
       seed: best.seed,
       hyperparameters: { ...best.hyperparameters, learning_rate: factor * best.hyperparameters["learning_rate"] },
     }));
-    const job = stackJob(plan, lanes, at, availableParallelism());
+    const job = stackJob(plan, lanes, at, cores());
     const outcomes = await trainJob(`check at width ${at}`, job, stemAt(at), context);
     return outcomes.map(({ validationLoss }) => validationLoss);
   };

@@ -7,7 +7,8 @@ import { Run } from "../sweep/run.ts";
 import type { TrialSummary } from "../sweep/state.ts";
 import { continueRun, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
-import { cacheFolder, requireRun, self } from "./files.ts";
+import { cacheFolder } from "./cache.ts";
+import { requireRun, self } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface RetryCommand extends ContinueOptions {

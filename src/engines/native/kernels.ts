@@ -37,13 +37,13 @@ const forms: readonly Form[] = [
   },
   async () => {
     const found = prebuiltLibrary(cpuFeatures());
-    if (found === undefined) throw new EngineUnavailable("no prebuilt library for this system");
+    if (found === undefined) throw new EngineUnavailable("no prebuilt library for this system came with this copy");
     const library = await loadLibrary(found.path, found.suffix);
     return { isPrebuilt: true, library: () => Promise.resolve(library) };
   },
   async () => {
     const module = prebuiltModule();
-    if (module === undefined) throw new EngineUnavailable("no WebAssembly kernels in a clone");
+    if (module === undefined) throw new EngineUnavailable("nor did WebAssembly kernels");
     return { isPrebuilt: true, library: await loadModule(module) };
   },
 ];
