@@ -21,7 +21,7 @@ import {
 } from "../engine.ts";
 import { encodeInstructions, lineFloats } from "./instructions.ts";
 import { Lane } from "./lane.ts";
-import { openKernels } from "./kernels.ts";
+import { openKernels, type Kernels } from "./kernels.ts";
 import type { AlignedFloats, Library } from "./library.ts";
 import { lower, type Lowered } from "./lower.ts";
 import type { Purpose } from "./lowering.ts";
@@ -29,8 +29,10 @@ import { gatherRows, matrixOf, placeBuffers } from "./memory.ts";
 import { sourcesDigest } from "./sources.ts";
 
 /** The engine over the kernels that can be had here; throws EngineUnavailable when there are none. */
-export async function openNative(host: Host): Promise<Engine> {
-  const { library, isPrebuilt, remark } = await openKernels(host);
+export const openNative = async (host: Host): Promise<Engine> => nativeEngine(await openKernels(host));
+
+/** The engine over these kernels. */
+export async function nativeEngine({ library, isPrebuilt, remark }: Kernels): Promise<Engine> {
   const { arithmetic, hasMixed } = await library();
   return {
     name: "native",

@@ -27,34 +27,51 @@ function settingsOf({ cache, environment: { CC = "", PATH: path = "", MUTRANSFER
 /** Builds or finds the library for exactly this CPU and loads it; throws EngineUnavailable when that cannot be done here. */
 export const exactLibrary = async (host: Host): Promise<SystemLibrary> => loadLibrary(await builtLibrary(settingsOf(host)));
 
-type Form = (host: Host) => Promise<Omit<Kernels, "remark">>;
+interface Form {
+  /** What there is to say where this is the best that can be had. */
+  readonly remark?: string;
+  readonly isPrebuilt: boolean;
+  /** Throws EngineUnavailable where it cannot be had. */
+  readonly load: (host: Host) => Promise<Kernels["library"]>;
+}
 
-/** From the fastest on. Each throws EngineUnavailable where it cannot be had. */
+/** From the fastest on. */
 const forms: readonly Form[] = [
-  async (host) => {
-    const library = await exactLibrary(host);
-    return { isPrebuilt: false, library: () => Promise.resolve(library) };
+  {
+    isPrebuilt: false,
+    load: async (host) => {
+      const library = await exactLibrary(host);
+      return () => Promise.resolve(library);
+    },
   },
-  async () => {
-    const found = prebuiltLibrary(cpuFeatures());
-    if (found === undefined) throw new EngineUnavailable("no prebuilt library for this system came with this copy");
-    const library = await loadLibrary(found.path, found.suffix);
-    return { isPrebuilt: true, library: () => Promise.resolve(library) };
+  {
+    remark: "uses kernels that were prebuilt for many CPUs",
+    isPrebuilt: true,
+    load: async () => {
+      const found = prebuiltLibrary(cpuFeatures());
+      if (found === undefined) throw new EngineUnavailable("no prebuilt library for this system came with this copy");
+      const library = await loadLibrary(found.path, found.suffix);
+      return () => Promise.resolve(library);
+    },
   },
-  async () => {
-    const module = prebuiltModule();
-    if (module === undefined) throw new EngineUnavailable("nor did WebAssembly kernels");
-    return { isPrebuilt: true, library: await loadModule(module) };
+  {
+    remark: "runs as WebAssembly, which is slow and uses one core for each model",
+    isPrebuilt: true,
+    load: () => {
+      const module = prebuiltModule();
+      if (module === undefined) throw new EngineUnavailable("nor did WebAssembly kernels");
+      return loadModule(module);
+    },
   },
 ];
 
 /** The first form that can be had; throws EngineUnavailable with the reason against the fastest when there is none. */
 export async function openKernels(host: Host): Promise<Kernels> {
   const reasons: string[] = [];
-  for (const form of forms) {
+  for (const { load, isPrebuilt, remark } of forms) {
     try {
-      const kernels = await form(host);
-      return reasons.length === 0 ? kernels : { ...kernels, remark: reasons.join("; ") };
+      const library = await load(host);
+      return { isPrebuilt, library, ...(remark !== undefined && { remark: `${remark}: ${reasons.join("; ")}` }) };
     } catch (error) {
       if (!(error instanceof EngineUnavailable)) throw error;
       reasons.push(error.message);

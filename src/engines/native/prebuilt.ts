@@ -68,11 +68,15 @@ export interface Prebuilt {
   readonly suffix: string;
 }
 
+/** The best level of a target for a CPU with these features; undefined when there is no such target. */
+export const bestLevel = (target: string, features: ReadonlySet<string>): Level | undefined =>
+  prebuiltTargets[target]?.levels.find((level) => level.features.every((feature) => features.has(feature)));
+
 /** The library for this system, and its best level for a CPU with these features; undefined where there is none. */
 export function prebuiltLibrary(features: ReadonlySet<string>): Prebuilt | undefined {
   const target = `${platform()}-${arch()}`;
   const path = present(target);
-  const level = prebuiltTargets[target]?.levels.find((each) => each.features.every((feature) => features.has(feature)));
+  const level = bestLevel(target, features);
   return path === undefined || level === undefined ? undefined : { path, suffix: level.suffix };
 }
 
