@@ -3,10 +3,11 @@
  * prebuilt.ts with one cross compiler (zig cc) into prebuilt/. What cannot be built
  * is said; a package that is to be published has everything.
  */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
 import { exportedFunctions, prebuiltFile, prebuiltTargets, type Level, type PrebuiltTarget } from "../src/engines/native/prebuilt.ts";
 import { commonFlags, kernelSources, packageRoot } from "../src/engines/native/sources.ts";
 
@@ -41,13 +42,25 @@ const moduleFlags = [
   ...["arithmetic", "scratch_floats", "run_call", "__heap_base"].map((name) => `-Wl,--export=${name}`),
 ];
 
-function compile(run: (args: readonly string[]) => void, { system, extension, levels }: PrebuiltTarget, output: string): void {
+type Run = (args: readonly string[]) => Promise<unknown>;
+
+async function compile(run: Run, { system, extension, levels }: PrebuiltTarget, output: string): Promise<void> {
   const target = ["-target", system, ...(extension === "wasm" ? [] : ["-fPIC", "-pthread"])];
   const objectOf = ({ suffix }: Level): string => `kernels-${system}${suffix}.o`;
   const forModule = extension === "wasm" ? moduleFlags : [];
   for (const level of levels)
-    run([...target, `-mcpu=${level.cpu}`, ...commonFlags, ...forModule, ...rename(level.suffix), "-c", "kernels.c", "-o", objectOf(level)]);
-  run([...target, ...(extension === "wasm" ? forModule : ["-shared"]), "-s", ...levels.map(objectOf), "-lm", "-o", output]);
+    await run([
+      ...target,
+      `-mcpu=${level.cpu}`,
+      ...commonFlags,
+      ...forModule,
+      ...rename(level.suffix),
+      "-c",
+      "kernels.c",
+      "-o",
+      objectOf(level),
+    ]);
+  await run([...target, ...(extension === "wasm" ? forModule : ["-shared"]), "-s", ...levels.map(objectOf), "-lm", "-o", output]);
 }
 
 const folder = join(packageRoot(), "prebuilt");
@@ -58,17 +71,18 @@ const work = mkdtempSync(join(tmpdir(), "mutransfer-prebuild-"));
 try {
   for (const [name, text] of Object.entries(kernelSources())) writeFileSync(join(work, name), text);
   mkdirSync(folder);
-  for (const [name, target] of Object.entries(prebuiltTargets)) {
+  const build = async ([name, target]: readonly [string, PrebuiltTarget]): Promise<void> => {
     try {
       if (compiler === undefined) throw new Error(`no ziglang ${compilerVersion}, and pip cannot fetch it`);
       const { command, environment } = compiler;
       const [program, ...words] = command;
-      const run = (args: readonly string[]): void => void execFileSync(program, [...words, "cc", ...args], { cwd: work, env: environment });
-      compile(run, target, join(packageRoot(), prebuiltFile(name)));
+      const run: Run = (args) => promisify(execFile)(program, [...words, "cc", ...args], { cwd: work, env: environment });
+      await compile(run, target, join(packageRoot(), prebuiltFile(name)));
     } catch (error) {
       missing.push(`${name} (${(error as Error).message.split("\n")[0]})`);
     }
-  }
+  };
+  await Promise.all(Object.entries(prebuiltTargets).map(build));
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
