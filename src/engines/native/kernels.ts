@@ -31,8 +31,8 @@ interface Form {
   /** What there is to say where this is the best that can be had. */
   readonly remark?: string;
   readonly isPrebuilt: boolean;
-  /** Throws EngineUnavailable where it cannot be had. */
-  readonly load: (host: Host) => Promise<Kernels["library"]>;
+  /** Undefined where this copy of the package has none; throws EngineUnavailable where it cannot be used. */
+  readonly load: (host: Host) => Promise<Kernels["library"] | undefined>;
 }
 
 /** From the fastest on. */
@@ -49,7 +49,7 @@ const forms: readonly Form[] = [
     isPrebuilt: true,
     load: async () => {
       const found = prebuiltLibrary(cpuFeatures());
-      if (found === undefined) throw new EngineUnavailable("no prebuilt library for this system came with this copy");
+      if (found === undefined) return undefined;
       const library = await loadLibrary(found.path, found.suffix);
       return () => Promise.resolve(library);
     },
@@ -57,25 +57,26 @@ const forms: readonly Form[] = [
   {
     remark: "runs as WebAssembly, which is slow and uses one core for each model",
     isPrebuilt: true,
-    load: () => {
+    load: async () => {
       const module = prebuiltModule();
-      if (module === undefined) throw new EngineUnavailable("nor did WebAssembly kernels");
-      return loadModule(module);
+      return module === undefined ? undefined : loadModule(module);
     },
   },
 ];
 
-/** The first form that can be had; throws EngineUnavailable with the reason against the fastest when there is none. */
+/** The first form that can be had; throws EngineUnavailable with the reasons when there is none. */
 export async function openKernels(host: Host): Promise<Kernels> {
   const reasons: string[] = [];
   for (const { load, isPrebuilt, remark } of forms) {
     try {
       const library = await load(host);
+      if (library === undefined) continue;
       return { isPrebuilt, library, ...(remark !== undefined && { remark: `${remark}: ${reasons.join("; ")}` }) };
     } catch (error) {
       if (!(error instanceof EngineUnavailable)) throw error;
       reasons.push(error.message);
     }
   }
-  throw new EngineUnavailable(reasons.join("; "));
+  const absent = reasons.length === 1 ? ["no prebuilt kernels came with this copy"] : [];
+  throw new EngineUnavailable([...reasons, ...absent].join("; "));
 }

@@ -39,7 +39,7 @@ class Memory {
     return this.kernels.memory.buffer;
   }
 
-  /** Address of so many bytes on a cache line; they are zeros unless given back before. */
+  /** Address of so many bytes on a cache line, whatever they hold. */
   take(bytes: number): number {
     const address = Math.ceil(this.end / lineBytes) * lineBytes;
     this.end = address + bytes;
@@ -83,7 +83,11 @@ async function instantiate(module: object): Promise<Library> {
     arithmetic: textAt(memory.buffer, kernels.arithmetic()),
     hasMixed: false,
     scratchFloats: (context, headDim) => Number(kernels.scratch_floats(BigInt(context), BigInt(headDim))),
-    allocate: (length) => floatsAt(memory, memory.take(4 * length + lineBytes), length),
+    allocate: (length) => {
+      const floats = floatsAt(memory, memory.take(4 * length + lineBytes), length);
+      floats.values.fill(0); // what was lent before lay here
+      return floats;
+    },
     addressOf: (values) => {
       if (lent.length === 0) beforeLending = memory.mark;
       const array = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
