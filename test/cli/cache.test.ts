@@ -36,7 +36,7 @@ async function cacheOf(name: string, environment: Readonly<Record<string, string
   const TMPDIR = made(`tmp-${name}`, 0o1777);
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", ask], {
     env: { PATH: process.env["PATH"] ?? "", TMPDIR, ...environment },
-    cwd: "/",
+    cwd: TMPDIR,
     ...(user !== undefined && { uid: user, gid: user }),
   });
   return { cache: stdout, said: stderr };
@@ -91,7 +91,7 @@ describe("the cache", () => {
   });
 
   needsRoot("is under the temporary folder for a user without home or name", async () => {
-    for (const environment of [{}, { HOME: "/" }, { HOME: "" }, { HOME: "/root" }, { HOME: made("root-owned", 0o755) }]) {
+    for (const environment of [{}, { HOME: "/" }, { HOME: "" }, { HOME: "relative" }, { HOME: "/root" }, { HOME: made("root-owned", 0o755) }]) {
       const { cache, said } = await cacheOf("nobody", environment, stranger);
       expect(cache).toBe(join(folder, "tmp-nobody", `mutransfer-${stranger}`));
       expect(said.trim().split("\n")).toHaveLength(1);
