@@ -4,14 +4,14 @@
  * each number of seconds that it is asked to train.
  */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { availableParallelism } from "node:os";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { cores as usableCores } from "../src/engines/cores.ts";
 import type { EngineName, Precision } from "../src/engines/engine.ts";
 import type { Work } from "./work.ts";
 
 const python = process.env["MUTRANSFER_BENCH_PYTHON"] ?? "python3";
-export const cores = availableParallelism();
+export const cores = usableCores();
 const pins = spawnSync("taskset", ["--version"]).status === 0;
 
 const peers = fileURLToPath(new URL("../../bench/peers/", import.meta.url));

@@ -5,9 +5,9 @@
  * print {"seconds_per_step"} of one model. With WORK = "product" it times matrix products instead.
  */
 import { createInterface } from "node:readline";
-import { engineHost } from "../src/cli/files.ts";
+import { engineHost } from "../src/cli/cache.ts";
 import type { EngineName, Precision } from "../src/engines/engine.ts";
-import { openLibrary } from "../src/engines/native/engine.ts";
+import { exactLibrary } from "../src/engines/native/kernels.ts";
 import { engines } from "../src/engines/registry.ts";
 import { openTfjs } from "../src/engines/tfjs/engine.ts";
 import { trainingStep } from "../src/model/transformer.ts";
@@ -61,7 +61,7 @@ async function train(work: Work, engineName: EngineName, threads: number, precis
 }
 
 async function multiply(): Promise<void> {
-  const library = await openLibrary(engineHost());
+  const library = await exactLibrary(engineHost());
   const repeats = 50;
   await serve([], () => {
     library.timeProduct(productEdge, repeats);

@@ -11,7 +11,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { engineHost } from "../src/cli/files.ts";
+import { engineHost } from "../src/cli/cache.ts";
 import { nvidiaGpus, vulkanDevices } from "../src/engines/gpus.ts";
 import { engines } from "../src/engines/registry.ts";
 import { flopsPerStep } from "../src/model/config.ts";

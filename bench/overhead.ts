@@ -5,14 +5,15 @@
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { cores as usableCores } from "../src/engines/cores.ts";
 
 const bin = fileURLToPath(new URL("../../bin/mutransfer.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "mutransfer-bench-"));
-const cores = availableParallelism();
+const cores = usableCores();
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** Runs the command line; gives wall seconds and each event with the second it arrived. */

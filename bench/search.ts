@@ -6,10 +6,10 @@
  */
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { cores as usableCores } from "../src/engines/cores.ts";
 import type { MethodName } from "../src/search/designers.ts";
 import {
   confirmedRank,
@@ -58,7 +58,7 @@ const inThread = (task: Task): Promise<Cells> =>
   });
 /** First replay and number of replays for each core. */
 function shares(): readonly (readonly [first: number, count: number])[] {
-  const cores = availableParallelism();
+  const cores = usableCores();
   const bounds = Array.from({ length: cores + 1 }, (_, index) => Math.round((index * replays) / cores));
   return bounds.slice(1).map((end, index) => [bounds[index], end - bounds[index]]);
 }

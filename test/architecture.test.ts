@@ -89,11 +89,11 @@ describe("side effects", () => {
     files.filter((name) => !places.test(name) && pattern.test(source.get(name) ?? ""));
 
   it("process and console are used in cli only", () => expect(outside(/(?<![-\w])process\.[a-z]|\bconsole\./, /^cli\//)).toEqual([]));
-  it("files are touched in data, the run folder, what engines build or look for, and a few places of cli only", () =>
+  it("files are touched in data, the run folder, what engines build or look for, what the system tells of its cores, and a few places of cli only", () =>
     expect(
       outside(
         /from "node:fs/,
-        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|open-folder)|engines\/(native\/build|onnxruntime\/cuda-libraries|tfjs\/saved-models)|cli\/(faults|files|init))\.ts$/,
+        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|open-folder)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/(cache|faults|files|init))\.ts$/,
       ),
     ).toEqual([]));
   it("a run folder's files are opened in one place", () => {

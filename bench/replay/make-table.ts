@@ -4,10 +4,10 @@
  * geometric checkpoints, so that searches can be replayed without training anything.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cacheFolder } from "../../src/cli/files.ts";
+import { cores } from "../../src/engines/cores.ts";
+import { cacheFolder } from "../../src/cli/cache.ts";
 import { everyPoint } from "../../src/search/space.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { stackJob } from "../../src/sweep/trials.ts";
@@ -66,7 +66,7 @@ async function work(): Promise<void> {
   }
 }
 const engine = await pool.run({ kind: "describe" });
-await Promise.all(Array.from({ length: availableParallelism() }, work));
+await Promise.all(Array.from({ length: cores() }, work));
 pool.close();
 
 const { version } = JSON.parse(readFileSync(fileURLToPath(new URL("../../../package.json", import.meta.url)), "utf8")) as {

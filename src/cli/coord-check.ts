@@ -3,8 +3,8 @@
  * few steps and says whether activations and their updates keep their size, as the
  * parametrization promises. Writes coord-check.json.
  */
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { cores } from "../engines/cores.ts";
 import { readBatches, trainingStarts } from "../data/batches.ts";
 import { openTokens } from "../data/token-file.ts";
 import { EngineUnavailable, engineNames, type Batches, type Engine, type EngineName } from "../engines/engine.ts";
@@ -21,7 +21,8 @@ import { seedsFrom } from "../rng.ts";
 import { baseHps, depthsOf, modelConfig, scaling, statedHyperparameters, type Plan } from "../spec/plan.ts";
 import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
 import type { EngineOptions } from "./engine.ts";
-import { engineHost, openPlan } from "./files.ts";
+import { engineHost } from "./cache.ts";
+import { openPlan } from "./files.ts";
 import { beyondMemory } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkWidth } from "./width.ts";
@@ -122,7 +123,7 @@ function planCheck(plan: Plan, { axis, sizes: asked, seeds, steps, learningRate 
     beta1: spec.train.optimizer.beta1,
     beta2: spec.train.optimizer.beta2,
     batch: oneSequence(dataset.train, spec.seed, context),
-    threads: availableParallelism(),
+    threads: cores(),
   };
 }
 

@@ -3,7 +3,8 @@
  * to install for each that is missing. Engines are opened in processes of their own,
  * so that one that crashes is a line in the table.
  */
-import { availableParallelism, arch, cpus, platform, release, totalmem } from "node:os";
+import { arch, cpus, platform, release, totalmem } from "node:os";
+import { cores } from "../engines/cores.ts";
 import { engineNames, type EngineName } from "../engines/engine.ts";
 import { nvidiaGpus } from "../engines/gpus.ts";
 import { engines } from "../engines/registry.ts";
@@ -13,7 +14,7 @@ import { jsonText } from "../report/json.ts";
 import { WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
 import { workerEntry } from "./engine.ts";
 import { withPatience } from "./patience.ts";
-import { cacheFolder, engineHost } from "./files.ts";
+import { cacheFolder, engineHost } from "./cache.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface DoctorCommand {
@@ -26,7 +27,7 @@ export async function doctor({ json }: DoctorCommand, terminal: Terminal, versio
     mutransfer: version,
     node: process.version,
     system: `${platform()} ${release()} ${arch()}`,
-    cpu: `${cpus()[0]?.model.trim() ?? "unknown"}, ${availableParallelism()} cores`,
+    cpu: `${cpus()[0]?.model.trim() ?? "unknown"}, ${cores()} cores`,
     memoryBytes: totalmem(),
     nvidia: nvidiaGpus(process.env),
     cache: cacheFolder(),

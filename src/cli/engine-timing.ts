@@ -10,7 +10,7 @@ import { arrange, type Arrangement, type Setup } from "../sweep/stacking.ts";
 import { stackJob, type Trial } from "../sweep/trials.ts";
 import { WorkerFailed, type EngineDescription, type WorkerPool } from "../sweep/worker-pool.ts";
 import { programOf, type StackJob } from "../training/train.ts";
-import { engineHost } from "./files.ts";
+import { engineHost } from "./cache.ts";
 
 /** What is to be trained. */
 export interface Work {

@@ -2,8 +2,8 @@
  * Which engine a command uses and how its work is spread: the engine that was named,
  * or the fastest of those that run here, by timing a few steps of the work itself.
  */
-import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { cores } from "../engines/cores.ts";
 import { engineNames, type EngineName, type Precision } from "../engines/engine.ts";
 import { nvidiaGpus } from "../engines/gpus.ts";
 import { engines, type Registry } from "../engines/registry.ts";
@@ -13,7 +13,7 @@ import type { OpenFolder } from "../sweep/open-folder.ts";
 import { chosenTiming, type Setup } from "../sweep/stacking.ts";
 import { PoolClosed, WorkerFailed, WorkerPool, WorkerUnavailable, type EngineDescription } from "../sweep/worker-pool.ts";
 import { again, measure, type Clock, type Work } from "./engine-timing.ts";
-import { engineHost } from "./files.ts";
+import { engineHost } from "./cache.ts";
 import { withPatience } from "./patience.ts";
 import { recallSetups, rememberSetup } from "./probe-cache.ts";
 
@@ -60,7 +60,7 @@ export class Engines {
   async warm(): Promise<void> {
     const [first] = await this.candidates();
     if (!this.closed && first !== undefined && this.registry[first].kind === "cpu")
-      this.pool(first, "float32").warm(this.options.jobs ?? availableParallelism());
+      this.pool(first, "float32").warm(this.options.jobs ?? cores());
   }
 
   /** Takes this engine unless another was named: a run goes on with the engine that it was begun with. */
@@ -116,7 +116,7 @@ export class Engines {
     const { vocabSize } = plan.dataset;
     return hashOf({
       options: this.options,
-      cores: availableParallelism(),
+      cores: cores(),
       model,
       train,
       width,

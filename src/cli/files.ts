@@ -1,14 +1,10 @@
-/**
- * The files and folders a command line names: spec files, results files, the
- * token cache.
- */
+/** The files that a command line names: spec files, results files. */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { UserError } from "../errors.ts";
-import type { Host } from "../engines/engine.ts";
 import type { Plan } from "../spec/plan.ts";
 import { mostTextBytes, type OpenFolder } from "../sweep/open-folder.ts";
+import { cacheFolder } from "./cache.ts";
 
 /** The bytes of a file, or of a pipe where that may be one, as long as they are no more than `most`. */
 function readUpTo(path: string, most: number, mayBePipe: boolean): Buffer {
@@ -63,16 +59,6 @@ export function fieldsOf(folder: OpenFolder, name: string): Readonly<Record<stri
     return {};
   }
 }
-
-/** Where tokens are kept between runs. */
-export function cacheFolder(): string {
-  const { MUTRANSFER_CACHE, XDG_CACHE_HOME } = process.env;
-  if (MUTRANSFER_CACHE) return resolve(MUTRANSFER_CACHE);
-  return join(XDG_CACHE_HOME ? resolve(XDG_CACHE_HOME) : join(homedir(), ".cache"), "mutransfer");
-}
-
-/** What engines may know of this process. */
-export const engineHost = (): Host => ({ cache: cacheFolder(), environment: process.env });
 
 /** A grid of the most trials that there may be, written with all digits. */
 const mostSpecBytes = 4 * 2 ** 20;

@@ -2,8 +2,8 @@
  * `mutransfer plan` and `sweep --dry-run`: what a sweep and its target will cost.
  * A few steps are timed; nothing is trained or written.
  */
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { cores } from "../engines/cores.ts";
 import { exitCodes, type ExitCode } from "../errors.ts";
 import { engines } from "../engines/registry.ts";
 import { flopsPerStep, parameterCount } from "../model/config.ts";
@@ -70,7 +70,7 @@ async function summarize(opened: Plan, chooser: Engines, options: PlanCommand, t
   folder?.close();
   const { stackSize, jobs, threads } = setup.arrangement;
   const proxyJob = stackJob(opened, trials.slice(0, stackSize), width.proxy, threads);
-  const targetJob = stackJob(opened, trials.slice(0, 1), width.target, availableParallelism(), depthsOf(spec).target);
+  const targetJob = stackJob(opened, trials.slice(0, 1), width.target, cores(), depthsOf(spec).target);
   const unfit = memoryProblem(targetJob, "the target");
   if (unfit) terminal.err(`note: ${unfit.message}: its time is scaled from the proxy's\n`);
 

@@ -3,7 +3,7 @@
  * once and twice the winner's learning rate, and a prediction of the target's loss.
  * Written down as prelaunch.json before the target's first step.
  */
-import { availableParallelism } from "node:os";
+import { cores } from "../engines/cores.ts";
 import { checkWidths, objections, predictLoss, type Noise, type WidthLoss } from "../evidence/prediction.ts";
 import { prelaunchSchema, sealed, type Prelaunch } from "../evidence/records.ts";
 import { flopsPerStep } from "../model/config.ts";
@@ -62,7 +62,7 @@ export async function prelaunch(plan: Plan, results: Results, best: Best, width:
       seed: best.seed,
       hyperparameters: { ...best.hyperparameters, learning_rate: factor * best.hyperparameters["learning_rate"] },
     }));
-    const job = stackJob(plan, lanes, at, availableParallelism());
+    const job = stackJob(plan, lanes, at, cores());
     const outcomes = await trainJob(`check at width ${at}`, job, stemAt(at), context);
     return outcomes.map(({ validationLoss }) => validationLoss);
   };

@@ -8,7 +8,7 @@ import { Run } from "../sweep/run.ts";
 import type { TrialSummary } from "../sweep/state.ts";
 import { continueRun, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
-import { cacheFolder } from "./files.ts";
+import { cacheFolder } from "./cache.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface RetryCommand extends ContinueOptions {

@@ -2,8 +2,8 @@
  * `mutransfer transfer`: trains the target with a sweep's best hyperparameters,
  * copied unchanged, after a check if it is much wider, and writes transfer.json and weights.safetensors.
  */
-import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { cores } from "../engines/cores.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import type { Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
@@ -23,7 +23,8 @@ import { WorkerFailed, WorkerUnavailable, type Interval } from "../sweep/worker-
 import { launchTable, planLaunch, transferRecord, weightsMetadata } from "../transfer/transfer.ts";
 import { environmentOf } from "./environment.ts";
 import { Engines, type EngineOptions } from "./engine.ts";
-import { cacheFolder, fieldsOf, readResultsFile } from "./files.ts";
+import { cacheFolder } from "./cache.ts";
+import { fieldsOf, readResultsFile } from "./files.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
 import { prelaunch, uncheckedRatio } from "./prelaunch.ts";
@@ -70,7 +71,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   const engines = new Engines(options, { say: (text) => say(terminal.errStyle.dim(text)), now: () => terminal.now() });
   try {
     refuseOther(folder, results, width);
-    const launch = planLaunch(plan, results, best, width, availableParallelism());
+    const launch = planLaunch(plan, results, best, width, cores());
     checkMemory(launch.job, "the target");
     const view: LaunchView = {
       proxyWidth: spec.width.proxy,

@@ -26,7 +26,7 @@ import { prepareSteps, type PreparedSteps } from "../training/probe.ts";
 import { programOf, trainStack, type Checkpoint, type Compile, type Keeping, type StackJob } from "../training/train.ts";
 import { encodeSafetensors } from "../data/safetensors.ts";
 import { listenToFaults } from "./faults.ts";
-import { engineHost } from "./files.ts";
+import { engineHost } from "./cache.ts";
 import { die } from "./signals.ts";
 
 listenToFaults();

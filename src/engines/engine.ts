@@ -25,6 +25,8 @@ export interface Device {
   readonly tensorBytes?: number;
   /** What the engine rounds the operands of matrix products to when `mixed` is asked for; absent when it makes no difference. */
   readonly mixedProducts?: string;
+  /** Why the engine is slower here than it could be; a sentence that goes on after its name. */
+  readonly remark?: string;
 }
 
 /** The machine's own processors. */

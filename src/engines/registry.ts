@@ -3,10 +3,12 @@
  * what its processes need, how much memory a step takes, and how to get and load it.
  * Loading one loads nothing of the others.
  */
-import { availableParallelism, platform } from "node:os";
+import { platform } from "node:os";
 import type { Program } from "../program/program.ts";
+import { cores } from "./cores.ts";
 import type { Engine, EngineName, Footprint, Host, Precision } from "./engine.ts";
 import { hasVulkan, nvidiaGpus } from "./gpus.ts";
+import { installOnnxruntime, missingCudaProvider, missingOnnxruntime } from "./onnxruntime/installed.ts";
 import { installedPackages, tensorflowEnvironment } from "./tfjs/load.ts";
 
 /** Variables of a worker process. */
@@ -29,7 +31,7 @@ export interface Entry {
   readonly open: (host: Host) => Promise<Engine>;
 }
 
-const onePerCore = (): readonly WorkerEnvironment[] => Array.from({ length: availableParallelism() }, () => ({}));
+const onePerCore = (): readonly WorkerEnvironment[] => Array.from({ length: cores() }, () => ({}));
 
 /** One worker for each GPU. float32 means float32: CUDA's libraries would round operands to TF32 unless told not to. */
 function onePerGpu({ environment }: Host, precision: Precision): readonly WorkerEnvironment[] {
@@ -53,11 +55,11 @@ export const engines: Registry = {
   cuda: {
     meaning: "NVIDIA GPUs, onnxruntime's CUDA provider",
     kind: "gpu",
-    hopeless: async (host) => (hasNvidia(host) ? (await import("./onnxruntime/cuda-libraries.ts")).missingCudaProvider() : noNvidia),
+    hopeless: (host) => Promise.resolve(hasNvidia(host) ? missingCudaProvider() : noNvidia),
     processBytes: tensorflowProcess, // not measured: CUDA's context and libraries
     workers: onePerGpu,
     footprint: smallOpsFootprint,
-    install: "needs an NVIDIA GPU, CUDA 12, cuDNN 9 and: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install",
+    install: `needs an NVIDIA GPU, CUDA 12, cuDNN 9, ${installOnnxruntime} and: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install`,
     open: (host) => onnxruntime("cuda", host),
   },
   tfjs: {
@@ -78,11 +80,11 @@ export const engines: Registry = {
   webgpu: {
     meaning: "any GPU with Vulkan, Metal or D3D12, onnxruntime's WebGPU provider",
     kind: "gpu",
-    hopeless: async () => (platform() === "darwin" || (await hasVulkan()) ? undefined : "no Vulkan loader"),
+    hopeless: async () => missingOnnxruntime() ?? (platform() === "darwin" || (await hasVulkan()) ? undefined : "no Vulkan loader"),
     processBytes: smallProcess,
     workers: () => [{}],
     footprint: smallOpsFootprint,
-    install: "needs a GPU driver and, on Linux, the Vulkan loader (Debian: apt install libvulkan1)",
+    install: `needs ${installOnnxruntime}, a GPU driver and, on Linux, the Vulkan loader (Debian: apt install libvulkan1)`,
     open: (host) => onnxruntime("webgpu", host),
   },
   native: {
@@ -98,11 +100,11 @@ export const engines: Registry = {
   onnxruntime: {
     meaning: "CPU, onnxruntime",
     kind: "cpu",
-    hopeless: always,
+    hopeless: () => Promise.resolve(missingOnnxruntime()),
     processBytes: smallProcess,
     workers: onePerCore,
     footprint: smallOpsFootprint,
-    install: "comes with this package",
+    install: installOnnxruntime,
     open: (host) => onnxruntime("onnxruntime", host),
   },
 };

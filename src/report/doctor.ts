@@ -77,6 +77,7 @@ export function renderDoctor(diagnosis: Diagnosis, style: Style): string {
     "",
     textTable(["engine", "", "by default", "device", "mixed", "version"], rows, [false, false, false, false, false, false], style),
     ...(missing.length > 0 ? ["", ...missing] : []),
+    ...engines.flatMap(({ name, device }) => (device?.remark === undefined ? [] : [`\n${style.bold(name)}: ${device.remark}`])),
     ...idle.map(({ name, install }) => `\n${style.bold(name)}: does not use the GPU: ${install}`),
     ...old.map(
       ({ name, version }) =>

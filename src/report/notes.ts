@@ -32,6 +32,7 @@ export function setupNotes({ train }: CompleteSpec, { products, engine, device }
   const notMixed = train.precision === "mixed" && products === "float32";
   const shortCalls = engine === "cuda" && train.evaluate.every < worthACall;
   return [
+    ...(device.remark === undefined ? [] : [`${engine} ${device.remark}`]),
     ...(notMixed ? [`precision mixed: ${engine} has no faster products on ${device.name}, so everything is float32`] : []),
     ...(shortCalls
       ? [

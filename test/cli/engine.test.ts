@@ -39,7 +39,7 @@ describe("doctor", () => {
     expect(code).toBe(0);
     expect(engines.map(({ name }) => name)).toEqual(["cuda", "tfjs", "webgpu", "native", "onnxruntime"]);
     expect(state("native")).toMatchObject({ usable: true, device: { kind: "cpu" } });
-    expect(state("native")?.version).toMatch(/^native [0-9a-f]{8}$/);
+    expect(state("native")?.version).toMatch(/^native [0-9a-f]{8}, [\w-]+, (gcc|clang) \d+$/);
     expect(cpu).toContain(state("native")?.device?.name);
     expect(state("onnxruntime")?.version).toMatch(/^onnxruntime-node \d/);
     for (const { usable, reason } of engines) if (!usable) expect(reason).toMatch(/need|install/);

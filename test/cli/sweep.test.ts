@@ -85,7 +85,7 @@ describe("the smoke config", () => {
       expect(curve[0]?.validation_loss).toBeCloseTo(Math.log(256), 5);
     }
     expect(cost.ratio).toBeCloseTo(cost.proxy_flops / cost.target_flops, 12);
-    expect(environment.engine).toMatch(/^native [0-9a-f]{8}$/);
+    expect(environment.engine).toMatch(/^native [0-9a-f]{8}, [\w-]+, (gcc|clang) \d+$/);
     expect(bytes("smoke", "trials.csv").trim().split("\n").length).toBe(11);
     expect(bytes("smoke", "journal.jsonl").trim().split("\n").length).toBe(11);
     expect(readdirSync(join(folder, "smoke")).sort()).toEqual([

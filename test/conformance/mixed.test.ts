@@ -1,6 +1,6 @@
 /** `precision: mixed` on the native engine: as good as rounded operands allow, and as reproducible as float32. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/files.ts";
+import { engineHost } from "../../src/cli/cache.ts";
 import type { Engine, Precision, State } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";

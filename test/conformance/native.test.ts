@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { arch } from "node:os";
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/files.ts";
+import { engineHost } from "../../src/cli/cache.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { engineConformance } from "./suite.ts";
@@ -35,6 +35,6 @@ describe("the native engine refuses what its kernels would trip over", () => {
     await expect(executable.evaluate({ count: 1, tokens: ids(0), targets: ids(0) })).rejects.toThrow(/still running/);
     await first;
     await expect(executable.evaluate({ count: 1, tokens: ids(0), targets: ids(0) })).resolves.toHaveLength(1);
-    expect(() => engine.compile(program, { threads: 0, precision: "float32" })).toThrow(/0 threads/);
+    await expect(engine.compile(program, { threads: 0, precision: "float32" })).rejects.toThrow(/0 threads/);
   });
 });

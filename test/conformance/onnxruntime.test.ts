@@ -1,13 +1,13 @@
 import { createRequire } from "node:module";
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/files.ts";
+import { engineHost } from "../../src/cli/cache.ts";
 import { FusedAlgebra } from "../../src/engines/onnxruntime/algebra.ts";
 import { ScanningExecutable } from "../../src/engines/onnxruntime/scanning.ts";
 import { Sessions, type Provider, type Runtime } from "../../src/engines/onnxruntime/sessions.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { cpuDevice } from "../../src/engines/engine.ts";
 import { nvidiaGpus } from "../../src/engines/gpus.ts";
-import { missingCudaProvider } from "../../src/engines/onnxruntime/cuda-libraries.ts";
+import { missingCudaProvider } from "../../src/engines/onnxruntime/installed.ts";
 import { engineConformance } from "./suite.ts";
 
 engineConformance("onnxruntime", () => engines.onnxruntime.open(engineHost()), { threaded: true });

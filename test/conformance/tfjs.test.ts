@@ -1,6 +1,6 @@
 /** TensorFlow.js in plain JavaScript, always; and with libtensorflow, op by op and as a graph, where it is installed. */
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/files.ts";
+import { engineHost } from "../../src/cli/cache.ts";
 import { openTfjs } from "../../src/engines/tfjs/engine.ts";
 import { installedPackages, loadTfjs, tensorflowEnvironment } from "../../src/engines/tfjs/load.ts";
 import { trainingStep } from "../../src/model/transformer.ts";

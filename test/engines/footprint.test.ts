@@ -1,6 +1,6 @@
 /** Memory estimates against what a backend that counts every byte really holds at its fullest moment. */
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/files.ts";
+import { engineHost } from "../../src/cli/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { loadTfjs } from "../../src/engines/tfjs/load.ts";
 import { openTfjs } from "../../src/engines/tfjs/engine.ts";

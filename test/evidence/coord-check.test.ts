@@ -1,6 +1,6 @@
 /** The coordinate check must pass under μP and fail, by name, when any single rule of its table is broken. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/files.ts";
+import { engineHost } from "../../src/cli/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { Engine } from "../../src/engines/engine.ts";
 import { coordCheck, type CheckPlan } from "../../src/evidence/coord-check.ts";

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/files.ts";
+import { engineHost } from "../../src/cli/cache.ts";
 import type { Batches } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { parametersOf, type ModelConfig } from "../../src/model/config.ts";

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/files.ts";
+import { engineHost } from "../../src/cli/cache.ts";
 import type { EngineName } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { shapeOf } from "../../src/program/program.ts";

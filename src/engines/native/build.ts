@@ -4,11 +4,10 @@
  * compiler and CPU. A damaged entry is made again; two first runs do not collide.
  */
 import { execFile } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import {
   accessSync,
   constants,
-  existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -18,12 +17,12 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { arch, cpus, platform } from "node:os";
-import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { arch, platform } from "node:os";
+import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { EngineUnavailable } from "../engine.ts";
-import { instructionHeader } from "./instructions.ts";
+import { cpuIdentity } from "./cpu.ts";
+import { commonFlags, digest, kernelSources } from "./sources.ts";
 
 export interface BuildSettings {
   /** Folder for compiled libraries. */
@@ -36,12 +35,6 @@ export interface BuildSettings {
   readonly extraFlags: readonly string[];
 }
 
-const flags: readonly string[] = [
-  ...["-O3", "-std=gnu11", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden"],
-  // Sums keep their order; only a·b + c may become one operation, and √ needs no errno.
-  ...["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"],
-];
-
 /** The CPU this machine runs on: the library is made for exactly it. */
 const nativeFlag = arch() === "arm64" ? "-mcpu=native" : "-march=native";
 
@@ -50,7 +43,7 @@ export async function builtLibrary(settings: BuildSettings): Promise<string> {
   if (platform() === "win32") throw new EngineUnavailable("the native engine is built on Linux and macOS only");
   const compiler = findCompiler(settings);
   const sources = kernelSources();
-  const options = [...flags, nativeFlag, ...settings.extraFlags];
+  const options = [...commonFlags, "-fPIC", "-shared", "-pthread", nativeFlag, ...settings.extraFlags];
   const real = realpathSync(compiler);
   const { size, mtimeMs } = statSync(real);
   const key = digest(JSON.stringify([sources, options, compiler, real, size, mtimeMs, arch(), cpuIdentity()])).slice(0, 32);
@@ -58,9 +51,6 @@ export async function builtLibrary(settings: BuildSettings): Promise<string> {
   if (!isIntact(library)) await compile(compiler, options, sources, library, settings.cache);
   return library;
 }
-
-/** Names the arithmetic: changes whenever a kernel does. */
-export const kernelVersion = (): string => `native ${digest(JSON.stringify(kernelSources())).slice(0, 8)}`;
 
 /** The compiler's own name matters (a link to ccache is told by it what to be), so links are not followed to run it. */
 function findCompiler({ compiler, path }: BuildSettings): string {
@@ -83,29 +73,6 @@ function isExecutable(file: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Name and abilities of the CPU; Linux tells both in one file. */
-function cpuIdentity(): string {
-  const described = "/proc/cpuinfo";
-  const features = existsSync(described) ? (/^(?:flags|Features)\s*:.*$/m.exec(readFileSync(described, "utf8"))?.[0] ?? "") : "";
-  return `${cpus()[0]?.model ?? ""} ${features}`;
-}
-
-/** Every source by name, with the header made from the instruction table. */
-function kernelSources(): Readonly<Record<string, string>> {
-  const folder = join(packageRoot(), "src/engines/native/kernels");
-  const written = readdirSync(folder)
-    .sort()
-    .map((name) => [name, readFileSync(join(folder, name), "utf8")] as const);
-  return Object.fromEntries([...written, ["instructions.h", instructionHeader()]]);
-}
-
-/** The package's own folder, from wherever this file runs. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
-  return folder;
 }
 
 /** Beside each library stands the digest it had when it was made. */
@@ -156,5 +123,3 @@ async function compile(
     rmSync(folder, { recursive: true, force: true });
   }
 }
-
-const digest = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");

@@ -3,7 +3,6 @@
  * all memory allocated here, once. Trials run one after the other on each team of
  * threads; a call leaves the main thread free.
  */
-import { join } from "node:path";
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
@@ -20,33 +19,26 @@ import {
   type State,
   type TrainChunk,
 } from "../engine.ts";
-import { builtLibrary, kernelVersion, type BuildSettings } from "./build.ts";
 import { encodeInstructions, lineFloats } from "./instructions.ts";
 import { Lane } from "./lane.ts";
-import { loadLibrary, type AlignedFloats, type Library } from "./library.ts";
+import { openKernels, type Kernels } from "./kernels.ts";
+import type { AlignedFloats, Library } from "./library.ts";
 import { lower, type Lowered } from "./lower.ts";
 import type { Purpose } from "./lowering.ts";
 import { gatherRows, matrixOf, placeBuffers } from "./memory.ts";
+import { sourcesDigest } from "./sources.ts";
 
-function settingsOf({ cache, environment: { CC = "", PATH: path = "", MUTRANSFER_CFLAGS = "" } }: Host): BuildSettings {
-  const words = (text: string): readonly string[] => text.split(" ").filter(Boolean);
-  const [compiler, ...flags] = words(CC); // as in CC="gcc -m64"
-  return { cache: join(cache, "native"), compiler, path, extraFlags: [...flags, ...words(MUTRANSFER_CFLAGS)] };
-}
+/** The engine over the kernels that can be had here; throws EngineUnavailable when there are none. */
+export const openNative = async (host: Host): Promise<Engine> => nativeEngine(await openKernels(host));
 
-/** Builds or finds the library and loads it; throws EngineUnavailable when that cannot be done here. */
-export async function openLibrary(host: Host): Promise<Library> {
-  return loadLibrary(await builtLibrary(settingsOf(host)));
-}
-
-/** The engine over that library. */
-export async function openNative(host: Host): Promise<Engine> {
-  const library = await openLibrary(host);
+/** The engine over these kernels. */
+export async function nativeEngine({ library, isPrebuilt, remark }: Kernels): Promise<Engine> {
+  const { arithmetic, hasMixed } = await library();
   return {
     name: "native",
-    version: kernelVersion(),
-    device: { ...cpuDevice(), ...(library.hasMixed && { mixedProducts: "bfloat16" }) },
-    compile: (program, options) => Promise.resolve(new NativeExecutable(library, program, options)),
+    version: `native ${sourcesDigest()}, ${arithmetic}${isPrebuilt ? ", prebuilt" : ""}`,
+    device: { ...cpuDevice(), ...(hasMixed && { mixedProducts: "bfloat16" }), ...(remark !== undefined && { remark }) },
+    compile: async (program, options) => new NativeExecutable(await library(), program, options),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The compiled kernels as functions: addresses in, numbers out. */
+/** Compiled kernels as functions: addresses in, numbers out. */
 import type { KoffiFunc } from "koffi";
 import { EngineUnavailable } from "../engine.ts";
 import { callFields } from "./instructions.ts";
@@ -12,6 +12,8 @@ export interface AlignedFloats {
 }
 
 export interface Library {
+  /** The vector unit and the compiler, which decide how sums are rounded. */
+  readonly arithmetic: string;
   /** Floats of scratch that one thread needs. */
   scratchFloats(context: number, headDim: number): number;
   /** Whether products of rounded operands differ from float32's on this CPU. */
@@ -21,19 +23,22 @@ export interface Library {
   addressOf(values: ArrayBufferView): bigint;
   /** Runs a call on a thread of its own; the caller keeps everything it points to alive until then. */
   run(call: Readonly<Record<CallField, bigint>>): Promise<void>;
+}
+
+export interface SystemLibrary extends Library {
   /** Seconds that `repeats` products of n×n matrices take one thread. */
   timeProduct(n: number, repeats: number): number;
 }
 
-/** Loads the library at `path`; throws EngineUnavailable when koffi or the library cannot be loaded. */
-export async function loadLibrary(path: string): Promise<Library> {
+/** Loads the library at `path`, whose functions end in `suffix`; throws EngineUnavailable when koffi or the library cannot be loaded. */
+export async function loadLibrary(path: string, suffix = ""): Promise<SystemLibrary> {
   try {
     const { default: koffi } = await import("koffi");
     const loaded = koffi.load(path);
-    const scratchFloats = loaded.func("int64_t scratch_floats(int64_t, int64_t)") as Library["scratchFloats"];
-    const useLargePages = loaded.func("void use_large_pages(void *, int64_t)") as (memory: bigint, bytes: number) => void;
-    const runCall = loaded.func("int32_t run_call(void *)") as KoffiFunc<(call: BigInt64Array) => number>;
-    const timeProduct = loaded.func("double time_product(int64_t, int64_t, void *, void *, void *, void *)") as (
+    const scratchFloats = loaded.func(`int64_t scratch_floats${suffix}(int64_t, int64_t)`) as Library["scratchFloats"];
+    const useLargePages = loaded.func(`void use_large_pages${suffix}(void *, int64_t)`) as (memory: bigint, bytes: number) => void;
+    const runCall = loaded.func(`int32_t run_call${suffix}(void *)`) as KoffiFunc<(call: BigInt64Array) => number>;
+    const timeProduct = loaded.func(`double time_product${suffix}(int64_t, int64_t, void *, void *, void *, void *)`) as (
       ...values: readonly (number | bigint)[]
     ) => number;
     const allocate = (length: number): AlignedFloats => {
@@ -44,8 +49,9 @@ export async function loadLibrary(path: string): Promise<Library> {
       return { values: new Float32Array(storage, offset, length), address: start + BigInt(offset) };
     };
     return {
+      arithmetic: (loaded.func(`const char *arithmetic${suffix}(void)`) as () => string)(),
       scratchFloats,
-      hasMixed: (loaded.func("int32_t has_mixed(void)") as () => number)() !== 0,
+      hasMixed: (loaded.func(`int32_t has_mixed${suffix}(void)`) as () => number)() !== 0,
       allocate,
       addressOf: (values) => koffi.address(values),
       run: (call) =>

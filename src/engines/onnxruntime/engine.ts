@@ -8,7 +8,7 @@ import { cpuDevice, EngineUnavailable, type Device, type Engine, type EngineName
 import { hasTf32, nvidiaGpus, vulkanDevices } from "../gpus.ts";
 import { FusedAlgebra, OnnxAlgebra } from "./algebra.ts";
 import { CpuAlgebra } from "./cpu-algebra.ts";
-import { missingCudaProvider } from "./cuda-libraries.ts";
+import { missingCudaProvider, missingOnnxruntime } from "./installed.ts";
 import { onDevice } from "./models.ts";
 import { ScanningExecutable } from "./scanning.ts";
 import { Sessions, type Provider, type Runtime } from "./sessions.ts";
@@ -61,6 +61,8 @@ async function webgpuDevice(): Promise<Device> {
 
 /** Loads the runtime and opens the provider; throws EngineUnavailable when one of them cannot be used. */
 export async function openOnnxruntime(name: OnnxEngineName, host: Host): Promise<Engine> {
+  const missing = missingOnnxruntime();
+  if (missing !== undefined) throw new EngineUnavailable(missing);
   let runtime: Runtime;
   try {
     runtime = await import("onnxruntime-node");

@@ -363,7 +363,11 @@ static void *take_seat(void *argument) {
   return 0;
 }
 
+#if defined(__wasm__)
+#define MAX_THREADS 1
+#else
 #define MAX_THREADS 256
+#endif
 #define EXPORT __attribute__((visibility("default")))
 
 /* Floats of scratch that each thread needs. */
@@ -376,9 +380,20 @@ EXPORT int64_t scratch_floats(int64_t context, int64_t head_dim) {
 /* Whether `mixed` makes a difference on this CPU. */
 EXPORT int32_t has_mixed(void) { return HAS_MIXED; }
 
+#define QUOTED(x) #x
+#define NUMBER(x) QUOTED(x)
+/* What rounding depends on besides this text: the vector unit, and which sums a compiler fuses. */
+EXPORT const char *arithmetic(void) {
+#if defined(__clang__)
+  return UNIT ", clang " NUMBER(__clang_major__);
+#else
+  return UNIT ", gcc " NUMBER(__GNUC__);
+#endif
+}
+
 /* Asks for large pages, so that walking down the columns of a matrix costs no page walks; declining is no harm. */
 EXPORT void use_large_pages(char *memory, int64_t bytes) {
-#if defined(MADV_HUGEPAGE)
+#if defined(MADV_HUGEPAGE) && !defined(__wasm__)
   const uintptr_t page = sysconf(_SC_PAGESIZE), begin = ((uintptr_t)memory + page - 1) / page * page, end = ((uintptr_t)memory + bytes) / page * page;
   if (end > begin) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #else

@@ -11,15 +11,27 @@
 
 #if defined(__AVX512F__)
 #define LANES 16
+#define UNIT "AVX-512"
 #define TILE_ROWS 12 /* 12·2 sums, 2 of B and 1 of A in 32 registers */
 #elif defined(__AVX__)
 #define LANES 8
+#if defined(__FMA__)
+#define UNIT "AVX2"
+#else
+#define UNIT "AVX"
+#endif
 #define TILE_ROWS 6 /* 6·2 sums, 2 of B and 1 of A in 16 registers */
 #elif defined(__aarch64__)
 #define LANES 4
+#define UNIT "NEON"
 #define TILE_ROWS 12
+#elif defined(__wasm_simd128__)
+#define LANES 4
+#define UNIT "WebAssembly"
+#define TILE_ROWS 6
 #else
 #define LANES 4
+#define UNIT "SSE"
 #define TILE_ROWS 6
 #endif
 #define INLINE static inline __attribute__((always_inline))
