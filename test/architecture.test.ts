@@ -91,7 +91,7 @@ describe("side effects", () => {
   it("files are touched in data, the run folder, what engines build or look for, and a few places of cli only", () =>
     expect(
       outside(
-        /from "node:fs/,
+        /["']node:fs|["']fs["']/,
         /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|open-folder)|engines\/(native\/build|onnxruntime\/cuda-libraries|tfjs\/saved-models)|cli\/(faults|files|init))\.ts$/,
       ),
     ).toEqual([]));

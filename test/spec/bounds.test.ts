@@ -56,7 +56,7 @@ const small = {
 };
 function changed(value: unknown, [key, ...rest]: Path, to: number): unknown {
   if (key === undefined) return to;
-  const entries = Object.entries((value ?? {})).filter(([name]) => name !== String(key));
+  const entries = Object.entries(value ?? {}).filter(([name]) => name !== String(key));
   const part = changed((value as Readonly<Record<string, unknown>> | undefined)?.[key], rest, to);
   return Array.isArray(value)
     ? value.map((each, index) => (index === key ? part : (each as unknown)))
