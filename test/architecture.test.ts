@@ -92,7 +92,7 @@ describe("side effects", () => {
   it("files are touched in data, the run folder, what engines build or look for, what the system tells of its cores, and a few places of cli only", () =>
     expect(
       outside(
-        /from "node:fs/,
+        /["']node:fs|["']fs["']/,
         /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|open-folder)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/(cache|faults|files|init))\.ts$/,
       ),
     ).toEqual([]));

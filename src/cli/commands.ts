@@ -13,13 +13,13 @@ import type { TableCommand } from "./table.ts";
 import type { TransferCommand } from "./transfer.ts";
 import {
   checkpoint,
+  checkSteps,
   config,
   engine,
   events,
   jobs,
   json,
   out,
-  positiveInteger,
   positiveNumber,
   quiet,
   runFolder,
@@ -206,7 +206,7 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
       new Option("--sizes <list>", "widths or depths (default: 1, 2, 4 and 8 × the base, from width 64 or depth 4 on)").argParser(sizes),
     )
     .addOption(new Option("--seeds <n>", "initial weights of every model").argParser(seedCount).default(5))
-    .addOption(new Option("--steps <n>", "training steps").argParser(positiveInteger).default(10))
+    .addOption(new Option("--steps <n>", "training steps").argParser(checkSteps).default(10))
     .addOption(
       new Option("--learning-rate <x>", "at the base width (default: twice the one that the spec states)").argParser(positiveNumber),
     )

@@ -18,6 +18,7 @@ import { table } from "../parametrization/table.ts";
 import { renderCoordCheck } from "../report/coord-check.ts";
 import { jsonText } from "../report/json.ts";
 import { seedsFrom } from "../rng.ts";
+import { bounds } from "../spec/bounds.ts";
 import { baseHps, depthsOf, modelConfig, scaling, statedHyperparameters, type Plan } from "../spec/plan.ts";
 import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
 import type { EngineOptions } from "./engine.ts";
@@ -156,8 +157,9 @@ function checkSizes({ spec }: Plan, axis: Axis, sizes: readonly number[]): void 
       message: `a slope needs at least ${fewestSizes} ascending sizes over a factor of ${leastSpan} or more, found ${sizes.join(", ")}`,
       hint: axis === "width" ? "for example --sizes 64,128,256,512" : "for example --sizes 2,4,8,16",
     });
-  if (axis === "depth") return;
-  for (const size of sizes) checkWidth(spec, size);
+  if (axis === "width") for (const size of sizes) checkWidth(spec, size);
+  else if (sizes[sizes.length - 1] > bounds.layers)
+    throw new UserError({ code: "bad_sizes", path: "--sizes", message: `a model has at most ${bounds.layers} blocks` });
 }
 
 /** The engine that was named, or the first that computes on the CPU: these models are too small for a GPU to help. */

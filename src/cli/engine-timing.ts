@@ -5,6 +5,8 @@
 import { totalmem } from "node:os";
 import type { Device, EngineName } from "../engines/engine.ts";
 import type { Entry } from "../engines/registry.ts";
+import { flopsPerStep } from "../model/config.ts";
+import { percentOf } from "../report/numbers.ts";
 import type { Plan } from "../spec/plan.ts";
 import { arrange, type Arrangement, type Setup } from "../sweep/stacking.ts";
 import { stackJob, type Trial } from "../sweep/trials.ts";
@@ -67,7 +69,7 @@ export async function measure(
       always,
       fits: (arrangement) => fits(entry, device, jobOf(work, arrangement), arrangement.jobs, workers),
     },
-    (arrangement) => time(pool, work, arrangement, say),
+    (arrangement) => time(pool, work, arrangement, device.kind, say),
     now,
   );
   if (best === undefined)
@@ -80,9 +82,33 @@ export async function measure(
   };
 }
 
+/** A step of more is timed on a part of it: about a second's work. */
+const mostTimedFlops = { cpu: 1e11, gpu: 1e13 } as const;
+
+/** The job with fewer and shorter sequences, when its step takes long, and what share of the step that is. */
+export function timedPart(job: StackJob, kind: Device["kind"]): { readonly job: StackJob; readonly share: number } {
+  const flopsOf = ({ model, train, lanes }: StackJob): number => lanes.length * flopsPerStep(model, train.batch);
+  let part = job;
+  while (flopsOf(part) > mostTimedFlops[kind] && part.train.batch * part.model.context > 1) {
+    const { model, train } = part;
+    part =
+      train.batch > 1
+        ? { ...part, train: { ...train, batch: Math.ceil(train.batch / 2) } }
+        : { ...part, model: { ...model, context: Math.ceil(model.context / 2) } };
+  }
+  return { job: part, share: flopsOf(part) / flopsOf(job) };
+}
+
 /** Seconds per step while as many workers as arranged train at once; undefined when that is more than the device can do. */
-async function time(pool: WorkerPool, work: Work, arrangement: Arrangement, say: Clock["say"]): Promise<number | undefined> {
-  const job = jobOf(work, arrangement);
+async function time(
+  pool: WorkerPool,
+  work: Work,
+  arrangement: Arrangement,
+  kind: Device["kind"],
+  say: Clock["say"],
+): Promise<number | undefined> {
+  const { job, share } = timedPart(jobOf(work, arrangement), kind);
+  if (share < 1) say(`a step takes long: it is timed on ${percentOf(share)} of it`);
   const all = async <T>(run: () => Promise<T>): Promise<readonly T[]> => Promise.all(Array.from({ length: arrangement.jobs }, run));
   const timed = async (): Promise<number> => {
     await all(() => pool.run({ kind: "prepare", job }));
@@ -91,7 +117,7 @@ async function time(pool: WorkerPool, work: Work, arrangement: Arrangement, say:
       const times = await all(() => pool.run({ kind: "measure", job, seconds: timedSeconds }));
       rounds.push(times.reduce((sum, { secondsPerStep }) => sum + secondsPerStep, 0) / times.length);
     }
-    return Math.min(...rounds);
+    return Math.min(...rounds) / share;
   };
   try {
     return await (arrangement.stackSize === 1 ? again(timed) : timed());

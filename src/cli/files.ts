@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UserError } from "../errors.ts";
+import type { CompleteSpec } from "../spec/complete.ts";
 import type { Plan } from "../spec/plan.ts";
 import { mostTextBytes, type OpenFolder } from "../sweep/open-folder.ts";
 import { cacheFolder } from "./cache.ts";
@@ -63,9 +64,9 @@ export function fieldsOf(folder: OpenFolder, name: string): Readonly<Record<stri
 /** A grid of the most trials that there may be, written with all digits. */
 const mostSpecBytes = 4 * 2 ** 20;
 
-/** Reads and checks the spec at `path`. */
-export async function openPlan(path: string): Promise<Plan> {
+/** Reads and checks the spec at `path`; `beforeData` may throw before its data, of which there may be much, are read. */
+export async function openPlan(path: string, beforeData?: (spec: CompleteSpec, leastVocabulary: number) => void): Promise<Plan> {
   const text = readNamedFile(path, "a sweep spec; `mutransfer init` writes one", mostSpecBytes, true);
   const { readPlan } = await import("../spec/read.ts");
-  return readPlan({ text, file: path, directory: dirname(resolve(path)) }, cacheFolder());
+  return readPlan({ text, file: path, directory: dirname(resolve(path)) }, cacheFolder(), beforeData);
 }

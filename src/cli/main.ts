@@ -20,6 +20,7 @@ const ioErrors: ReadonlyMap<string, string> = new Map([
   ["EISDIR", elsewhere],
   ["EEXIST", elsewhere],
   ["ENAMETOOLONG", elsewhere],
+  ["ELOOP", elsewhere],
   ["ENOSPC", makeRoom],
   ["EDQUOT", makeRoom],
   ["EFBIG", makeRoom],

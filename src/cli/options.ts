@@ -1,13 +1,24 @@
 /** Options and arguments that commands share, and how their values are read; commander tells what is wrong with one. */
 import { Argument, InvalidArgumentError, Option } from "commander";
 import { engineNames } from "../engines/engine.ts";
+import { bounds } from "../spec/bounds.ts";
 import type { Interval } from "../sweep/worker-pool.ts";
 
-export function positiveInteger(text: string): number {
+function positiveInteger(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number of at least 1.");
   return value;
 }
+
+/** The same, of at most `most`. */
+const upTo =
+  (most: number) =>
+  (text: string): number => {
+    const value = positiveInteger(text);
+    if (value > most) throw new InvalidArgumentError(`expected ${most} at most.`);
+    return value;
+  };
+export const checkSteps = upTo(bounds.checkSteps);
 
 /** `500` steps, `90s`, `10m`, `2h`, or `off`. */
 function interval(text: string): Interval {
@@ -20,7 +31,7 @@ function interval(text: string): Interval {
 }
 
 export function sizes(text: string): readonly number[] {
-  return text.split(",").map(positiveInteger);
+  return text.split(",").map(upTo(bounds.width));
 }
 
 export function positiveNumber(text: string): number {
@@ -30,7 +41,7 @@ export function positiveNumber(text: string): number {
 }
 
 export function seedCount(text: string): number {
-  const value = positiveInteger(text);
+  const value = upTo(bounds.seeds)(text);
   if (value < 2) throw new InvalidArgumentError("expected at least 2: one seed has no standard error.");
   return value;
 }
@@ -48,9 +59,9 @@ export const engine = new Option("--engine <name>", "compute engine; auto takes 
   ...engineNames,
 ]);
 export const jobs = new Option("--jobs <n>", "stacks trained at the same time (default: one per core, or per GPU)").argParser(
-  positiveInteger,
+  upTo(bounds.jobs),
 );
-export const stack = new Option("--stack <n>", "trials per stack (default: what is timed to be fastest)").argParser(positiveInteger);
+export const stack = new Option("--stack <n>", "trials per stack (default: what is timed to be fastest)").argParser(upTo(bounds.trials));
 export const checkpoint = new Option(
   "--checkpoint <interval>",
   "how often unfinished training is kept: steps (500), a time (90s, 10m, 2h), or off",
@@ -62,4 +73,4 @@ export const quiet = new Option("-q, --quiet", "no progress on stderr");
 export const verbose = new Option("-v, --verbose", "also print what was timed to choose engine and stacks");
 export const events = new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json");
 export const json = new Option("--json", "print the result as one JSON object");
-export const width = new Option("--width <n>", "width instead of the spec's target").argParser(positiveInteger);
+export const width = new Option("--width <n>", "width instead of the spec's target").argParser(upTo(bounds.width));

@@ -20,7 +20,7 @@ import { checkpointBytes } from "../training/checkpoint.ts";
 import { programOf, type StackJob } from "../training/train.ts";
 import { Engines, type EngineOptions } from "./engine.ts";
 import { openPlan } from "./files.ts";
-import { checkMemory, memoryProblem } from "./memory.ts";
+import { checkMemory, checkProxy, memoryProblem } from "./memory.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Steps expected to take longer are not timed but scaled from the proxy's by FLOPs. */
@@ -37,7 +37,7 @@ export interface PlanCommand extends EngineOptions {
 }
 
 export async function plan(file: string, options: PlanCommand, terminal: Terminal): Promise<ExitCode> {
-  return printPlan(await openPlan(file), options, terminal);
+  return printPlan(await openPlan(file, checkProxy), options, terminal);
 }
 
 export async function printPlan(opened: Plan, options: PlanCommand, terminal: Terminal): Promise<ExitCode> {

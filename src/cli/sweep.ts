@@ -11,6 +11,7 @@ import { Run } from "../sweep/run.ts";
 import { continueRun, type ContinueOptions } from "./continue.ts";
 import { Engines } from "./engine.ts";
 import { fieldsOf, openPlan } from "./files.ts";
+import { checkProxy } from "./memory.ts";
 import { printPlan } from "./plan.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -21,12 +22,12 @@ export interface SweepCommand extends ContinueOptions {
 }
 
 export async function sweep(file: string, options: SweepCommand, terminal: Terminal, version: string): Promise<ExitCode> {
-  if (options.dryRun) return printPlan(await openPlan(file), options, terminal);
+  if (options.dryRun) return printPlan(await openPlan(file, checkProxy), options, terminal);
   const say = (text: string): void => (options.quiet ? undefined : terminal.err(`${terminal.errStyle.dim(text)}\n`));
   say(`reading ${file}`);
   const engines = new Engines(options, { say, now: () => terminal.now() });
   try {
-    const [plan] = await Promise.all([openPlan(file), engines.warm()]);
+    const [plan] = await Promise.all([openPlan(file, checkProxy), engines.warm()]);
     const folder = makeRunFolder(options.out ?? join("runs", plan.spec.name));
     const run = Run.open(folder);
     try {

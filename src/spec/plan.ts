@@ -32,8 +32,14 @@ export function depthsOf({ model, depth }: CompleteSpec): Readonly<Record<"base"
   return depth ?? { base: model.layers, proxy: model.layers, target: model.layers };
 }
 
+/** A spec, and how many distinct tokens its data has. */
+export interface Sized {
+  readonly spec: CompleteSpec;
+  readonly dataset: Pick<Dataset, "vocabSize">;
+}
+
 /** The model of one width, as deep as the proxies unless `layers` is given. */
-export function modelConfig({ spec, dataset }: Pick<Plan, "spec" | "dataset">, width: number, layers = depthsOf(spec).proxy): ModelConfig {
+export function modelConfig({ spec, dataset }: Sized, width: number, layers = depthsOf(spec).proxy): ModelConfig {
   const { head_dim: headDim, context, mlp_ratio: mlpRatio, biases, zero_init: zeroInit } = spec.model;
   const scaledResiduals = depthTable[spec.parametrization] && { scaledResiduals: true as const };
   return { layers, width, headDim, context, mlpRatio, biases, zeroInit, vocabSize: dataset.vocabSize, ...scaledResiduals };

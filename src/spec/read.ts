@@ -3,6 +3,7 @@
  * between keys, and the data itself.
  */
 import { contextProblems, openDataset, type Dataset } from "../data/dataset.ts";
+import type { TokenizerName } from "../data/tokenizer.ts";
 import { UserError, type Diagnostic } from "../errors.ts";
 import { hashOf } from "../hash.ts";
 import { completeSpec, type CompleteSpec } from "./complete.ts";
@@ -23,8 +24,15 @@ export interface SpecFile {
 /** Mistakes that are told of at once; the rest of a file that has more is noise. */
 const mostMistakes = 100;
 
-/** Reads a spec completely; throws a UserError with every mistake found. `cache` is where tokens are kept. */
-export async function readPlan({ text, file, directory }: SpecFile, cache: string): Promise<Plan> {
+/**
+ * Reads a spec completely; throws a UserError with every mistake found. `cache` is where tokens are kept.
+ * `beforeData` is shown a spec without mistakes, and the fewest tokens that its vocabulary can have, before its data is read.
+ */
+export async function readPlan(
+  { text, file, directory }: SpecFile,
+  cache: string,
+  beforeData: (spec: CompleteSpec, leastVocabulary: number) => void = () => undefined,
+): Promise<Plan> {
   const document = parseSpecDocument(text, file);
   if (document.problems.some(({ code }) => code === "yaml_syntax")) throw new UserError(document.problems.slice(0, mostMistakes));
   if (document.data === null)
@@ -32,6 +40,10 @@ export async function readPlan({ text, file, directory }: SpecFile, cache: strin
 
   const salvaged = salvage(specSchema, document.data) as PartialSpec;
   const findings = [...schemaFindings(specSchema, document.data).map(explainUntransferable), ...ruleFindings(salvaged ?? {})];
+  if (findings.length === 0 && document.problems.length === 0) {
+    const complete = completeSpec(salvaged as ParsedSpec);
+    beforeData(complete, leastVocabularyOf(complete.data));
+  }
   const { dataset, problems } = await tryData(salvaged, directory, cache);
   const diagnostics = [
     ...document.problems.slice(0, mostMistakes),
@@ -41,6 +53,11 @@ export async function readPlan({ text, file, directory }: SpecFile, cache: strin
   if (diagnostics.length > 0 || dataset === undefined) throw new UserError(byPlace(diagnostics));
   return makePlan(completeSpec(salvaged as ParsedSpec), directory, dataset);
 }
+
+/** What is known of a vocabulary without its text. */
+const vocabularies: Readonly<Record<TokenizerName, number>> = { bytes: 256, characters: 1, gpt2: 50_257 };
+const leastVocabularyOf = ({ source, tokenizer = "bytes" }: CompleteSpec["data"]): number =>
+  typeof source === "object" && "vocab_size" in source ? source.vocab_size : vocabularies[tokenizer];
 
 /** A plan from a complete spec, as results.json holds it. */
 export async function reopenPlan(spec: CompleteSpec, directory: string, cache: string): Promise<Plan> {

@@ -5,7 +5,8 @@
 import { transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import { isFree, valuesOf, levelsOf, type Domain, type Space } from "../search/space.ts";
 import { nearest, type Finding } from "./diagnose.ts";
-import { maxTrials, type ParameterSpec } from "./schema.ts";
+import { bounds } from "./bounds.ts";
+import type { ParameterSpec } from "./schema.ts";
 
 type Given = Partial<Record<HyperparameterName, ParameterSpec | undefined>>;
 
@@ -57,7 +58,7 @@ function reachOf(space: Space, name: string): { readonly values: readonly number
   if ("same_as" in domain) return reachOf(space, domain.same_as);
   if ("value" in domain) return { values: [domain.value], smallest: domain.value };
   const other = domain.otherwise === undefined ? [] : [domain.otherwise];
-  const values = levelsOf(domain) <= maxTrials ? [...(valuesOf(domain) ?? []), ...other] : undefined;
+  const values = levelsOf(domain) <= bounds.trials ? [...(valuesOf(domain) ?? []), ...other] : undefined;
   return { values, smallest: Math.min(...("values" in domain ? domain.values : [domain.min]), ...other) };
 }
 

@@ -7,7 +7,8 @@ import type { MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
 import type { Finding } from "./diagnose.ts";
 import { isBelow, lowest, referenceFindings, spaceOf } from "./references.ts";
-import { maxTrials, type ParameterSpec, type ParsedSpec } from "./schema.ts";
+import { bounds } from "./bounds.ts";
+import type { ParameterSpec, ParsedSpec } from "./schema.ts";
 
 type Partially<T> = T extends readonly unknown[] | string | number | boolean | undefined
   ? T
@@ -17,6 +18,7 @@ export type PartialSpec = Partially<Omit<ParsedSpec, "search" | "data">> & {
   readonly search?: {
     readonly method?: MethodName;
     readonly trials?: number;
+    readonly confirm?: ParsedSpec["search"]["confirm"];
     readonly parameters?: Partial<Record<HyperparameterName, ParameterSpec | undefined>>;
   };
 };
@@ -200,12 +202,12 @@ const trialsRule: Rule = (spec) => {
       }));
     }
     const size = sizeOf();
-    if (size > maxTrials)
+    if (size > bounds.trials)
       return [
         {
           code: "grid_too_large",
           path: ["search", "parameters"],
-          message: `the grid has ${size} combinations, more than ${maxTrials}`,
+          message: `the grid has ${size} combinations, more than ${bounds.trials}`,
           hint: "list fewer values, or use method: random with search.trials",
         },
       ];
@@ -282,6 +284,57 @@ const curvesRule: Rule = ({ curves, model }) => {
   return findings;
 };
 
+/** Products of keys that must stay within bounds: what each is of, and the key to lower. */
+const products: readonly {
+  readonly code: string;
+  readonly path: readonly string[];
+  readonly what: string;
+  readonly most: number;
+  readonly of: (spec: PartialSpec) => readonly (number | undefined)[];
+}[] = [
+  {
+    code: "step_too_large",
+    path: ["train", "batch"],
+    what: "tokens in a step (batch × context)",
+    most: bounds.stepTokens,
+    of: ({ train, model }) => [train?.batch, model?.context],
+  },
+  {
+    code: "evaluation_too_large",
+    path: ["train", "evaluate", "batches"],
+    what: "tokens in an evaluation (batches × batch × context)",
+    most: bounds.evaluationTokens,
+    of: ({ train, model }) => [train?.evaluate?.batches, train?.batch, model?.context],
+  },
+  {
+    code: "too_many_evaluations",
+    path: ["train", "evaluate", "every"],
+    what: "evaluations of each model (steps ÷ every)",
+    most: bounds.evaluations,
+    of: ({ train }) => [train?.steps, train?.evaluate?.every && 1 / train.evaluate.every],
+  },
+  {
+    code: "too_many_trials",
+    path: ["search", "confirm", "top"],
+    what: "trainings that confirm (top × seeds)",
+    most: bounds.trials,
+    of: ({ search }) => (search?.confirm ? [search.confirm.top, search.confirm.seeds] : [0]),
+  },
+  {
+    code: "out_of_range",
+    path: ["data", "source", "vocab_size"],
+    what: "distinct tokens",
+    most: bounds.vocabulary,
+    of: ({ data }) => [typeof data?.source === "object" && "vocab_size" in data.source ? data.source.vocab_size : 0],
+  },
+];
+
+const productRule: Rule = (spec) =>
+  products.flatMap(({ code, path, what, most, of }) => {
+    const size = Math.floor(of(spec).reduce<number>((product, factor) => product * (factor ?? NaN), 1));
+    return size > most ? [{ code, path, message: `${size} ${what}, and there can be ${most} at most` }] : [];
+  });
+
 const rules: readonly Rule[] = [
   widthRule,
   targetRule,
@@ -293,6 +346,7 @@ const rules: readonly Rule[] = [
   trialsRule,
   transferRule,
   curvesRule,
+  productRule,
 ];
 
 /** Everything the rules find in the valid part of a spec. */

@@ -9,17 +9,19 @@ import { tokenizers } from "../data/tokenizer.ts";
 import { precisions } from "../engines/engine.ts";
 import { zeroInits } from "../model/config.ts";
 import { designers, methodNames } from "../search/designers.ts";
+import { bounds } from "./bounds.ts";
 import { parametrizations, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 
 const count = z.int().positive();
-const layers = count.max(1024);
+const layers = count.max(bounds.layers);
+const width = count.max(bounds.width);
+const steps = count.max(bounds.steps);
+const trials = count.max(bounds.trials);
+const seeds = count.max(bounds.seeds);
 /** Models of different size that curves compare. */
 const maxSizes = 32;
 const fraction = z.number().min(0).max(1);
 const factor = z.number().min(0);
-
-/** Trials of one sweep, at most. */
-export const maxTrials = 100_000;
 
 export const distributions = ["log_uniform", "uniform", "int_uniform"] as const;
 
@@ -85,13 +87,13 @@ const earlyStopping = z
       .default("halving")
       .describe("`halving` waits for all trials of a rung before it chooses; `asha` chooses among those that have got there"),
     reduction: z.int().min(2).max(100).default(2).describe("one trial in so many goes on from a rung; the next is so many times as far"),
-    first: count.optional().describe("steps of the first rung; an eighth of train.steps unless given"),
+    first: steps.optional().describe("steps of the first rung; an eighth of train.steps unless given"),
   })
   .describe("stops what looks bad early");
 const confirmation = z
   .strictObject({
-    top: count.optional().describe("trials to confirm; max(4, trials ÷ 8) unless given"),
-    seeds: count.max(100).default(3).describe("fresh seeds for each: other initial weights, the same data order"),
+    top: trials.optional().describe("trials to confirm; max(4, trials ÷ 8) unless given"),
+    seeds: seeds.default(3).describe("fresh seeds for each: other initial weights, the same data order"),
   })
   .describe("trains the best again on fresh seeds and lets their means decide");
 
@@ -116,9 +118,9 @@ export const sections = {
   model: z
     .strictObject({
       layers: layers.default(2).describe("transformer blocks"),
-      head_dim: count.default(16).describe("size of one attention head, the same at every width; heads = width / head_dim"),
-      context: count.default(64).describe("tokens per sequence"),
-      mlp_ratio: z.number().positive().default(4).describe("feed-forward width ÷ width"),
+      head_dim: width.default(16).describe("size of one attention head, the same at every width; heads = width / head_dim"),
+      context: count.max(bounds.context).default(64).describe("tokens per sequence"),
+      mlp_ratio: z.number().positive().max(bounds.mlpRatio).default(4).describe("feed-forward width ÷ width"),
       biases: z.boolean().default(false).describe("biases in linear layers and norms"),
       zero_init: z
         .array(z.enum(zeroInits))
@@ -133,9 +135,9 @@ export const sections = {
     .describe("how scales follow the size: the width (mup), width and depth (completep), or not at all (sp)"),
   width: z
     .strictObject({
-      base: count.optional().describe("width at which hyperparameters are stated; the proxy's unless given"),
-      proxy: count.describe("width of the models that are swept"),
-      target: count.describe("width of the model that is trained with the winner's hyperparameters"),
+      base: width.optional().describe("width at which hyperparameters are stated; the proxy's unless given"),
+      proxy: width.describe("width of the models that are swept"),
+      target: width.describe("width of the model that is trained with the winner's hyperparameters"),
     })
     .describe("model widths"),
   depth: z
@@ -150,8 +152,8 @@ export const sections = {
     .describe("model depths where they differ, which needs `parametrization: completep`"),
   train: z
     .strictObject({
-      steps: count.default(600).describe("optimizer steps, for proxies and target alike"),
-      batch: count.default(16).describe("sequences per step"),
+      steps: steps.default(600).describe("optimizer steps, for proxies and target alike"),
+      batch: count.max(bounds.batch).default(16).describe("sequences per step"),
       precision: z
         .enum(precisions)
         .default("float32")
@@ -176,8 +178,8 @@ export const sections = {
         .describe("factors on every learning rate, never absolute rates"),
       evaluate: z
         .strictObject({
-          every: count.default(100).describe("steps between evaluations; there is always one at the end"),
-          batches: count.default(8).describe("validation batches per evaluation, the same every time"),
+          every: steps.default(100).describe("steps between evaluations; there is always one at the end"),
+          batches: count.max(bounds.evaluationTokens).default(8).describe("validation batches per evaluation, the same every time"),
         })
         .prefault({})
         .describe("when and how validation loss is measured"),
@@ -190,11 +192,8 @@ export const sections = {
         .enum(methodNames)
         .default("random")
         .describe(methodNames.map((name) => `${name}: ${designers[name].meaning}`).join("; ")),
-      trials: count
-        .max(maxTrials)
-        .optional()
-        .describe("number of proxies to train; 16 unless given, and decided by the values under `grid`"),
-      batch: count.optional().describe("trials suggested at a time by a method that learns: it sees results in between; 8 unless given"),
+      trials: trials.optional().describe("number of proxies to train; 16 unless given, and decided by the values under `grid`"),
+      batch: trials.optional().describe("trials suggested at a time by a method that learns: it sees results in between; 8 unless given"),
       early_stopping: earlyStopping.optional(),
       confirm: z
         .union([z.literal(false), confirmation])
@@ -206,7 +205,7 @@ export const sections = {
     .describe("which hyperparameters to try"),
   curves: z
     .strictObject({
-      widths: z.array(count).min(2).max(maxSizes).optional().describe("widths to compare, the base width among them"),
+      widths: z.array(width).min(2).max(maxSizes).optional().describe("widths to compare, the base width among them"),
       depths: z.array(layers).min(2).max(maxSizes).optional().describe("depths to compare instead, the base depth among them"),
       learning_rates: z
         .strictObject({
@@ -215,7 +214,7 @@ export const sections = {
           count: z.int().min(4).max(64).describe("how many, in equal factors from lowest to highest"),
         })
         .describe("the grid"),
-      seeds: count.max(100).default(3).describe("initial weights for each rate and width"),
+      seeds: seeds.default(3).describe("initial weights for each rate and width"),
       parametrizations: z
         .array(z.enum(parametrizations))
         .min(1)

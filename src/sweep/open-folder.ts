@@ -26,6 +26,9 @@ export const mostTextBytes = 500 * 2 ** 20;
 
 const numbersOf = ({ dev, ino }: fs.BigIntStats): string => `${String(dev)}:${String(ino)}`;
 
+/** A link that leads to itself. */
+const leadsNowhere = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ELOOP";
+
 const exactly = { bigint: true, throwIfNoEntry: false } as const;
 /** What a path names, and what that leads to, or is said to; undefined when it leads nowhere. */
 function identityAt(path: string, descriptor?: number): string | undefined {
@@ -34,7 +37,7 @@ function identityAt(path: string, descriptor?: number): string | undefined {
     const led = descriptor === undefined ? fs.statSync(path, exactly) : fs.fstatSync(descriptor, { bigint: true });
     return named && led && `${numbersOf(named)} ${numbersOf(led)}`;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ELOOP") return undefined;
+    if (leadsNowhere(error)) return undefined;
     throw error;
   }
 }
@@ -69,8 +72,14 @@ export class OpenFolder {
     this.root = heldPath(this.descriptor) ?? place;
   }
 
+  /** Whether a path leads to a folder. */
   static isThere(path: string): boolean {
-    return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+    try {
+      return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+    } catch (error) {
+      if (leadsNowhere(error)) return false;
+      throw error;
+    }
   }
 
   /** Opens a folder that a person has named, through links if need be; undefined when there is none. */

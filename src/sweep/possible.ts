@@ -8,7 +8,7 @@ import { seedsFrom } from "../rng.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { specDifferences } from "../spec/differences.ts";
 import { isBelow, lowest } from "../spec/references.ts";
-import { maxTrials } from "../spec/schema.ts";
+import { bounds } from "../spec/bounds.ts";
 import type { HyperparameterName } from "../parametrization/roles.ts";
 import { isLoss } from "../training/outcome.ts";
 import type { JournalRecord, RunRecord } from "./records.ts";
@@ -28,7 +28,7 @@ export function limitsOf({ seed, train, search }: CompleteSpec): Limits {
 }
 
 /** Of a plan that is not known. */
-const anyLimits: Limits = { trials: maxTrials, steps: Number.MAX_SAFE_INTEGER, hasSeed: (seed) => seed >= 0 && seed < 2 ** 32 };
+const anyLimits: Limits = { trials: bounds.trials, steps: bounds.steps, hasSeed: (seed) => seed >= 0 && seed < 2 ** 32 };
 
 const mayBe = (nats: number | null): boolean => nats === null || isLoss(nats);
 

@@ -22,7 +22,7 @@ export function packTrials<T>(trials: readonly T[], size: number): readonly (rea
   return Array.from({ length: Math.ceil(trials.length / size) }, (_, index) => trials.slice(index * size, (index + 1) * size));
 }
 
-function trainConfig({ train, search }: CompleteSpec): TrainConfig {
+export function trainConfig({ train, search }: CompleteSpec): TrainConfig {
   const { optimizer, schedule, evaluate } = train;
   return {
     steps: train.steps,

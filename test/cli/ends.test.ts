@@ -110,7 +110,14 @@ const machines: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 /** A cache folder on a disk that has no room, where the machine lets one be mounted. */
 const full = join(folder, "full");
 mkdirSync(full);
-const onFullDisk = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", `/bin/mount -t tmpfs -o size=4k,mode=700 none '${full}' && exec "$@"`, "sh"];
+const onFullDisk = [
+  "/usr/bin/unshare",
+  "--mount",
+  "/bin/sh",
+  "-c",
+  `/bin/mount -t tmpfs -o size=4k,mode=700 none '${full}' && exec "$@"`,
+  "sh",
+];
 const canMount = spawnSync(onFullDisk[0], [...onFullDisk.slice(1), "/bin/true"]).status === 0;
 const cases = Object.entries(commands).flatMap(([name, mistakes]) =>
   (Object.entries(mistakes) as [keyof Mistakes, readonly string[]][]).map(([mistake, args]) => ({ name, mistake, args })),

@@ -1,6 +1,17 @@
 /** A run folder through the command line: who may use it, what is known of it, and what can be done with it. */
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { RunStatus } from "../../src/report/status.ts";
@@ -254,6 +265,75 @@ describe("a disk that is full", () => {
     expect([limited.status, limited.stderr]).toEqual([6, expect.stringContaining("[io_error]")]);
     expect((await cli("sweep", "tiny.yaml", "--out", "limited", "-q")).code).toBe(0);
     expect(bytes("limited", "results.json")).toBe(bytes("done", "results.json"));
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a folder that is gone while it is in use", () => {
+  const long = text.replace("steps: 200", "steps: 600000").replace(rates, "{value: 0.01}");
+  const victim = (): string => {
+    mkdirSync(join(folder, "victim"), { recursive: true });
+    writeFileSync(join(folder, "victim", "journal.jsonl"), "precious");
+    return join(folder, "victim");
+  };
+  const isAlive = (pid: number): boolean => spawnSync("ps", ["-p", String(pid)]).status === 0;
+  const gone: Readonly<Record<string, (path: string) => void>> = {
+    deleted: (path) => rmSync(path, { recursive: true, force: true, maxRetries: 10 }),
+    moved: (path) => renameSync(path, `${path}-moved`),
+    "replaced by a link": (path) => {
+      renameSync(path, `${path}-moved`);
+      symlinkSync(victim(), path);
+    },
+    "without its journal": (path) => rmSync(join(path, "journal.jsonl")),
+  };
+  it.each(
+    Object.keys(gone).flatMap((how) => [
+      [how, "off"],
+      [how, "50"],
+    ]),
+  )("%s ends the run with exit 6, with checkpoints %s", async (how, interval) => {
+    const name = `gone-${how.replaceAll(" ", "-")}-${interval}`;
+    const running = start(["sweep", spec("gone.yaml", long), "--out", name, "-q", "--checkpoint", interval], { cwd: folder });
+    const path = join(folder, name);
+    await until(() => existsSync(join(path, "journal.jsonl")) && (interval === "off" || existsSync(join(path, "checkpoints"))));
+    const { stdout } = spawnSync("pgrep", ["-P", String(running.child.pid)], { encoding: "utf8" });
+    const workers = stdout.split("\n").filter(Boolean).map(Number);
+    expect(workers.length).toBeGreaterThan(0);
+    const struck = Date.now();
+    gone[how](path);
+    const { code, stderr } = await running.finished;
+    // A folder is deleted from its inside: what a worker had open in it may be missed first.
+    expect([code, stderr]).toEqual([6, expect.stringMatching(how === "deleted" ? /\[(folder_gone|io_error)\]/ : /\[folder_gone\]/)]);
+    expect(Date.now() - struck).toBeLessThan(5000);
+    await until(() => !workers.some(isAlive));
+    if (how === "deleted" || how === "moved") expect(existsSync(path)).toBe(false);
+    if (how === "replaced by a link")
+      expect([readdirSync(path), bytes("victim", "journal.jsonl")]).toEqual([["journal.jsonl"], "precious"]);
+  });
+
+  it("and was moved back goes on to the same results", async () => {
+    const running = start(["sweep", "tiny.yaml", "--out", "back", "-q", "--checkpoint", "30"], {
+      cwd: folder,
+      env: { MUTRANSFER_FAULTS: "worker.step:6=STOP" },
+    });
+    await until(() => existsSync(join(folder, "back", "checkpoints")));
+    gone["moved"](join(folder, "back"));
+    expect((await running.finished).code).toBe(6);
+    renameSync(join(folder, "back-moved"), join(folder, "back"));
+    expect((await cli("sweep", "tiny.yaml", "--out", "back", "-q")).code).toBe(0);
+    expect(bytes("back", "results.json")).toBe(bytes("done", "results.json"));
+  });
+
+  it("ends a target run likewise", async () => {
+    const name = copy("done", "launching");
+    const running = start(["transfer", "--best", `${name}/results.json`, "--force", "-q", "--checkpoint", "30"], {
+      cwd: folder,
+      env: { MUTRANSFER_FAULTS: "worker.step:6=STOP" },
+    });
+    await until(() => existsSync(join(folder, name, "checkpoints")));
+    gone["replaced by a link"](join(folder, name));
+    const { code, stderr } = await running.finished;
+    expect([code, stderr]).toEqual([6, expect.stringContaining("[folder_gone]")]);
+    expect(readdirSync(join(folder, "victim"))).toEqual(["journal.jsonl"]);
   });
 });
 

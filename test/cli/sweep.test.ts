@@ -336,7 +336,7 @@ describe("what goes wrong", () => {
   });
 
   it("a model beyond the machine's memory is refused before it is started", async () => {
-    const { code, stderr } = await cli("transfer", "--best", "smoke/results.json", "--width", "800000", "--out", "huge");
+    const { code, stderr } = await cli("transfer", "--best", "smoke/results.json", "--width", "131072", "--out", "huge");
     expect([code, stderr]).toEqual([2, expect.stringContaining("does_not_fit")]);
   });
 

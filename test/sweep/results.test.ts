@@ -5,7 +5,7 @@ import { flopsPerStep } from "../../src/model/config.ts";
 import { modelConfig } from "../../src/spec/plan.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import type { Environment } from "../../src/sweep/environment.ts";
-import { parseResults, type Results } from "../../src/sweep/results.ts";
+import { parseResults, resultsText, type Results } from "../../src/sweep/results.ts";
 import { rankTrials } from "../../src/sweep/select.ts";
 import { summaryOf } from "../../src/sweep/state.ts";
 import type { TrialResult } from "../../src/sweep/trial-result.ts";
@@ -77,6 +77,14 @@ describe("results.json", () => {
     return Object.fromEntries(entries.map(([key, each]) => [key, reversed(each)]));
   };
 
+  const made = (...trials: readonly TrialResult[]): string => resultsFileOf(plan, trials, environment);
+  /** With another winner, and a digest that agrees. */
+  const sealed = (change: object): string => {
+    const { trials, digest, ...head } = results;
+    expect(digest).not.toBe("");
+    return [...resultsText({ ...head, best: { ...(head.best as NonNullable<Results["best"]>), ...change } }, () => trials)].join("");
+  };
+
   it("holds the winner without what does not transfer, every trial in order, and the complete spec", () => {
     expect(results.best).toEqual({
       trial: 0,
@@ -125,6 +133,14 @@ describe("results.json", () => {
       resultsFileOf({ ...plan, spec: { ...plan.spec, seed: 2 } }, [trial(0, 2.2)], environment),
       ["results_edited", 3],
     ],
+    ["a trial beyond the plan", made(trial(0, 2.2), trial(77, 2.5)), ["results_format", 2]],
+    ["a trial below zero", made(trial(0, 2.2), trial(-1, 2.5)), ["results_format", 2]],
+    ["a trial that is there twice", made(trial(0, 2.2), trial(0, 2.2)), ["results_format", 2]],
+    ["a winner with a loss far below zero", made(trial(0, -1e308)), ["results_format", 2]],
+    ["more steps than the plan has", made(trial(0, 2.2), { ...trial(1, 2.5), steps: 601 }), ["results_format", 2]],
+    ["a seed that the plan has not", made(trial(0, 2.2), { ...trial(1, 2.5), seed: 9 }), ["results_format", 2]],
+    ["a winner with other hyperparameters than its trial", sealed({ hyperparameters: { learning_rate: 0.5 } }), ["results_format", 2]],
+    ["a winner that is no trial", sealed({ trial: 3 }), ["results_format", 2]],
   ])("is refused: %s", (_, content, expected) => {
     expect(refusal(content)).toEqual(expected);
   });

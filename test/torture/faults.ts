@@ -3,7 +3,7 @@
  * a folder between two processes. Nothing here judges; torture.ts does.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RandomStream } from "../../src/rng.ts";
 import type { Ended } from "./command.ts";
@@ -111,6 +111,31 @@ const spoiled = (kind: string, pattern: RegExp, how: (random: RandomStream) => (
   between: (folder, random) => spoil(folder, pattern, random, how(random)),
 });
 
+/** The folder is moved away under a process that has it, which must neither write on nor write to what is there then. */
+const movedAway = (kind: string, replace: (folder: string) => void): Fault => ({
+  kind,
+  strike: async ({ folder, ended }, random) => {
+    for (let wait = 0; wait < 2000 && matching(folder, /^lock$/).length === 0; wait++) await sleep(2);
+    await sleep(600 * random.uniform());
+    renameSync(folder, `${folder}-moved`);
+    replace(folder);
+    await ended;
+    return true;
+  },
+  between: (folder) => {
+    const written = readdirSync(folder).filter((name) => name !== "another's");
+    if (written.length > 0) throw new Error(`written to the folder that took its place: ${written.join(", ")}`);
+    rmSync(folder, { recursive: true });
+    rmSync(`${folder}-other`, { recursive: true, force: true });
+    renameSync(`${folder}-moved`, folder);
+    return true;
+  },
+});
+const anothers = (folder: string): void => {
+  mkdirSync(folder);
+  writeFileSync(join(folder, "another's"), "");
+};
+
 export const faults: readonly Fault[] = [
   signalled("main process killed", "SIGKILL"),
   {
@@ -180,6 +205,11 @@ export const faults: readonly Fault[] = [
       return true;
     },
   },
+  movedAway("run folder moved and replaced", anothers),
+  movedAway("run folder replaced by a link", (folder) => {
+    anothers(`${folder}-other`);
+    symlinkSync(`${folder}-other`, folder);
+  }),
   killAt("lock.taken", 1),
   killAt("journal.before", 6),
   killAt("journal.half", 6),

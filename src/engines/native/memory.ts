@@ -56,22 +56,24 @@ export function placeBuffers(instructions: readonly Instruction[], kept: Readonl
   });
   const position = new Map<Buffer, number>();
   let lines = 0;
-  /** Buffers in use, by place. */
-  let live: { readonly buffer: Buffer; readonly begin: number }[] = [];
+  /** Buffers in use, by place: in a deep model very many, most of which wait for the backward pass. */
+  const live: { readonly buffer: Buffer; readonly begin: number }[] = [];
   instructions.forEach((instruction, index) => {
     for (const operand of operandsOf(instruction)) {
       if (!operand || operand.buffer.lanePosition !== undefined || position.has(operand.buffer)) continue;
       const { buffer } = operand;
-      let begin = 0;
-      for (const other of live) {
-        if (begin + buffer.lines <= other.begin) break;
-        begin = Math.max(begin, other.begin + other.buffer.lines);
-      }
+      let [begin, place] = [0, 0];
+      for (; place < live.length && begin + buffer.lines > live[place].begin; place++)
+        begin = Math.max(begin, live[place].begin + live[place].buffer.lines);
       position.set(buffer, begin);
       lines = Math.max(lines, begin + buffer.lines);
-      live = [...live, { buffer, begin }].sort((a, b) => a.begin - b.begin);
+      live.splice(place, 0, { buffer, begin });
     }
-    live = live.filter(({ buffer }) => (lastUse.get(buffer) as number) > index);
+    for (const operand of operandsOf(instruction)) {
+      if (!operand || lastUse.get(operand.buffer) !== index) continue;
+      const place = live.findIndex(({ buffer }) => buffer === operand.buffer);
+      if (place >= 0) live.splice(place, 1);
+    }
   });
   return { position, lines };
 }
