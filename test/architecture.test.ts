@@ -94,6 +94,8 @@ describe("side effects", () => {
         /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|repair|run|run-dir)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/)/,
       ),
     ).toEqual([]));
+  it("cores are counted in one place, which knows of quotas", () =>
+    expect(outside(/availableParallelism|cpus\(\)\.length/, /^engines\/cores\.ts$/)).toEqual([]));
   it("clocks are passed in, and randomness comes from seeds", () => {
     expect(outside(/Date\.now|performance\.now|new Date\(/, /^cli\//)).toEqual([]);
     expect(outside(/Math\.random/, /^$/)).toEqual([]);

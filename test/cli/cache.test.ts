@@ -91,7 +91,14 @@ describe("the cache", () => {
   });
 
   needsRoot("is under the temporary folder for a user without home or name", async () => {
-    for (const environment of [{}, { HOME: "/" }, { HOME: "" }, { HOME: "relative" }, { HOME: "/root" }, { HOME: made("root-owned", 0o755) }]) {
+    for (const environment of [
+      {},
+      { HOME: "/" },
+      { HOME: "" },
+      { HOME: "relative" },
+      { HOME: "/root" },
+      { HOME: made("root-owned", 0o755) },
+    ]) {
       const { cache, said } = await cacheOf("nobody", environment, stranger);
       expect(cache).toBe(join(folder, "tmp-nobody", `mutransfer-${stranger}`));
       expect(said.trim().split("\n")).toHaveLength(1);
