@@ -13,7 +13,7 @@ import { crossCompiler } from "../../packing/cross-compiler.ts";
 import { cpuFeatures } from "../../src/engines/native/cpu.ts";
 import { nativeEngine } from "../../src/engines/native/engine.ts";
 import { callFields } from "../../src/engines/native/instructions.ts";
-import { loadLibrary } from "../../src/engines/native/library.ts";
+import { loadLibrary, type CallField } from "../../src/engines/native/library.ts";
 import { prebuiltFile, prebuiltTargets } from "../../src/engines/native/prebuilt.ts";
 import { loadModule } from "../../src/engines/native/web-assembly.ts";
 import type { Results } from "../../src/sweep/results.ts";
@@ -159,7 +159,7 @@ describe.skipIf(missing !== undefined)("the packed package", () => {
 
   it("allocates zeros in WebAssembly, whatever was lent to a call before", async () => {
     const library = await (await loadModule(join(installed, prebuiltFile("wasm"))))();
-    const nothing = Object.fromEntries(callFields.map((field) => [field, 0n]));
+    const nothing = Object.fromEntries(callFields.map((field) => [field, 0n])) as Record<CallField, bigint>;
     library.addressOf(new Float32Array(1000).fill(7));
     await library.run({ ...nothing, threads: 1n, lanes: 1n });
     expect(library.allocate(1000).values.every((value) => value === 0)).toBe(true);
