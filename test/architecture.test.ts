@@ -93,27 +93,29 @@ describe("side effects", () => {
     expect(
       outside(
         /["']node:fs|["']fs["']/,
-        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|open-folder)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/(cache|faults|files|init))\.ts$/,
+        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|kernel|lock|open-folder)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/(cache|faults|files|init))\.ts$/,
       ),
     ).toEqual([]));
   it("a run folder's files are opened in one place", () => {
-    // The journal and checkpoints read and write what is open already; the lock and files that people name are not a run's content.
+    // The journal, checkpoints and the lock read and write what is open already; files that people name are not a run's content.
     const withOpenFiles = new Set(["closeSync", "fdatasyncSync", "fstatSync", "ftruncateSync", "readSync", "writeSync"]);
     const imported = (name: string): readonly string[] =>
       [...(source.get(name) ?? "").matchAll(/import ([^;]*?) from "node:fs/g)].flatMap(([, names]) =>
         names.replace(/[{}]/g, "").split(","),
       );
-    for (const name of ["sweep/journal.ts", "sweep/checkpoints.ts"])
+    for (const name of ["sweep/journal.ts", "sweep/checkpoints.ts", "sweep/lock.ts"])
       expect(
         imported(name).filter((each) => !withOpenFiles.has(each.trim())),
         name,
       ).toEqual([]);
     expect(imported("sweep/journal.ts").length).toBeGreaterThan(0);
     // Whoever does not know what a file is called cannot open it past that place.
-    const names = [...Object.values(runFiles), runFolders.checkpoints, reportNames.page].filter((name) => name !== runFiles.lock);
+    const names = [...Object.values(runFiles), runFolders.checkpoints, reportNames.page];
     const said = (name: string): readonly string[] => names.filter((each) => (source.get(name) ?? "").includes(`"${each}"`));
     expect(files.filter((name) => said(name).length > 0)).toEqual(["sweep/run-folder.ts"]);
   });
+  it("cores are counted in one place, which knows of quotas", () =>
+    expect(outside(/availableParallelism|cpus\(\)\.length/, /^engines\/cores\.ts$/)).toEqual([]));
   it("clocks are passed in, and randomness comes from seeds", () => {
     expect(outside(/Date\.now|performance\.now|new Date\(/, /^cli\//)).toEqual([]);
     expect(outside(/Math\.random/, /^$/)).toEqual([]);

@@ -31,9 +31,19 @@ function wantedFolder(): { readonly folder: string | undefined; readonly isNamed
   return { folder: base && join(base, XDG_CACHE_HOME ? "" : ".cache", "mutransfer"), isNamed: false };
 }
 
-/** What is in a folder and in its folders: the files that are used lie no deeper. One that has just gone is no matter. */
+/** Names in a folder; none in one that has just gone, as a finished build's has. */
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** What is in a folder and in its folders: the files that are used lie no deeper. */
 function contents(folder: string, levels = 2): readonly { readonly path: string; readonly stats: Stats }[] {
-  return readdirSync(folder).flatMap((name) => {
+  return namesIn(folder).flatMap((name) => {
     const path = join(folder, name);
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined) return [];
@@ -63,8 +73,9 @@ export function distrust(folder: string, user: number): string | undefined {
 function inspect(wanted: string, user: number | undefined): string | undefined {
   mkdirSync(wanted, { recursive: true, mode: 0o700 });
   const folder = realpathSync(wanted);
-  accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
-  return user === undefined ? undefined : distrust(folder, user); // Windows has neither owners nor modes to look at
+  const why = user === undefined ? undefined : distrust(folder, user); // Windows has neither owners nor modes to look at
+  if (why === undefined) accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  return why;
 }
 
 /** Whether a folder in a place where anybody may make one is this user's, entered by nobody else, and no link. */

@@ -43,7 +43,5 @@ export function cpuQuota(read: ReadText): number {
   return Math.min(Infinity, ...folders.map((folder) => quotaOf(read, folder)));
 }
 
-let known: number | undefined;
-
 /** Cores that may be busy at once, at least 1; a fraction of a core counts as one. */
-export const cores = (): number => (known ??= Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota(onDisk)))));
+export const cores = (read: ReadText = onDisk): number => Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota(read))));

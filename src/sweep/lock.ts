@@ -4,20 +4,20 @@
  * who is alive: containers, hidden /proc and host names cannot deceive. On network file
  * systems such locks may not reach other machines: there a file left behind is removed by hand.
  */
-import { closeSync, ftruncateSync, readFileSync, readSync, statfsSync, writeSync } from "node:fs";
-import { hostname, platform } from "node:os";
+import { closeSync, ftruncateSync, readSync, writeSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { exitCodes, UserError } from "../errors.ts";
 import { failpoint } from "../failpoints.ts";
-import { lockOpenFile, ownProcessId, type LockAnswer } from "../libc.ts";
+import { ownProcessId, type LockAnswer } from "../libc.ts";
+import { thisKernel, type Kernel } from "./kernel.ts";
 import type { OpenFolder } from "./open-folder.ts";
 import { runFiles } from "./run-folder.ts";
 
 const holderSchema = z.object({
   pid: z.int().positive(),
   host: z.string(),
-  /** The start of the machine, which containers share and machines of the same name do not; empty where it is not known. */
   boot: z.string(),
 });
 export type Holder = z.infer<typeof holderSchema>;
@@ -27,32 +27,6 @@ export interface Lock {
   check(): void;
   release(): void;
 }
-
-function bootOf(): string {
-  try {
-    return platform() === "linux" ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim() : "";
-  } catch {
-    return ""; // hidden
-  }
-}
-
-/** What is asked of the system. */
-export interface Kernel {
-  readonly lock: typeof lockOpenFile;
-  /** Whether locks in this folder are known to every machine that can reach it. */
-  readonly isLocal: (folder: OpenFolder) => boolean;
-  readonly boot: () => string;
-}
-
-/** NFS, SMB (three), AFS, Ceph, Lustre, GPFS, FUSE, 9p, as statfs(2) numbers them. */
-const networkTypes: ReadonlySet<number> = new Set([
-  ...[0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400, 0x0bd00bd0, 0x47504653, 0x65735546, 0x01021997],
-]);
-const thisKernel: Kernel = {
-  lock: lockOpenFile,
-  isLocal: (folder) => platform() !== "linux" || !networkTypes.has(statfsSync(folder.path).type),
-  boot: bootOf,
-};
 
 /** Who an open lock file says has it; undefined when it does not say. */
 function holderIn(file: number): Holder | undefined {
@@ -68,7 +42,7 @@ function holderIn(file: number): Holder | undefined {
 /** Whether a lock that nobody holds here is nobody's: a file left on a network may be another machine's, unless this one wrote it since its start. */
 function isFree(answer: LockAnswer, folder: OpenFolder, left: Holder | undefined, { isLocal, boot }: Kernel): boolean {
   if (answer !== "locked") return false;
-  return isLocal(folder) || (left !== undefined && left.boot !== "" && left.boot === boot());
+  return isLocal(folder.path) || (left !== undefined && left.boot !== "" && left.boot === boot());
 }
 
 /** Who has taken the folder and not given it back, and whether that process may still have it; changes nothing. */

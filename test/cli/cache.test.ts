@@ -105,6 +105,14 @@ describe("the cache", () => {
     }
   });
 
+  needsRoot("is not one that only somebody else can write to", async () => {
+    const { cache, said } = await cacheOf("foreign", { MUTRANSFER_CACHE: made("foreign", 0o755, stranger + 1) }, stranger);
+    expect([cache, said]).toEqual([
+      join(folder, "tmp-foreign", `mutransfer-${stranger}`),
+      expect.stringContaining("somebody else owns it"),
+    ]);
+  });
+
   needsRoot("is not the folder that somebody else has put where one's own would be, nor a link", async () => {
     made("tmp-taken", 0o1777);
     const taken = made(`tmp-taken/mutransfer-${stranger}`, 0o777, stranger + 1);

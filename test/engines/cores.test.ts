@@ -35,7 +35,12 @@ describe("the CPU quota", () => {
   });
 });
 
-it("as many cores as may be used are at least one, and no more than the scheduler's", () => {
-  expect(cores()).toBeGreaterThanOrEqual(1);
-  expect(cores()).toBeLessThanOrEqual(availableParallelism());
+describe("cores that may be busy", () => {
+  const under = (quota: string): number =>
+    cores((path) => ({ "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": `${quota} 100000\n` })[path]);
+  it("are no more than the quota pays for, but one at least", () => expect([under("1000"), under("100000")]).toEqual([1, 1]));
+  it("are those of the scheduler without a tighter quota", () => {
+    expect([under("max"), under("99900000")]).toEqual([availableParallelism(), availableParallelism()]);
+    expect(cores()).toBeLessThanOrEqual(availableParallelism());
+  });
 });

@@ -12,7 +12,8 @@ import { describe, expect, it } from "vitest";
 import { crossCompiler } from "../../packing/cross-compiler.ts";
 import { cpuFeatures } from "../../src/engines/native/cpu.ts";
 import { nativeEngine } from "../../src/engines/native/engine.ts";
-import { loadLibrary } from "../../src/engines/native/library.ts";
+import { callFields } from "../../src/engines/native/instructions.ts";
+import { loadLibrary, type CallField } from "../../src/engines/native/library.ts";
 import { prebuiltFile, prebuiltTargets } from "../../src/engines/native/prebuilt.ts";
 import { loadModule } from "../../src/engines/native/web-assembly.ts";
 import type { Results } from "../../src/sweep/results.ts";
@@ -154,6 +155,14 @@ describe.skipIf(missing !== undefined)("the packed package", () => {
     } finally {
       renameSync(`${library}.away`, library);
     }
+  });
+
+  it("allocates zeros in WebAssembly, whatever was lent to a call before", async () => {
+    const library = await (await loadModule(join(installed, prebuiltFile("wasm"))))();
+    const nothing = Object.fromEntries(callFields.map((field) => [field, 0n])) as Record<CallField, bigint>;
+    library.addressOf(new Float32Array(1000).fill(7));
+    await library.run({ ...nothing, threads: 1n, lanes: 1n });
+    expect(library.allocate(1000).values.every((value) => value === 0)).toBe(true);
   });
 
   it.each([20, 22, 24])("runs on Node %i", async (version) => {

@@ -19,7 +19,6 @@ function folderWith(...records: readonly object[]): OpenFolder {
   writeFileSync(join(path, runFiles.journal), records.map((record, seq) => encodeLine(seq, record)).join(""));
   return OpenFolder.make(path);
 }
-const self = { pid: process.pid, isAlive: () => true };
 const { spec } = runRecord;
 const { steps } = spec.train;
 const point = (step: number, loss: number | null = 2): object => ({ step, training_loss: null, validation_loss: loss });
@@ -63,7 +62,7 @@ describe("what no run comes to", () => {
     const { damages, state } = readRun(run);
     expect(damages.map(({ line }) => line)).toEqual([3]);
     expect(state.trials.map(({ id }) => id)).toEqual([0, 2]);
-    expect(() => Run.open(run, self)).toThrow(`${runFiles.journal}:3: `);
+    expect(() => Run.open(run)).toThrow(`${runFiles.journal}:3: `);
     const again = OpenFolder.make(run.path);
     expect(repairJournal(again)).toMatchObject({ quarantined: [3], hasRun: true });
     const { state: repaired, damages: left } = readRun(again);
