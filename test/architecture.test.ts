@@ -91,7 +91,7 @@ describe("side effects", () => {
     expect(
       outside(
         /from "node:fs/,
-        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|lock|repair|run|run-dir)|engines\/(native\/build|onnxruntime\/cuda-libraries|tfjs\/saved-models)|cli\/)/,
+        /^(data\/(checked-file|corpus|globs|remembered|token-file|token-run|tokenized)|sweep\/(checkpoints|journal|lock|repair|run|run-dir)|engines\/(native\/build|onnxruntime\/cuda-libraries|tfjs\/saved-models)|cli\/)/,
       ),
     ).toEqual([]));
   it("clocks are passed in, and randomness comes from seeds", () => {

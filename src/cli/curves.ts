@@ -156,7 +156,7 @@ async function trainCurve(
     now: () => terminal.now(),
   });
   try {
-    run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, false);
+    run.match({ spec: plan.spec, specHash: plan.specHash, data: plan.dataset }, false);
     const agenda = new Agenda(plan.spec);
     const interrupted = await trainAll({ run, plan, engines, options, terminal, version }, agenda);
     return interrupted ?? pointsOf(run, agenda, rates, plan.spec);

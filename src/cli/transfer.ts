@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { refuseChangedData } from "../data/manifest.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import type { Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
@@ -58,12 +59,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   if (!options.force) refuseEdge(best);
   const runFolder = dirname(options.best);
   const plan = await planOf(results, runFolder);
-  if (plan.dataset.hash !== results.environment.data_hash) {
-    throw new UserError(
-      { code: "data_changed", message: "the data is not the data this sweep was trained on", hint: "restore it, or run the sweep again" },
-      exitCodes.disagreement,
-    );
-  }
+  refuseChangedData(plan.dataset, results.environment.data_hash, options.best);
   const width = options.width ?? spec.width.target;
   checkWidth(spec, width, spec.width.proxy);
 
@@ -191,6 +187,9 @@ async function planOf({ spec, environment }: Results, runFolder: string): Promis
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const hint = `results.json says that the data lies relative to ${directory}; if the run folder was moved, move it back or put the data there`;
-    throw new UserError(error.diagnostics.map((each) => ({ ...each, hint })));
+    throw new UserError(
+      error.diagnostics.map((each) => ({ ...each, hint })),
+      error.exitCode,
+    );
   }
 }

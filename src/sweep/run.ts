@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { refuseChangedData, type Identified } from "../data/manifest.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import { specDifferences, type SpecDifference } from "../spec/differences.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
@@ -20,7 +21,7 @@ export const journalName = "journal.jsonl";
 export interface Identity {
   readonly spec: CompleteSpec;
   readonly specHash: string;
-  readonly dataHash: string;
+  readonly data: Identified;
 }
 
 export class Run {
@@ -64,15 +65,7 @@ export class Run {
   match(identity: Identity, extend: boolean): void {
     const { run, spec, specHash } = this.state;
     if (run === undefined || spec === undefined) return;
-    if (identity.dataHash !== run.environment.data_hash)
-      throw new UserError(
-        {
-          code: "data_changed",
-          message: `${this.folder}: the data is not what this run has been trained on`,
-          hint: "restore it, or give another folder with --out",
-        },
-        exitCodes.disagreement,
-      );
+    refuseChangedData(identity.data, run.environment.data_hash, this.folder);
     if (identity.specHash === specHash) return;
     const differences = specDifferences(spec, identity.spec);
     const extends_ = differences.every(({ extending }) => extending);
