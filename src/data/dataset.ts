@@ -2,7 +2,7 @@
  * From a data section to two runs of tokens with a hash: text is tokenized once and cached
  * by content, token files are read where they are. What is wrong is told of all at once.
  */
-import { UserError, type Diagnostic } from "../errors.ts";
+import { exitCodes, UserError, type Diagnostic } from "../errors.ts";
 import { openBundled, openFiles, type BundledCorpus } from "./corpus.ts";
 import { filesOf } from "./globs.ts";
 import { rememberSources, type Identified, type Source } from "./manifest.ts";
@@ -76,20 +76,20 @@ const mostShortIds = 65536;
 async function openTokenFiles(source: TokenSource, validation: number, directory: string, cache: string): Promise<Dataset> {
   const { tokens, validationTokens, vocabSize } = source;
   const problems: Diagnostic[] = [];
-  const collect = async <T>(open: () => Promise<T>): Promise<T | undefined> => {
+  /** What `open` gives, or nothing when it is to be told of along with what else is wrong. */
+  const attempt = async <T>(open: () => T | Promise<T>): Promise<T | undefined> => {
     try {
       return await open();
     } catch (error) {
-      if (!(error instanceof UserError) || error.diagnostics.some(({ code }) => code === "data_changed")) throw error;
+      if (!(error instanceof UserError) || error.exitCode !== exitCodes.usage) throw error;
       problems.push(...error.diagnostics);
       return undefined;
     }
   };
   const openAll = async (patterns: readonly string[], key: string): Promise<readonly Known[]> => {
-    const paths = (await collect(() => filesOf(patterns, directory, key))) ?? [];
     const known: Known[] = [];
-    for (const path of paths) {
-      const found = await collect(async () => checkedTokens(path, key, source, cache));
+    for (const path of (await attempt(() => filesOf(patterns, directory, key))) ?? []) {
+      const found = await attempt(() => checkedTokens(path, key, source, cache));
       if (found !== undefined) known.push(found);
     }
     return known;
