@@ -10,7 +10,7 @@ import { exitCodes, UserError } from "../errors.ts";
 import type { TokenFile } from "./token-file.ts";
 
 /** Bytes of a block, counted from token 0: windows are small, and each reads the blocks that it lies in. */
-export const blockBytes = 4096;
+export const blockBytes = 2048;
 
 export interface CheckedFile extends TokenFile {
   /** CRC-32 of each block, as little-endian uint32. */
@@ -38,7 +38,7 @@ export function dataChanged(path: string, how: string): UserError {
 }
 
 /** Bytes of one reading, a multiple of a block. */
-const readBytes = 256 * blockBytes;
+const readBytes = 512 * blockBytes;
 
 /** Reads all of an open file's tokens. */
 export function scanTokens(file: TokenFile, descriptor: number): Scan {

@@ -55,28 +55,29 @@ const mostOpen = 64;
 function byOffset({ pieces, vocabSize }: TokenRun): TokenReader {
   const ends: number[] = [];
   for (const { count } of pieces) ends.push((ends.at(-1) ?? 0) + count);
-  /** The one used last comes last. */
+  /** The one opened last comes last. */
   const open = new Map<CheckedFile, OpenFile>();
   const opened = (file: CheckedFile): OpenFile => {
-    const found = open.get(file) ?? openFile(file, vocabSize);
-    open.delete(file);
-    open.set(file, found);
-    if (open.size > mostOpen)
+    const found = open.get(file);
+    if (found !== undefined) return found;
+    if (open.size === mostOpen)
       for (const [oldest, { close }] of open) {
         close();
         open.delete(oldest);
         break;
       }
-    return found;
+    const made = new OpenFile(file, vocabSize);
+    open.set(file, made);
+    return made;
   };
   return {
     read: (start, into) => {
-      let index = firstAbove(ends, start);
+      let index = pieces.length === 1 ? 0 : firstAbove(ends, start);
       for (let done = 0; done < into.length; index++) {
         const { file, start: first, count } = pieces[index];
         const within = start + done - (ends[index] - count);
         const wanted = Math.min(into.length - done, count - within);
-        opened(file).read(first + within, into.subarray(done, done + wanted));
+        opened(file).read(first + within, into, done, wanted);
         done += wanted;
       }
     },
@@ -98,57 +99,72 @@ function firstAbove(values: readonly number[], value: number): number {
   return low;
 }
 
-interface OpenFile {
-  /** Fills `into` with the file's tokens from `start` on. */
-  readonly read: (start: number, into: Int32Array) => void;
-  readonly close: () => void;
-}
-
 /** What the system says of a file that is not there any more. */
 const gone: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "ENXIO", "ELOOP"]);
-/** Blocks that are read at once, at most. */
-const readBlocks = 256;
 
-function openFile(file: CheckedFile, vocabSize: number): OpenFile {
-  const { path, bytesPerToken, byteOffset } = file;
-  const checksums = readTable(file);
-  const changed = (how: string): Error => {
-    forget(file);
-    return dataChanged(path, how);
-  };
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, "r");
-  } catch (error) {
-    if (gone.has((error as NodeJS.ErrnoException).code)) throw changed("is gone since it was checked");
-    throw error;
+/** Blocks that are read at once, at most, and where they are read to; made once, since windows are many and small. */
+const readBlocks = 512;
+const buffer = Buffer.from(new ArrayBuffer(readBlocks * blockBytes));
+const blocks: readonly Buffer[] = Array.from({ length: readBlocks }, (_, index) =>
+  buffer.subarray(index * blockBytes, (index + 1) * blockBytes),
+);
+const views = { 2: idsOf(buffer, 2), 4: idsOf(buffer, 4) } as const;
+
+/** A file that is being read from. */
+class OpenFile {
+  readonly close: () => void;
+  private readonly file: CheckedFile;
+  private readonly vocabSize: number;
+  private readonly checksums: Uint32Array;
+  private readonly descriptor: number;
+
+  constructor(file: CheckedFile, vocabSize: number) {
+    this.file = file;
+    this.vocabSize = vocabSize;
+    this.checksums = readTable(file);
+    try {
+      this.descriptor = openSync(file.path, "r");
+    } catch (error) {
+      if (gone.has((error as NodeJS.ErrnoException).code)) throw this.changed("is gone since it was checked");
+      throw error;
+    }
+    this.close = () => closeSync(this.descriptor);
   }
-  const end = file.count * bytesPerToken;
-  const buffer = Buffer.from(new ArrayBuffer(readBlocks * blockBytes));
-  /** Tokens of whole blocks, in one reading. */
-  const readSome = (start: number, into: Int32Array): number => {
+
+  /** Puts `count` tokens from `start` on into `into`, from place `at` on. */
+  read(start: number, into: Int32Array, at: number, count: number): void {
+    for (let done = 0; done < count;) done += this.readSome(start + done, into, at + done, count - done);
+  }
+
+  /** As many of them as there is room for in one reading of whole blocks. */
+  private readSome(start: number, into: Int32Array, at: number, count: number): number {
+    const { bytesPerToken, byteOffset, count: tokens } = this.file;
     const firstBlock = Math.floor((start * bytesPerToken) / blockBytes);
     const from = firstBlock * blockBytes;
-    const wantedEnd = Math.ceil(((start + into.length) * bytesPerToken) / blockBytes) * blockBytes;
-    const length = Math.min(wantedEnd, end, from + buffer.length) - from;
-    if (readSync(descriptor, buffer, 0, length, byteOffset + from) !== length) throw changed("was cut short since it was checked");
-    for (let at = 0, block = firstBlock; at < length; at += blockBytes, block++)
-      if (crc32(buffer.subarray(at, Math.min(at + blockBytes, length))) !== checksums[block])
-        throw changed(`changed since it was checked, at byte ${byteOffset + from + at} or soon after`);
-    const ids = idsOf(buffer.subarray(0, length), bytesPerToken);
-    const skipped = start - from / bytesPerToken;
-    const count = Math.min(into.length, ids.length - skipped);
-    for (let index = 0; index < count; index++) {
-      const id = ids[skipped + index];
-      if (id >= vocabSize) throw changed(`has the id ${id}, and the vocabulary that it was checked against has ${vocabSize}`);
-      into[index] = id;
+    const wantedEnd = Math.ceil(((start + count) * bytesPerToken) / blockBytes) * blockBytes;
+    const length = Math.min(wantedEnd, tokens * bytesPerToken, from + buffer.length) - from;
+    if (readSync(this.descriptor, buffer, 0, length, byteOffset + from) !== length)
+      throw this.changed("was cut short since it was checked");
+    for (let block = 0, left = length; left > 0; block++, left -= blockBytes) {
+      const bytes = left >= blockBytes ? blocks[block] : blocks[block].subarray(0, left);
+      if (crc32(bytes) !== this.checksums[firstBlock + block])
+        throw this.changed(`changed since it was checked, between bytes ${byteOffset + from} and ${byteOffset + from + length}`);
     }
-    return count;
-  };
-  return {
-    read: (start, into) => {
-      for (let done = 0; done < into.length;) done += readSome(start + done, into.subarray(done));
-    },
-    close: () => closeSync(descriptor),
-  };
+    const ids = bytesPerToken === 8 ? idsOf(buffer.subarray(0, length), 8) : views[bytesPerToken];
+    const skipped = start - from / bytesPerToken;
+    const taken = Math.min(count, length / bytesPerToken - skipped);
+    for (let index = 0; index < taken; index++) {
+      const id = ids[skipped + index];
+      if (id >= this.vocabSize)
+        throw this.changed(`has the id ${id}, and the vocabulary that it was checked against has ${this.vocabSize}`);
+      into[at + index] = id;
+    }
+    return taken;
+  }
+
+  /** Forgets that the file was checked, and says how it is another one now. */
+  private changed(how: string): Error {
+    forget(this.file);
+    return dataChanged(this.file.path, how);
+  }
 }
