@@ -12,10 +12,12 @@ import type { Parametrization } from "../parametrization/roles.ts";
 import { depthTable } from "../parametrization/table.ts";
 import { renderCurves } from "../report/curves.ts";
 import { jsonText } from "../report/json.ts";
+import { passNotes, renderNotes } from "../report/notes.ts";
 import { seedsFrom } from "../rng.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
 import { Agenda } from "../sweep/agenda.ts";
+import { passesOf } from "../sweep/generalization.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { Run } from "../sweep/run.ts";
 import { trainAll, type ContinueOptions } from "./continue.ts";
@@ -43,6 +45,8 @@ const compared: { readonly [A in Axis]: readonly Parametrization[] } = { width: 
 export async function curves(file: string, options: CurvesCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const plan = await openPlan(file);
   const wanted = wantedOf(plan.spec, file);
+  const notes = renderNotes(passNotes(passesOf(plan.spec, plan.dataset.train.count)), terminal.errStyle);
+  if (!options.quiet && notes !== "") terminal.err(`${notes}\n`);
   const { axis, sizes, parametrizations } = wanted;
   const folder = options.out ?? join("runs", plan.spec.name);
   makeRunDirectory(folder);

@@ -9,13 +9,14 @@ import { refuseChangedData } from "../data/manifest.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import type { Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
-import { renderNotes, setupNotes } from "../report/notes.ts";
+import { dataNotes, renderNotes, setupNotes } from "../report/notes.ts";
 import { valueOf } from "../report/numbers.ts";
 import { renderSetup } from "../report/setup.ts";
 import { renderLaunch, renderPrelaunch, renderTarget, type LaunchView } from "../report/target.ts";
 import { parameterCount } from "../model/config.ts";
 import { reopenPlan } from "../spec/read.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
+import { partingOf, passesOf } from "../sweep/generalization.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
 import { makeRunDirectory, writeAtomically } from "../sweep/run-dir.ts";
 import { jobStem, removeLastCheckpoints } from "../sweep/checkpoints.ts";
@@ -110,6 +111,8 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     const { validationLoss: lossNats, steps } = outcome;
     if (options.json) terminal.out(jsonText(record));
     else terminal.out(`${renderTarget(view, { lossNats, steps, proxyNats: best.validation_loss, prediction, path }, terminal.outStyle)}\n`);
+    const parting = partingOf([{ trainingLoss: outcome.curve.at(-1)?.trainingLoss ?? null, validationLoss: lossNats }]);
+    say(renderNotes(dataNotes({ passes: passesOf(spec, plan.dataset.train.count), parting }, "the target"), terminal.errStyle));
     return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
   } catch (error) {
     if (error instanceof Interrupted) {
