@@ -64,17 +64,20 @@ export interface Suspicion {
 }
 
 const wide: Suspicion = { looks: "64-bit ids", hint: "save them with numpy's np.save, or as uint32 with data.source.dtype: uint32" };
-const wider: Suspicion = { looks: "32-bit ids", hint: "state data.source.dtype: uint32" };
+const wider: Suspicion = {
+  looks: "32-bit ids",
+  hint: "state data.source.dtype: uint32; if they are 16-bit ids, save them with numpy's np.save",
+};
 const text: Suspicion = { looks: "text", hint: "give text as data.source: {files: […]}" };
 const weights: Suspicion = { looks: "floating-point weights", hint: "give the file of token ids" };
 const noise: Suspicion = { looks: "compressed or encrypted data", hint: "unpack it first" };
 
 /** Words below this are what the upper half of a wider id can be: vocabularies have less than a million entries. */
 const smallHalf = 16;
-/** Words of each kind that must have been seen before their likeness is evidence. */
+/** Large words that must have been seen: of as many ids, none would be at a second place once in 2^32 times. */
 const fewestWords = 32;
 
-/** Whether words at `odd` places of `stride` are all small while those at the first are mostly not. */
+/** Whether words are small, or 0, at all places of `stride` but the first. */
 function isUpperHalf(words: Uint16Array, stride: number): boolean {
   const count = Math.floor(words.length / stride);
   let large = 0;
@@ -83,7 +86,7 @@ function isUpperHalf(words: Uint16Array, stride: number): boolean {
     if (words[index * stride + 1] >= smallHalf) return false;
     for (let rest = 2; rest < stride; rest++) if (words[index * stride + rest] !== 0) return false;
   }
-  return count >= fewestWords && large > count / 2;
+  return large >= fewestWords;
 }
 
 /** Share of 16-bit values with the exponent of a weight, as bfloat16, float16 or the upper half of a float32. */
@@ -118,8 +121,7 @@ const halves = (words: Uint16Array): readonly Uint16Array[] =>
 /** What a sample of raw ids of so many bytes looks like when it is something else; it begins at a multiple of 8 bytes. */
 export function idsProblem(sample: Buffer, bytesPerToken: 2 | 4): Suspicion | undefined {
   const words = new Uint16Array(new Uint8Array(sample.subarray(0, sample.length - (sample.length % 8))).buffer);
-  // The low bytes of ids are control bytes as often as any others, and the high bytes of common ids always are.
-  if (sample.length >= 2 * fewestWords && controlsOf(sample) === 0 && (isText(sample) || bytesPerToken === 2)) return text;
+  if (isText(sample)) return text;
   if (isUpperHalf(words, 4)) return wide;
   if (bytesPerToken === 2 && isUpperHalf(words, 2)) return wider;
   const [lower, upper] = halves(words);
@@ -129,5 +131,16 @@ export function idsProblem(sample: Buffer, bytesPerToken: 2 | 4): Suspicion | un
   return undefined;
 }
 
-/** A sample may end, and pieces of it begin, inside a character. */
-const isText = (sample: Buffer): boolean => [0, 1, 2, 3].some((cut) => isUtf8(sample.subarray(0, sample.length - cut)));
+/** Bytes of text that are no accident: each of them might have been any other. */
+const fewestText = 64;
+/** Bytes of a sample's beginning that lie together in the file. */
+const togetherBytes = 4096;
+
+/** Whether bytes are text, in UTF-8 or mostly ASCII: the high bytes of common ids are what text does not have. */
+function isText(sample: Buffer): boolean {
+  if (sample.length < fewestText || controlsOf(sample) > 0) return false;
+  const ascii = sample.reduce((sum, byte) => sum + (byte < 0x80 ? 1 : 0), 0);
+  const begin = sample.subarray(0, togetherBytes);
+  // It may end inside a character.
+  return ascii > 0.7 * sample.length || [0, 1, 2, 3].some((cut) => isUtf8(begin.subarray(0, begin.length - cut)));
+}

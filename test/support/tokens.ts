@@ -20,3 +20,12 @@ export function idsIn(run: TokenRun): number[] {
   reader.close();
   return [...all];
 }
+
+/** A .npy file of version 1.0, as numpy.lib.format describes it. */
+export function npy(type: string, shape: readonly number[], data: Uint8Array, fortran: "True" | "False" = "False"): Buffer {
+  const text = `{'descr': '${type}', 'fortran_order': ${fortran}, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
+  const padded = text.padEnd(64 * Math.ceil((text.length + 11) / 64) - 11);
+  const length = Buffer.alloc(2);
+  length.writeUInt16LE(padded.length + 1);
+  return Buffer.concat([Buffer.from("\x93NUMPY\x01\x00", "latin1"), length, Buffer.from(`${padded}\n`), data]);
+}
