@@ -31,7 +31,11 @@ const encodings: readonly Encoding[] = [
 
 /** Whether a unit of UTF-16 or UTF-32 is something that a text without a mark is mostly made of. */
 const isCommonUnit = (unit: number): boolean =>
-  (unit >= 0x20 && unit < 0x2100) || unit === 0x0a || unit === 0x0d || (unit >= 0x3000 && unit < 0xd800);
+  (unit >= 0x20 && unit < 0x2100) ||
+  unit === 0x0a ||
+  unit === 0x0d ||
+  (unit >= 0x3000 && unit < 0xd800) ||
+  (unit >= 0xff00 && unit < 0xfff0);
 
 function encodingOf(sample: Buffer): string | undefined {
   const marked = encodings.find(({ mark }) => mark.every((byte, index) => sample[index] === byte));

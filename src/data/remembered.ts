@@ -25,6 +25,9 @@ const memorySchema = z.strictObject({
   table: z.string(),
 });
 
+/** Counts changes of what is remembered, and of what files are refused for. */
+const checks = 2;
+
 /** A file as it was checked. */
 export interface Known extends Pick<Scan, "sha256" | "largestId"> {
   readonly file: CheckedFile;
@@ -64,7 +67,7 @@ const sameSystem = (a: System, b: System): boolean => (Object.keys(a) as (keyof 
  * names what else decides that. Throws `data_changed` when it is written to meanwhile, and what `describe` throws.
  */
 export function checkFile(path: string, how: string, describe: (descriptor: number) => TokenFile, cache: string): Known {
-  const stem = join(cache, digestOf(`checked 1\n${how}\n${path}`));
+  const stem = join(cache, digestOf(`checked ${checks}\n${how}\n${path}`));
   const table = `${stem}.blocks`;
   const descriptor = openSync(path, "r");
   try {

@@ -92,7 +92,7 @@ function decode(decoder: InstanceType<typeof TextDecoder>, bytes: Buffer, { name
   }
 }
 
-/** Bytes before the first that is no UTF-8. */
+/** Bytes before the first character that is no UTF-8. */
 function soundBytes(bytes: Buffer): number {
   const isSound = (length: number): boolean => {
     try {
@@ -109,7 +109,7 @@ function soundBytes(bytes: Buffer): number {
     if (isSound(middle)) low = middle;
     else high = middle - 1;
   }
-  return low;
+  return low - unfinished(bytes.subarray(0, low));
 }
 
 /** A space may be one token with what follows it, and an apostrophe with the letters; what ends at these two never goes on. */

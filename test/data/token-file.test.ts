@@ -35,7 +35,7 @@ const bytesOf = (ids: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigI
 
 /** Ids as text has them: a few are common, most are rare. */
 function zipf(count: number, vocabulary: number, first = 0): readonly number[] {
-  const random = randomStream(1, "zipf", count, vocabulary);
+  const random = randomStream(1, "zipf", 100_003 * count + vocabulary);
   return Array.from({ length: count }, () => first + Math.floor(vocabulary ** random.uniform()) - 1);
 }
 
