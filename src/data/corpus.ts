@@ -51,7 +51,7 @@ export function openBundled(name: BundledCorpus): Corpus {
 }
 
 /** Bytes of text that are in memory at a time. */
-const pieceBytes = 4 * 2 ** 20;
+const pieceBytes = 2 ** 20;
 /** Of each piece, how much is looked at to tell whether it is text. */
 const sampledBytes = 65536;
 

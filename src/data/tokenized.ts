@@ -85,7 +85,7 @@ function writeTokens(
       files.map((file) => {
         let count = 0;
         for (const ids of encoder.encode(file)) {
-          writeAll(out, Uint16Array.from(ids));
+          writeAll(out, new Uint16Array(ids));
           count += ids.length;
         }
         return count;

@@ -129,7 +129,7 @@ describe.each([
     ["cut short", () => truncateSync(path, 1000)],
     ["emptied", () => truncateSync(path, 0)],
     ["removed", () => rmSync(path)],
-    ["replaced", () => (rmSync(path), writeFileSync(path, bytesOf(others)))],
+    ["written over", () => writeFileSync(path, bytesOf(others))],
   ])("that was %s ends the run", async (_how, change) => {
     expect(await readAfter(change)).toBe("3 data_changed tokens.bin");
   });
