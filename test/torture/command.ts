@@ -19,6 +19,7 @@ export interface Ended {
 export interface Setting {
   readonly cwd: string;
   readonly folder: string;
+  readonly data: string;
 }
 
 /** Starts a command in a process group of its own, strikes it, and waits for its end. */
@@ -40,7 +41,7 @@ export async function runCommand(args: readonly string[], setting: Setting, faul
   let struck = false;
   if (fault?.strike && random) {
     const beside = async (): Promise<number | null> => (await runCommand(args, setting)).code;
-    struck = await fault.strike({ pid: child.pid as number, folder: setting.folder, ended, beside }, random);
+    struck = await fault.strike({ pid: child.pid as number, folder: setting.folder, data: setting.data, ended, beside }, random);
   }
   const { code, signal } = await ended;
   return { code, signal, stderr: text.stderr, acknowledged: acknowledgedIn(text.stdout), struck };

@@ -3,7 +3,7 @@
  * a folder between two processes. Nothing here judges; torture.ts does.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RandomStream } from "../../src/rng.ts";
 
@@ -11,6 +11,8 @@ import type { RandomStream } from "../../src/rng.ts";
 export interface Target {
   readonly pid: number;
   readonly folder: string;
+  /** The token file that it trains on. */
+  readonly data: string;
   /** Fulfilled when it has ended. */
   readonly ended: Promise<unknown>;
   /** Runs the same command beside it; gives the exit code. */
@@ -35,7 +37,7 @@ const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 /** A moment of a command that takes one to two seconds. */
 const moment = (random: RandomStream): Promise<void> => sleep(100 + 1600 * random.uniform());
 /** Whether the process, or group, was there to get the signal. */
-const signal = (pid: number, name: NodeJS.Signals): boolean => {
+const signal = (pid: number, name: NodeJS.Signals | 0): boolean => {
   try {
     return process.kill(pid, name);
   } catch {
@@ -176,6 +178,22 @@ export const faults: readonly Fault[] = [
   failAt("checkpoint.written", "EDQUOT", 6),
   failAt("results.before", "ENOSPC", 1),
   { kind: "no file may grow beyond 4 KiB", limit: "ulimit -f 8" },
+  {
+    kind: "the data swapped while it is read",
+    strike: async ({ pid, data, ended }, random) => {
+      await moment(random);
+      const sound = readFileSync(data);
+      // Under the name, size and time of the file that was checked.
+      const { atime, mtime } = statSync(data);
+      writeFileSync(`${data}.other`, sound.toReversed());
+      utimesSync(`${data}.other`, atime, mtime);
+      renameSync(`${data}.other`, data);
+      const struck = signal(pid, 0);
+      await Promise.race([ended, sleep(3000)]);
+      writeFileSync(data, sound);
+      return struck;
+    },
+  },
   spoiled("journal's last line cut", /^journal\.jsonl$/, cutLastLine),
   { ...spoiled("journal's byte flipped", /^journal\.jsonl$/, flipBeyondFirstLine), repair: true },
   spoiled("checkpoint cut", /^checkpoints.*\.safetensors$/, cut),
