@@ -56,6 +56,12 @@ const at = (point: string, action: string, most: number) => ({
 
 const matching = (folder: string, pattern: RegExp): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => pattern.test(name));
+/** Waits for a file that matches; gives whether there was one in some seconds. */
+async function begins(folder: string, pattern: RegExp): Promise<boolean> {
+  for (let wait = 0; wait < 2000 && matching(folder, pattern).length === 0; wait++) await sleep(2);
+  return matching(folder, pattern).length > 0;
+}
+const checkpoints = /^checkpoints.*\.safetensors$/;
 /** Changes a random file of those that match; false when there is none. */
 function spoil(folder: string, pattern: RegExp, random: RandomStream, how: (bytes: Buffer) => Buffer): boolean {
   const names = matching(folder, pattern);
@@ -103,7 +109,7 @@ const signalled = (kind: string, ...names: readonly NodeJS.Signals[]): Fault => 
 const spoiled = (kind: string, pattern: RegExp, how: (random: RandomStream) => (bytes: Buffer) => Buffer): Fault => ({
   kind,
   strike: async ({ pid, folder }, random) => {
-    for (let wait = 0; wait < 2000 && matching(folder, pattern).length === 0; wait++) await sleep(2);
+    await begins(folder, pattern);
     await sleep(300 * random.uniform());
     return signal(-pid, "SIGKILL");
   },
@@ -180,8 +186,9 @@ export const faults: readonly Fault[] = [
   { kind: "no file may grow beyond 4 KiB", limit: "ulimit -f 8" },
   {
     kind: "the data swapped while it is read",
-    strike: async ({ pid, data, ended }, random) => {
-      await moment(random);
+    strike: async ({ pid, folder, data, ended }, random) => {
+      if (!(await begins(folder, checkpoints))) return false;
+      await sleep(300 * random.uniform());
       const sound = readFileSync(data);
       // Under the name, size and time of the file that was checked.
       const { atime, mtime } = statSync(data);
@@ -196,6 +203,6 @@ export const faults: readonly Fault[] = [
   },
   spoiled("journal's last line cut", /^journal\.jsonl$/, cutLastLine),
   { ...spoiled("journal's byte flipped", /^journal\.jsonl$/, flipBeyondFirstLine), repair: true },
-  spoiled("checkpoint cut", /^checkpoints.*\.safetensors$/, cut),
-  spoiled("checkpoint's byte flipped", /^checkpoints.*\.safetensors$/, flip),
+  spoiled("checkpoint cut", checkpoints, cut),
+  spoiled("checkpoint's byte flipped", checkpoints, flip),
 ];
