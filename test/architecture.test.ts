@@ -93,7 +93,7 @@ describe("side effects", () => {
     expect(
       outside(
         /["']node:fs|["']fs["']/,
-        /^(data\/(corpus|dataset|token-file)|sweep\/(checkpoints|journal|kernel|lock|open-folder)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/(cache|faults|files|init))\.ts$/,
+        /^(data\/(checked-file|corpus|globs|remembered|token-file|token-run|tokenized)|sweep\/(checkpoints|journal|kernel|lock|open-folder)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/(cache|faults|files|init))\.ts$/,
       ),
     ).toEqual([]));
   it("a run folder's files are opened in one place", () => {

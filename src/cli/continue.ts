@@ -5,13 +5,14 @@
 import { join, resolve } from "node:path";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { jsonLine } from "../report/json.ts";
-import { renderNotes, resultNotes, setupNotes, specNotes } from "../report/notes.ts";
+import { dataNotes, passNotes, renderNotes, resultNotes, setupNotes, specNotes } from "../report/notes.ts";
 import { SweepProgress } from "../report/progress.ts";
 import { renderRanking, renderVerdict, shownTrials, trialsCsv } from "../report/ranking.ts";
 import { renderSetup } from "../report/setup.ts";
 import type { Plan } from "../spec/plan.ts";
 import { Agenda, openingTrials } from "../sweep/agenda.ts";
 import { cleanCheckpoints } from "../sweep/checkpoints.ts";
+import { generalizationOf, passesOf } from "../sweep/generalization.ts";
 import { journalVersion } from "../sweep/records.ts";
 import { makeHead, resultsText, type ResultsHead } from "../sweep/results.ts";
 import type { Run } from "../sweep/run.ts";
@@ -52,7 +53,8 @@ export interface Continued {
 
 export async function continueRun(continued: Continued): Promise<ExitCode> {
   const { plan, options, terminal } = continued;
-  const notes = renderNotes(specNotes(plan.spec), terminal.errStyle);
+  const passes = passesOf(plan.spec, plan.dataset.train.count);
+  const notes = renderNotes([...specNotes(plan.spec), ...passNotes(passes)], terminal.errStyle);
   if (!options.quiet && notes !== "") terminal.err(`${notes}\n`);
   const agenda = new Agenda(plan.spec);
   return (await trainAll(continued, agenda)) ?? finish(continued, agenda);
@@ -186,7 +188,8 @@ function finish({ run, plan, options, terminal }: Continued, agenda: Agenda): Ex
     const table = renderRanking(ranked.slice(0, shownTrials).map(resultOf), ranked.length, head.confirmation, terminal.outStyle);
     terminal.out(`${table}\n\n${renderVerdict(head, summaries, path, terminal.outStyle)}\n`);
   }
-  const notes = renderNotes(resultNotes(head), terminal.errStyle);
+  const ofData = dataNotes(generalizationOf(plan.spec, plan.dataset.train.count, summaries));
+  const notes = renderNotes([...ofData, ...resultNotes(head)], terminal.errStyle);
   if (!options.quiet && notes !== "") terminal.err(`${notes}\n`);
   return head.best === null ? exitCodes.noSurvivor : exitCodes.ok;
 }

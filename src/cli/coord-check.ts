@@ -4,9 +4,8 @@
  * parametrization promises. Writes coord-check.json.
  */
 import { join } from "node:path";
+import { readWindows, trainingStarts } from "../data/batches.ts";
 import { cores } from "../engines/cores.ts";
-import { readBatches, trainingStarts } from "../data/batches.ts";
-import { openTokens } from "../data/token-file.ts";
 import { EngineUnavailable, engineNames, type Batches, type Engine, type EngineName } from "../engines/engine.ts";
 import { engines } from "../engines/registry.ts";
 import { exitCodes, UserError, type Diagnostic, type ExitCode } from "../errors.ts";
@@ -138,12 +137,7 @@ function withoutRules(axis: Axis, { model, scaling: { depth, ...scales } }: Subj
 
 function oneSequence(tokens: Plan["dataset"]["train"], seed: number, context: number): Batches {
   const shape = { batch: 1, context };
-  const reader = openTokens(tokens);
-  try {
-    return readBatches(reader, trainingStarts(seed, 1, tokens.count, shape), shape);
-  } finally {
-    reader.close();
-  }
+  return readWindows(tokens, trainingStarts(seed, 1, tokens.count, shape), shape);
 }
 
 /** Slopes need some sizes, far enough apart. */

@@ -12,10 +12,12 @@ import type { Parametrization } from "../parametrization/roles.ts";
 import { depthTable } from "../parametrization/table.ts";
 import { renderCurves } from "../report/curves.ts";
 import { jsonText } from "../report/json.ts";
+import { passNotes, renderNotes } from "../report/notes.ts";
 import { seedsFrom } from "../rng.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
 import { Agenda } from "../sweep/agenda.ts";
+import { passesOf } from "../sweep/generalization.ts";
 import type { OpenFolder } from "../sweep/open-folder.ts";
 import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
 import { Run } from "../sweep/run.ts";
@@ -44,6 +46,8 @@ const compared: { readonly [A in Axis]: readonly Parametrization[] } = { width: 
 export async function curves(file: string, options: CurvesCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const plan = await openPlan(file);
   const wanted = wantedOf(plan.spec, file);
+  const notes = renderNotes(passNotes(passesOf(plan.spec, plan.dataset.train.count)), terminal.errStyle);
+  if (!options.quiet && notes !== "") terminal.err(`${notes}\n`);
   const { axis, sizes, parametrizations } = wanted;
   const folder = makeRunFolder(options.out ?? join("runs", plan.spec.name));
   const points = new Map<string, Points>();
@@ -158,7 +162,7 @@ async function trainCurve(
     now: () => terminal.now(),
   });
   try {
-    run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, false);
+    run.match({ spec: plan.spec, specHash: plan.specHash, data: plan.dataset }, false);
     const agenda = new Agenda(plan.spec);
     const interrupted = await trainAll({ run, plan, engines, options, terminal, version }, agenda);
     return interrupted ?? pointsOf(run, agenda, rates, plan.spec);

@@ -11,6 +11,7 @@ export function environmentOf(plan: Plan, { version, device, products }: Setup, 
     engine: version + (products === "float32" ? "" : `, ${products} products`),
     device: `${device.kind}: ${device.name}`,
     data_hash: plan.dataset.hash,
+    training_tokens: plan.dataset.train.count,
     data_directory: relative(runFolder, plan.directory) || ".",
   };
 }

@@ -7,11 +7,12 @@ import type { z } from "zod";
 import { coordCheckSchema, curvesSchema, prelaunchSchema } from "../evidence/records.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import { jsonText } from "../report/json.ts";
-import { resultNotes } from "../report/notes.ts";
+import { dataNotes, resultNotes } from "../report/notes.ts";
 import { figureNames } from "../report/page/figure.ts";
 import { sampledTrials, thinned, type Phase, type ReportInput } from "../report/page/input.ts";
 import { asWritten, type CompleteSpec } from "../spec/complete.ts";
 import { isDone } from "../sweep/agenda.ts";
+import { generalizationOf } from "../sweep/generalization.ts";
 import { scanJournal, type Damage } from "../sweep/journal.ts";
 import { readHolder } from "../sweep/lock.ts";
 import { bestOf, headOf } from "../sweep/results.ts";
@@ -105,7 +106,10 @@ function readInput(folder: OpenFolder): ReportInput {
     tornBytes: scan.torn.length,
     damages: damages.map(({ line, problem }: Damage) => ({ line, problem })),
     problems,
-    notes: spec === undefined ? [] : resultNotes({ best, spec }),
+    notes:
+      spec === undefined
+        ? []
+        : [...dataNotes(generalizationOf(spec, run?.environment.training_tokens, state.trials)), ...resultNotes({ best, spec })],
   };
 }
 

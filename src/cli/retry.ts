@@ -45,7 +45,7 @@ async function planOf(of: Run): Promise<Plan> {
   if (run === undefined || spec === undefined)
     throw new UserError({ code: "no_run", message: `${folder}: the run has not begun`, hint: "mutransfer sweep begins one" });
   const plan = await reopenPlan(spec, resolve(folder, run.environment.data_directory), cacheFolder());
-  of.match({ spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, false);
+  of.match({ spec, specHash: plan.specHash, data: plan.dataset }, false);
   return plan;
 }
 

@@ -1,9 +1,11 @@
 /** `mutransfer status`: what is known of a run, from its folder alone; changes nothing, whether a process is in it or not. */
 import { exitCodes, type ExitCode } from "../errors.ts";
 import { jsonText } from "../report/json.ts";
+import { dataNotes } from "../report/notes.ts";
 import { renderStatus, type RunStatus } from "../report/status.ts";
 import { isDone, plannedWork } from "../sweep/agenda.ts";
 import { checkpointedStacks } from "../sweep/checkpoints.ts";
+import { generalizationOf } from "../sweep/generalization.ts";
 import { readHolder } from "../sweep/lock.ts";
 import { openRunFolder } from "../sweep/run-folder.ts";
 import { readRun } from "../sweep/run.ts";
@@ -35,6 +37,7 @@ export function status(path: string, { json }: StatusCommand, terminal: Terminal
     engine: state.run?.arithmetic ?? null,
     process: holder === undefined ? null : { pid: holder.pid, host: holder.host, running: holder.running },
     checkpoints: checkpointedStacks(folder).map(({ members, step }) => ({ trials: members.map(({ id }) => id), step })),
+    notes: spec === undefined ? [] : dataNotes(generalizationOf(spec, state.run?.environment.training_tokens, trials)),
     tornBytes: scan.torn.length,
     damages: damages.map(({ line, problem }) => ({ line, problem })),
   };

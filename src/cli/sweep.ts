@@ -32,7 +32,7 @@ export async function sweep(file: string, options: SweepCommand, terminal: Termi
     const run = Run.open(folder);
     try {
       if (run.state.run === undefined) refuseOther(folder, plan);
-      run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, options.extend ?? false);
+      run.match({ spec: plan.spec, specHash: plan.specHash, data: plan.dataset }, options.extend ?? false);
       return await continueRun({ run, plan, engines, options, terminal, version });
     } finally {
       engines.close(); // before anybody else may take the folder

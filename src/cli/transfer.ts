@@ -3,17 +3,19 @@
  * copied unchanged, after a check if it is much wider, and writes transfer.json and weights.safetensors.
  */
 import { dirname, join, resolve } from "node:path";
+import { refuseChangedData } from "../data/manifest.ts";
 import { cores } from "../engines/cores.ts";
 import { exitCodes, UserError, type ExitCode } from "../errors.ts";
 import type { Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../report/json.ts";
-import { renderNotes, setupNotes } from "../report/notes.ts";
+import { dataNotes, renderNotes, setupNotes } from "../report/notes.ts";
 import { valueOf } from "../report/numbers.ts";
 import { renderSetup } from "../report/setup.ts";
 import { renderLaunch, renderPrelaunch, renderTarget, type LaunchView } from "../report/target.ts";
 import { parameterCount } from "../model/config.ts";
 import { reopenPlan } from "../spec/read.ts";
 import { depthsOf, type Plan } from "../spec/plan.ts";
+import { partingOf, passesOf } from "../sweep/generalization.ts";
 import { parseResults, type Results } from "../sweep/results.ts";
 import type { OpenFolder } from "../sweep/open-folder.ts";
 import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
@@ -56,12 +58,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
   if (!options.force) refuseEdge(best);
   const runFolder = dirname(options.best);
   const plan = await planOf(results, runFolder);
-  if (plan.dataset.hash !== results.environment.data_hash) {
-    throw new UserError(
-      { code: "data_changed", message: "the data is not the data this sweep was trained on", hint: "restore it, or run the sweep again" },
-      exitCodes.disagreement,
-    );
-  }
+  refuseChangedData(plan.dataset, results.environment.data_hash, options.best);
   const width = options.width ?? spec.width.target;
   checkWidth(spec, width, spec.width.proxy);
 
@@ -113,6 +110,8 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     const { validationLoss: lossNats, steps } = outcome;
     if (options.json) terminal.out(jsonText(record));
     else terminal.out(`${renderTarget(view, { lossNats, steps, proxyNats: best.validation_loss, prediction, path }, terminal.outStyle)}\n`);
+    const parting = partingOf([{ trainingLoss: outcome.curve.at(-1)?.trainingLoss ?? null, validationLoss: lossNats }]);
+    say(renderNotes(dataNotes({ passes: passesOf(spec, plan.dataset.train.count), parting }, "the target"), terminal.errStyle));
     return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
   } catch (error) {
     if (error instanceof Interrupted) {
@@ -195,6 +194,9 @@ async function planOf({ spec, environment }: Results, runFolder: string): Promis
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const hint = `results.json says that the data lies relative to ${directory}; if the run folder was moved, move it back or put the data there`;
-    throw new UserError(error.diagnostics.map((each) => ({ ...each, hint })));
+    throw new UserError(
+      error.diagnostics.map((each) => ({ ...each, hint })),
+      error.exitCode,
+    );
   }
 }

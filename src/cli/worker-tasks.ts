@@ -4,6 +4,7 @@
  */
 import { EngineUnavailable, type Engine, type EngineName, type Executable } from "../engines/engine.ts";
 import { engines } from "../engines/registry.ts";
+import { UserError } from "../errors.ts";
 import { failpoint } from "../failpoints.ts";
 import { parametersOf } from "../model/config.ts";
 import { dumpProgram } from "../program/dump.ts";
@@ -152,6 +153,7 @@ async function answer<K extends Task["kind"]>(task: Task<K>): Promise<WorkerMess
     return result === undefined ? { kind: "stopped" } : { kind: "done", result };
   } catch (error) {
     const { message: reason, code: systemCode } = error as NodeJS.ErrnoException;
+    if (error instanceof UserError) return { kind: "refused", diagnostics: error.diagnostics, exitCode: error.exitCode };
     if (error instanceof EngineUnavailable) return { kind: "unavailable", reason };
     return { kind: "failed", reason, systemCode, outOfMemory: saysOutOfMemory(reason) };
   }

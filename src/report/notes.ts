@@ -3,9 +3,10 @@
  * winners that are no optimum. Each note says what to do about it.
  */
 import type { CompleteSpec } from "../spec/complete.ts";
+import type { Generalization } from "../sweep/generalization.ts";
 import type { ResultsHead } from "../sweep/results.ts";
 import type { Setup } from "../sweep/stacking.ts";
-import { valueOf } from "./numbers.ts";
+import { lossOf, valueOf } from "./numbers.ts";
 import type { Style } from "./style.ts";
 
 /** The smallest sizes at which the authors of μTransfer trust a proxy. Source: TP-V, section 6 and appendix. */
@@ -39,6 +40,33 @@ export function setupNotes({ train }: CompleteSpec, { products, engine, device }
           `evaluations every ${train.evaluate.every} steps cut the cuda engine's calls short, and each call carries the state to the host and back; evaluate.every of ${worthACall} or more is faster`,
         ]
       : []),
+  ];
+}
+
+/** More passes over a text than this teach a model that text. */
+const fewPasses = 2;
+
+/** How often a training sees its text, when that is more often than is told of nowhere. */
+export function passNotes(passes: number | undefined): readonly string[] {
+  return passes === undefined || passes <= fewPasses
+    ? []
+    : [
+        `each training reads its text ${passes < 10 ? passes.toFixed(1) : Math.round(passes)} times over: beyond twice, a model learns it by heart; give more text, or fewer steps`,
+      ];
+}
+
+/** What the losses of a sweep's winner, or of another model, owe to the data. */
+export function dataNotes({ passes, parting }: Generalization, whose = "the winner"): readonly string[] {
+  if (parting === undefined) return passNotes(passes);
+  const { trainingNats, validationNats, errorNats } = parting;
+  const sure = errorNats === null ? "" : ` ± ${lossOf(errorNats)} over its seeds`;
+  const why =
+    passes !== undefined && passes <= fewPasses
+      ? "the held-out text is unlike the one that is trained on"
+      : "it learns its text by heart, or the held-out text is unlike that";
+  return [
+    ...passNotes(passes),
+    `${whose}'s training loss ${lossOf(trainingNats)} and validation loss ${lossOf(validationNats)} part by ${lossOf(validationNats - trainingNats)}${sure}: ${why}, and what is best for one is not for the other`,
   ];
 }
 

@@ -1,4 +1,5 @@
 /** What is known of a run, as text. */
+import { renderNotes } from "./notes.ts";
 import { lossOf } from "./numbers.ts";
 import { visible } from "./diagnostics.ts";
 import type { Style } from "./style.ts";
@@ -22,6 +23,8 @@ export interface RunStatus {
   readonly checkpoints: readonly { readonly trials: readonly number[]; readonly step: number }[];
   /** Bytes of a line that a crash has cut short. */
   readonly tornBytes: number;
+  /** What to know before trusting the best. */
+  readonly notes: readonly string[];
   readonly damages: readonly { readonly line: number; readonly problem: string }[];
 }
 
@@ -49,6 +52,7 @@ export function renderStatus(status: RunStatus, style: Style): string {
     `${style.bold(visible(status.name ?? status.folder))}: ${visible(state)}`,
     `trials: ${parts.join(", ")}${left}`,
     ...(best === null ? [] : [`best so far: trial ${best.trial}, validation loss ${style.bold(lossOf(best.validationLoss))} nats`]),
+    ...(status.notes.length === 0 ? [] : [renderNotes(status.notes, style)]),
     ...(status.engine === null ? [] : [`engine: ${visible(status.engine)}`]),
     ...status.checkpoints.map(({ trials, step }) => `checkpoint: ${trialsOf(trials)}, step ${step} of ${status.steps ?? "?"}`),
     ...(status.tornBytes > 0

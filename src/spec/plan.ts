@@ -23,8 +23,10 @@ export type Hyperparameters = Readonly<Partial<Record<HyperparameterName, number
 export function dataConfig(data: CompleteSpec["data"]): DataConfig {
   const { source, tokenizer = "bytes", validation } = data;
   if (typeof source === "string" || "files" in source) return { source, tokenizer, validation };
-  const { tokens, validation_tokens: validationTokens, vocab_size: vocabSize } = source;
-  return { source: { tokens, vocabSize, ...(validationTokens !== undefined && { validationTokens }) }, tokenizer, validation };
+  const { tokens, validation_tokens: held, vocab_size: vocabSize, dtype } = source;
+  const listOf = (names: string | readonly string[]): readonly string[] => (typeof names === "string" ? [names] : names);
+  const files = { tokens: listOf(tokens), ...(held !== undefined && { validationTokens: listOf(held) }) };
+  return { source: { ...files, vocabSize, ...(dtype !== undefined && { dtype }) }, tokenizer, validation };
 }
 
 /** Blocks of the models at which hyperparameters are stated, of the proxies, and of the target. */

@@ -4,7 +4,7 @@
  */
 import { contextProblems, openDataset, type Dataset } from "../data/dataset.ts";
 import type { TokenizerName } from "../data/tokenizer.ts";
-import { UserError, type Diagnostic } from "../errors.ts";
+import { exitCodes, UserError, type Diagnostic } from "../errors.ts";
 import { hashOf } from "../hash.ts";
 import { completeSpec, type CompleteSpec } from "./complete.ts";
 import { salvage, schemaFindings, type Finding } from "./diagnose.ts";
@@ -81,7 +81,7 @@ async function tryData(
     const context = spec.model?.context;
     return { dataset, problems: context === undefined ? [] : contextProblems(dataset, context) };
   } catch (error) {
-    if (error instanceof UserError) return { problems: error.diagnostics };
+    if (error instanceof UserError && error.exitCode === exitCodes.usage) return { problems: error.diagnostics };
     throw error;
   }
 }

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { bundledCorpora } from "../data/corpus.ts";
+import { tokenTypes } from "../data/token-file.ts";
 import { tokenizers } from "../data/tokenizer.ts";
 import { precisions } from "../engines/engine.ts";
 import { zeroInits } from "../model/config.ts";
@@ -62,10 +63,15 @@ export const parameter = z.union([range, values, fixed, tied]);
 const files = z
   .strictObject({ files: z.array(z.string()).min(1).describe("globs of UTF-8 text files, relative to the spec file") })
   .describe("your own text");
+const tokenFiles = z.union([z.string(), z.array(z.string()).min(1)]);
 const tokens = z
   .strictObject({
-    tokens: z.string().describe("token file: llm.c's format, or raw uint16 as nanoGPT writes it"),
-    validation_tokens: z.string().optional().describe("token file held out; without it, `data.validation` of `tokens` is"),
+    tokens: tokenFiles.describe("token files by name or glob, or a list: raw ids as nanoGPT writes them, llm.c's format, or .npy"),
+    validation_tokens: tokenFiles.optional().describe("token files held out; without them, `data.validation` of each of `tokens` is"),
+    dtype: z
+      .enum(tokenTypes)
+      .optional()
+      .describe("how raw ids are stored; uint16 unless given, and .npy and llm.c's files say it themselves"),
     vocab_size: count.max(2 ** 31 - 1).describe("number of distinct tokens; every id is checked against it"),
   })
   .describe("your own token files");
@@ -112,7 +118,7 @@ export const sections = {
     .strictObject({
       source: z.union([z.enum(bundledCorpora), files, tokens]).describe("a bundled corpus, text files, or token files"),
       tokenizer: z.enum(tokenizers).optional().describe("how text becomes tokens; bytes unless given, and none for token files"),
-      validation: z.number().gt(0).lt(1).default(0.1).describe("fraction of the tokens held out, taken from the end"),
+      validation: z.number().gt(0).lt(1).default(0.1).describe("fraction of the tokens held out, taken from the end of each file"),
     })
     .describe("what to train on"),
   model: z

@@ -6,9 +6,10 @@ seed: 1
 
 data:
   source: moby-dick               # or {files: ["texts/*.txt"]}
-                                  # or {tokens: train.bin, validation_tokens: val.bin, vocab_size: 50257}
+                                  # or {tokens: "train_*.bin", validation_tokens: val.bin, vocab_size: 50257}
+                                  # (raw uint16; dtype: uint32 for wider ids; .npy and llm.c say it themselves)
   tokenizer: bytes                # bytes | characters | gpt2
-  validation: 0.1                 # held out from the end of the text
+  validation: 0.1                 # held out from the end of each file
 
 model: {layers: 2, head_dim: 16, context: 64, mlp_ratio: 4}
 

@@ -7,6 +7,8 @@ export const environmentSchema = z.strictObject({
   engine: z.string(),
   device: z.string(),
   data_hash: z.string(),
+  /** How many there are to train on; absent from runs of older versions. */
+  training_tokens: z.int().positive().exactOptional(),
   /** Folder that relative data paths start from, relative to the run folder. */
   data_directory: z.string(),
 });

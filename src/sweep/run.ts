@@ -2,6 +2,7 @@
  * A run folder in the hands of one process: its lock, its journal, and the state that
  * the journal adds up to. The only way to change a run.
  */
+import { refuseChangedData, type Identified } from "../data/manifest.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import { specDifferences, type SpecDifference } from "../spec/differences.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
@@ -17,7 +18,7 @@ import type { TrialResult } from "./trial-result.ts";
 export interface Identity {
   readonly spec: CompleteSpec;
   readonly specHash: string;
-  readonly dataHash: string;
+  readonly data: Identified;
 }
 
 export class Run {
@@ -57,15 +58,7 @@ export class Run {
   match(identity: Identity, extend: boolean): void {
     const { run, spec, specHash } = this.state;
     if (run === undefined || spec === undefined) return;
-    if (identity.dataHash !== run.environment.data_hash)
-      throw new UserError(
-        {
-          code: "data_changed",
-          message: `${this.folder.path}: the data is not what this run has been trained on`,
-          hint: "restore it, or give another folder with --out",
-        },
-        exitCodes.disagreement,
-      );
+    refuseChangedData(identity.data, run.environment.data_hash, this.folder.path);
     if (identity.specHash === specHash) return;
     const differences = specDifferences(spec, identity.spec);
     const extends_ = differences.every(({ extending }) => extending);

@@ -15,6 +15,8 @@ export interface TrialSummary {
   readonly status: TrialResult["status"];
   /** In nats per token, after `steps`; null for a trial that diverged or failed. */
   readonly validationLoss: number | null;
+  /** Mean over the steps before that, in nats per token; null when there were none. */
+  readonly trainingLoss: number | null;
   readonly hyperparameters: Readonly<Record<string, number>>;
   readonly steps: number;
   /** Validation losses at the rungs of early stopping that it has reached, and at the end. */
@@ -92,5 +94,6 @@ export function summaryOf(
   before: readonly (number | null)[] = [],
 ): TrialSummary {
   const rungLosses = rungs.map((rung, index) => curve.find(({ step }) => step === rung)?.validation_loss ?? before[index] ?? null);
-  return { id, seed, status, validationLoss, steps, hyperparameters, rungLosses, place };
+  const trainingLoss = curve.at(-1)?.training_loss ?? null;
+  return { id, seed, status, validationLoss, trainingLoss, steps, hyperparameters, rungLosses, place };
 }

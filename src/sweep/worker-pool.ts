@@ -5,7 +5,7 @@
  */
 import { fork, type ChildProcess } from "node:child_process";
 import type { Device, EngineName } from "../engines/engine.ts";
-import { invariant } from "../errors.ts";
+import { invariant, UserError, type Diagnostic, type ExitCode } from "../errors.ts";
 import type { Outcome } from "../training/outcome.ts";
 import type { Progress, StackJob } from "../training/train.ts";
 import type { FolderHandle } from "./open-folder.ts";
@@ -70,7 +70,9 @@ export type WorkerMessage =
   | { readonly kind: "done"; readonly result: TaskResult<TaskKind> }
   | { readonly kind: "failed"; readonly reason: string; readonly systemCode?: string | undefined; readonly outOfMemory?: boolean }
   | { readonly kind: "stopped" }
-  | { readonly kind: "unavailable"; readonly reason: string };
+  | { readonly kind: "unavailable"; readonly reason: string }
+  /** Something that a user can mend, and that trying again does not. */
+  | { readonly kind: "refused"; readonly diagnostics: readonly Diagnostic[]; readonly exitCode: ExitCode };
 
 /** What a worker is told besides its tasks. */
 export interface StopMessage {
@@ -144,7 +146,7 @@ export class WorkerPool {
     while (!this.closed && this.all.size < count) this.idle.push(this.start());
   }
 
-  /** Runs a task on an idle or new worker; rejects with WorkerFailed, WorkerUnavailable or PoolClosed. */
+  /** Runs a task on an idle or new worker; rejects with WorkerFailed, WorkerUnavailable, PoolClosed, or what the user must mend. */
   run<K extends TaskKind>(task: Task<K>, onNews: (news: News) => void = () => undefined): Promise<TaskResult<K>> {
     if (this.closed) return Promise.reject(new PoolClosed());
     // The worker that became idle last: who has prepared a job is asked to measure it.
@@ -164,6 +166,7 @@ export class WorkerPool {
         if (message.kind === "done") return settle(() => resolve(message.result), true);
         if (message.kind === "stopped") return settle(() => reject(new WorkerStopped()), true);
         if (message.kind === "unavailable") return settle(() => reject(new WorkerUnavailable(message.reason)), true);
+        if (message.kind === "refused") return settle(() => reject(new UserError(message.diagnostics, message.exitCode)), true);
         const failure = new WorkerFailed(message.reason, message);
         if (!failure.outOfMemory) return settle(() => reject(failure), true);
         shortage = failure;

@@ -2,8 +2,7 @@
  * Measures what a training step costs here, on the job's own data, without keeping
  * anything. In two parts, so that several processes can be timed while all of them train.
  */
-import { readBatches, trainingStarts, type TokenBatches } from "../data/batches.ts";
-import { openTokens } from "../data/token-file.ts";
+import { readWindows, trainingStarts, type TokenBatches } from "../data/batches.ts";
 import { initialState } from "./initialize.ts";
 import { programOf, type Compile, type StackJob } from "./train.ts";
 
@@ -42,14 +41,6 @@ export async function prepareSteps(compile: Compile, job: StackJob): Promise<Pre
 
 function firstBatches({ data, dataSeed, train, model }: StackJob, steps: number): TokenBatches {
   const shape = { batch: train.batch, context: model.context };
-  const reader = openTokens(data.train);
-  try {
-    return readBatches(
-      reader,
-      Array.from({ length: steps }, (_, step) => trainingStarts(dataSeed, step + 1, data.train.count, shape)).flat(),
-      shape,
-    );
-  } finally {
-    reader.close();
-  }
+  const starts = Array.from({ length: steps }, (_, step) => trainingStarts(dataSeed, step + 1, data.train.count, shape)).flat();
+  return readWindows(data.train, starts, shape);
 }

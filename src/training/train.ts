@@ -2,8 +2,8 @@
  * THE training loop, for stacks of proxies and for the target alike: compile, run
  * K steps a call, evaluate, notice divergence. Reports progress; writes nothing.
  */
-import { readBatches, trainingStarts, validationStarts, type BatchShape, type TokenBatches } from "../data/batches.ts";
-import { openTokens, type TokenFile } from "../data/token-file.ts";
+import { readBatches, readWindows, trainingStarts, validationStarts, type BatchShape, type TokenBatches } from "../data/batches.ts";
+import { openTokens, type TokenRun } from "../data/token-run.ts";
 import type { CompileOptions, Executable, Precision, State } from "../engines/engine.ts";
 import { failpoint } from "../failpoints.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -35,7 +35,7 @@ export interface StackJob {
   readonly lanes: readonly Lane[];
   /** Decides the batches. */
   readonly dataSeed: number;
-  readonly data: { readonly train: TokenFile; readonly validation: TokenFile };
+  readonly data: { readonly train: TokenRun; readonly validation: TokenRun };
   readonly threads: number;
 }
 
@@ -168,10 +168,8 @@ interface OpenData {
 
 function openData({ data, dataSeed, train, model }: StackJob): OpenData {
   const shape: BatchShape = { batch: train.batch, context: model.context };
+  const validation = readWindows(data.validation, validationStarts(train.evaluationBatches, data.validation.count, shape), shape);
   const reader = openTokens(data.train);
-  const held = openTokens(data.validation);
-  const validation = readBatches(held, validationStarts(train.evaluationBatches, data.validation.count, shape), shape);
-  held.close();
   return {
     validation,
     training: (done, count) => {

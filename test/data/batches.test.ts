@@ -2,7 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readBatches, trainingStarts, validationStarts } from "../../src/data/batches.ts";
-import { describeTokenFile, openTokens } from "../../src/data/token-file.ts";
+import { openTokens, runOf } from "../../src/data/token-run.ts";
+import { checkedRun } from "../support/tokens.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const shape = { batch: 4, context: 8 };
@@ -33,7 +34,8 @@ it.each([
 ])("reads windows and the tokens that follow them, %s", (_, readWholeUpTo) => {
   const path = join(temporaryFolder(), "tokens.bin");
   writeFileSync(path, new Uint8Array(Uint16Array.from({ length: 50 }, (_, i) => i * 3).buffer));
-  const reader = openTokens({ ...describeTokenFile(path), byteOffset: 4, count: 48 }, readWholeUpTo);
+  const { file } = checkedRun(path, 65536).pieces[0];
+  const reader = openTokens(runOf([{ file, start: 2, count: 48 }], 65536), readWholeUpTo);
   const batches = readBatches(reader, [0, 8, 18, 39], { batch: 2, context: 8 });
   reader.close();
   expect(batches.count).toBe(2);

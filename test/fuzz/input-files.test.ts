@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { openDataset } from "../../src/data/dataset.ts";
 import { decodeSafetensors } from "../../src/data/safetensors.ts";
-import { describeTokenFile, openTokens, scanTokens } from "../../src/data/token-file.ts";
+import { openTokens } from "../../src/data/token-run.ts";
 import { UserError } from "../../src/errors.ts";
 import { renderDiagnostics } from "../../src/report/diagnostics.ts";
 import { plain } from "../../src/report/style.ts";
@@ -13,6 +13,9 @@ import { checkpointedStacks, checkpointStem, checkpointsOf, cleanCheckpoints, lo
 import { OpenFolder } from "../../src/sweep/open-folder.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
 import { decodeCheckpoint } from "../../src/training/checkpoint.ts";
+import { randomStream } from "../../src/rng.ts";
+import { checkedRun } from "../support/tokens.ts";
+import { pick } from "./mutate.ts";
 import { checkRefusal, fuzz, listing, mostMilliseconds } from "./fuzz.ts";
 import { arena, cache, checkpoint, checkpointMutant, identity, job, plan, specMutant, tokenMutant } from "./inputs.ts";
 
@@ -55,14 +58,13 @@ it(
         const path = join(runFolder, `${index}.bin`);
         writeFileSync(path, bytes);
         try {
-          const file = describeTokenFile(path);
-          expect(scanTokens(file).largestId).toBeLessThan(2 ** 32);
-          const reader = openTokens(file, index % 2 === 0 ? 0 : undefined);
-          if (file.count > 8) reader.read(file.count - 8, new Int32Array(8));
+          const run = checkedRun(path, 2 ** 33, pick([undefined, "uint16", "uint32"], randomStream(1, "dtype", index)));
+          const reader = openTokens(run, index % 2 === 0 ? 0 : undefined);
+          if (run.count > 8) reader.read(run.count - 8, new Int32Array(8));
           reader.close();
           if (index % 4 === 0)
             await openDataset(
-              { source: { tokens: path, vocabSize: 50 }, tokenizer: "bytes", validation: 0.1 },
+              { source: { tokens: [path], vocabSize: 50 }, tokenizer: "bytes", validation: 0.1 },
               arena,
               join(runFolder, "cache"),
             );

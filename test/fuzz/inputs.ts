@@ -1,6 +1,7 @@
 /** Sound files of each kind, and the mutants that are made of them. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { stringify } from "yaml";
 import { decodeSafetensors, encodeSealed } from "../../src/data/safetensors.ts";
 import { hashOf } from "../../src/hash.ts";
@@ -19,6 +20,7 @@ import { shapeOf } from "../../src/program/program.ts";
 import { memoryFolder } from "../support/folder.ts";
 import { resultsFileOf } from "../support/results.ts";
 import { runRecord } from "../support/run.ts";
+import { npy } from "../support/tokens.ts";
 import { mutateBytes, mutateText, mutateTree, pick } from "./mutate.ts";
 
 /** In a folder of its own, so that what is written beside it is noticed. */
@@ -121,7 +123,15 @@ function llmc(magic: number, version: number, ids: Uint16Array | Uint32Array): B
   return Buffer.concat([header, new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)]);
 }
 const ids = Uint16Array.from({ length: 300 }, (_, index) => index % 50);
-export const tokenFiles: readonly Buffer[] = [tokens, llmc(20240520, 1, ids), llmc(20240801, 7, Uint32Array.from(ids))];
+/** Sound ones of every format, and some that are read as ids by mistake. */
+export const tokenFiles: readonly Buffer[] = [
+  ...[tokens, llmc(20240520, 1, ids), llmc(20240801, 7, Uint32Array.from(ids))],
+  npy("<u2", [300], Buffer.from(ids.buffer)),
+  npy("<i8", [3, 100], Buffer.from(BigInt64Array.from(ids, BigInt).buffer)),
+  Buffer.from(Uint32Array.from(ids).buffer),
+  gzipSync(tokens),
+  Buffer.from("Call me Ishmael. ".repeat(40)),
+];
 export const tokenMutant = (random: RandomStream): Buffer => mutateBytes(pick(tokenFiles, random), random, pick(tokenFiles, random));
 
 export const job = stackJob(plan, openingTrials(plan.spec).slice(0, 2), 8, 1);

@@ -54,7 +54,7 @@ it(
         const run = Run.open(folder);
         try {
           for (const trial of run.state.trials) run.result(trial);
-          run.match({ spec: plan.spec, specHash: plan.specHash, dataHash: plan.dataset.hash }, true);
+          run.match({ spec: plan.spec, specHash: plan.specHash, data: plan.dataset }, true);
         } finally {
           run.close();
         }

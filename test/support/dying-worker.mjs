@@ -19,9 +19,9 @@ process.on("message", ({ kind, job }) => {
     process.stderr.write("last words", () => process.abort());
   }
   if (lane === 3) {
-    if (existsSync(job.data.train.path)) answer();
+    if (existsSync(job.data.train.pieces[0].file.path)) answer();
     else {
-      writeFileSync(job.data.train.path, "");
+      writeFileSync(job.data.train.pieces[0].file.path, "");
       process.kill(process.pid, "SIGKILL");
     }
   }
@@ -30,7 +30,7 @@ process.on("message", ({ kind, job }) => {
     else process.send({ kind: "failed", reason: "out of memory", outOfMemory: true });
   }
   if (lane === 8) {
-    if (existsSync(job.data.train.path)) answer();
+    if (existsSync(job.data.train.pieces[0].file.path)) answer();
     else process.send({ kind: "failed", reason: "not yet" });
   }
   if (lane === 4) process.send({ kind: "failed", reason: "out of memory" });

@@ -9,6 +9,7 @@ const run = (id: number, loss: number | null, options: Partial<TrialSummary> & {
   validationLoss: loss,
   hyperparameters: { learning_rate: options.rate ?? 0.01 * (id + 1) },
   steps: 10,
+  trainingLoss: null,
   rungLosses: [],
   place: { offset: 0, bytes: 0 },
   ...options,

@@ -38,8 +38,9 @@ afterEach(() => {
 let markers = 0;
 /** A plan whose data path is a marker file that the worker may write. */
 const marked = (): Plan => {
-  const train = { ...plan.dataset.train, path: join(folder, `marker${markers++}`) };
-  return { ...plan, dataset: { ...plan.dataset, train } };
+  const [{ file, ...piece }] = plan.dataset.train.pieces;
+  const pieces = [{ ...piece, file: { ...file, path: join(folder, `marker${markers++}`) } }];
+  return { ...plan, dataset: { ...plan.dataset, train: { ...plan.dataset.train, pieces } } };
 };
 /** The plan has seeds up to 21. */
 const trial = (id: number, behaviour: number): Trial => ({ id, seed: behaviour, hyperparameters: { learning_rate: 0.01 } });
@@ -216,7 +217,7 @@ describe("a sweep", () => {
     const of = marked();
     const trials = [trial(0, 1), trial(1, 8)];
     expect((await run(trials, "healed.jsonl", { of })).results.map(({ status }) => status)).toEqual(["completed", "failed"]);
-    writeFileSync(of.dataset.train.path, "");
+    writeFileSync(of.dataset.train.pieces[0].file.path, "");
     const { results, events } = await run(trials, "healed.jsonl", { of });
     expect(results.map(({ status }) => status)).toEqual(["completed", "completed"]);
     expect(events[0]).toMatchObject({ resumed: 1 });

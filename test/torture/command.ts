@@ -21,6 +21,7 @@ export interface Ended {
 export interface Setting {
   readonly cwd: string;
   readonly folder: string;
+  readonly data: string;
 }
 
 /** Starts a command in a process group of its own, strikes it, and waits for its end. */
@@ -42,7 +43,7 @@ export async function runCommand(args: readonly string[], setting: Setting, faul
   let struck = false;
   if (fault?.strike && random) {
     const beside = (other = args, otherFault?: Fault): Promise<Ended> => runCommand(other, setting, otherFault, random);
-    struck = await fault.strike({ pid: child.pid as number, folder: setting.folder, ended, beside }, random);
+    struck = await fault.strike({ pid: child.pid as number, folder: setting.folder, data: setting.data, ended, beside }, random);
   }
   const { code, signal } = await ended;
   const orphans = await outlives(child.pid as number);

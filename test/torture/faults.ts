@@ -3,7 +3,7 @@
  * a folder between two processes. Nothing here judges; torture.ts does.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RandomStream } from "../../src/rng.ts";
 import type { Ended } from "./command.ts";
@@ -12,6 +12,8 @@ import type { Ended } from "./command.ts";
 export interface Target {
   readonly pid: number;
   readonly folder: string;
+  /** The token file that it trains on. */
+  readonly data: string;
   /** Fulfilled when it has ended. */
   readonly ended: Promise<unknown>;
   /** Runs the same command, or another, beside it. */
@@ -38,7 +40,7 @@ const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 /** A moment of a command that takes one to two seconds. */
 const moment = (random: RandomStream): Promise<void> => sleep(100 + 1600 * random.uniform());
 /** Whether the process, or group, was there to get the signal. */
-const signal = (pid: number, name: NodeJS.Signals): boolean => {
+const signal = (pid: number, name: NodeJS.Signals | 0): boolean => {
   try {
     return process.kill(pid, name);
   } catch {
@@ -57,6 +59,12 @@ const at = (point: string, action: string, most: number) => ({
 
 const matching = (folder: string, pattern: RegExp): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => pattern.test(name));
+/** Waits for a file that matches; gives whether there was one in some seconds. */
+async function begins(folder: string, pattern: RegExp): Promise<boolean> {
+  for (let wait = 0; wait < 2000 && matching(folder, pattern).length === 0; wait++) await sleep(2);
+  return matching(folder, pattern).length > 0;
+}
+const checkpoints = /^checkpoints.*\.safetensors$/;
 /** Changes a random file of those that match; false when there is none. */
 function spoil(folder: string, pattern: RegExp, random: RandomStream, how: (bytes: Buffer) => Buffer): boolean {
   const names = matching(folder, pattern);
@@ -104,7 +112,7 @@ const signalled = (kind: string, ...names: readonly NodeJS.Signals[]): Fault => 
 const spoiled = (kind: string, pattern: RegExp, how: (random: RandomStream) => (bytes: Buffer) => Buffer): Fault => ({
   kind,
   strike: async ({ pid, folder }, random) => {
-    for (let wait = 0; wait < 2000 && matching(folder, pattern).length === 0; wait++) await sleep(2);
+    await begins(folder, pattern);
     await sleep(300 * random.uniform());
     return signal(-pid, "SIGKILL");
   },
@@ -228,8 +236,25 @@ export const faults: readonly Fault[] = [
   failAt("checkpoint.written", "EDQUOT", 6),
   failAt("results.before", "ENOSPC", 1),
   { kind: "no file may grow beyond 4 KiB", limit: "ulimit -f 8" },
+  {
+    kind: "the data swapped while it is read",
+    strike: async ({ pid, folder, data, ended }, random) => {
+      if (!(await begins(folder, checkpoints))) return false;
+      await sleep(300 * random.uniform());
+      const sound = readFileSync(data);
+      // Under the name, size and time of the file that was checked.
+      const { atime, mtime } = statSync(data);
+      writeFileSync(`${data}.other`, sound.toReversed());
+      utimesSync(`${data}.other`, atime, mtime);
+      renameSync(`${data}.other`, data);
+      const struck = signal(pid, 0);
+      await Promise.race([ended, sleep(3000)]);
+      writeFileSync(data, sound);
+      return struck;
+    },
+  },
   spoiled("journal's last line cut", /^journal\.jsonl$/, cutLastLine),
   { ...spoiled("journal's byte flipped", /^journal\.jsonl$/, flipBeyondFirstLine), repair: true },
-  spoiled("checkpoint cut", /^checkpoints.*\.safetensors$/, cut),
-  spoiled("checkpoint's byte flipped", /^checkpoints.*\.safetensors$/, flip),
+  spoiled("checkpoint cut", checkpoints, cut),
+  spoiled("checkpoint's byte flipped", checkpoints, flip),
 ];

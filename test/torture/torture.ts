@@ -8,6 +8,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { openDataset } from "../../src/data/dataset.ts";
+import { openTokens } from "../../src/data/token-run.ts";
 import { randomStream, type RandomStream } from "../../src/rng.ts";
 import { runCommand, type Ended } from "./command.ts";
 import { faults, type Fault } from "./faults.ts";
@@ -17,7 +19,7 @@ const { values: options } = parseArgs({
 });
 const engines = ["native", "native", "native", "onnxruntime"] as const;
 const spec = `name: torture
-data: {source: moby-dick, tokenizer: characters}
+data: {source: {tokens: tokens.bin, vocab_size: 89}}
 model: {layers: 1, head_dim: 8, context: 16}
 width: {proxy: 16, target: 32}
 train: {steps: 300, batch: 4, evaluate: {every: 100, batches: 2}}
@@ -25,6 +27,14 @@ search: {trials: 8, early_stopping: {first: 60}, confirm: {top: 2, seeds: 2}, pa
 `;
 const work = mkdtempSync(join(tmpdir(), "mutransfer-torture-"));
 writeFileSync(join(work, "spec.yaml"), spec);
+const data = join(work, "tokens.bin");
+/** Moby Dick as token ids, in a file that faults can get at. */
+async function writeData(): Promise<void> {
+  const { train } = await openDataset({ source: "moby-dick", tokenizer: "characters", validation: 0.1 }, work, join(work, "cache"));
+  const ids = new Int32Array(train.count);
+  openTokens(train).read(0, ids);
+  writeFileSync(data, Uint16Array.from(ids));
+}
 /** The commands that are tortured, and the files that must come out the same. */
 const commands = {
   sweep: {
@@ -53,7 +63,7 @@ const tallies = new Map<string, Tally>();
 const complaints: string[] = [];
 
 async function finish(command: Command, folder: string, engine: string): Promise<Ended> {
-  return runCommand([...commands[command].args(folder, engine), ...always], { cwd: work, folder: join(work, folder) });
+  return runCommand([...commands[command].args(folder, engine), ...always], { cwd: work, folder: join(work, folder), data });
 }
 
 /** What an uninterrupted run leaves. */
@@ -76,7 +86,7 @@ async function round(number: number, fault: Fault, random: RandomStream): Promis
   const folder = `round-${number}`;
   mkdirSync(join(work, folder));
   if (command === "transfer") for (const name of ["results.json", "probe.json"]) cpSync(join(work, from, name), join(work, folder, name));
-  const setting = { cwd: work, folder: join(work, folder) };
+  const setting = { cwd: work, folder: join(work, folder), data };
   const complain = (what: string): void => void complaints.push(`round ${number}, ${fault.kind}, ${command} on ${engine}: ${what}`);
   const tally = tallies.get(fault.kind) ?? { rounds: 0, struck: 0, resumes: 0, lost: 0, differing: 0 };
   tallies.set(fault.kind, tally);
@@ -128,6 +138,7 @@ async function round(number: number, fault: Fault, random: RandomStream): Promis
 const chosen = faults.filter(({ kind }) => kind.includes(options.only));
 const rounds = Number(options.rounds);
 try {
+  await writeData();
   for (const engine of new Set(engines)) await reference(engine);
   for (let number = 0; number < rounds; number++) {
     const fault = chosen[number % chosen.length];
