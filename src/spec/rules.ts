@@ -320,13 +320,6 @@ const products: readonly {
     most: bounds.trials,
     of: ({ search }) => (search?.confirm ? [search.confirm.top, search.confirm.seeds] : [0]),
   },
-  {
-    code: "out_of_range",
-    path: ["data", "source", "vocab_size"],
-    what: "distinct tokens",
-    most: bounds.vocabulary,
-    of: ({ data }) => [typeof data?.source === "object" && "vocab_size" in data.source ? data.source.vocab_size : 0],
-  },
 ];
 
 const productRule: Rule = (spec) =>

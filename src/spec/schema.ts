@@ -72,7 +72,7 @@ const tokens = z
       .enum(tokenTypes)
       .optional()
       .describe("how raw ids are stored; uint16 unless given, and .npy and llm.c's files say it themselves"),
-    vocab_size: count.max(2 ** 31 - 1).describe("number of distinct tokens; every id is checked against it"),
+    vocab_size: count.max(bounds.vocabulary).describe("number of distinct tokens; every id is checked against it"),
   })
   .describe("your own token files");
 

@@ -22,7 +22,7 @@ const bad: Readonly<Record<string, string>> = {
   width_not_divisible: small.replace("128", "130"),
   target_smaller_than_proxy: small.replace("128", "16"),
   mlp_not_integer: `${small}model: {mlp_ratio: 0.3}\n`,
-  context_longer_than_validation_text: `${small}model: {context: 2000000}\n`,
+  context_longer_than_validation_text: `${small}model: {context: 1000000}\n`,
   no_files: small.replace("moby-dick", "{files: [nothing.txt]}"),
   token_file: small.replace("moby-dick", "{tokens: odd.bin, vocab_size: 5}"),
   id_beyond_vocabulary: small.replace("moby-dick", "{tokens: ids.bin, vocab_size: 5}"),

@@ -9,6 +9,8 @@ import { UserError } from "../../src/errors.ts";
 import { hashOf } from "../../src/hash.ts";
 import { plain } from "../../src/report/style.ts";
 import { readPlan } from "../../src/spec/read.ts";
+import { takeLock } from "../../src/sweep/lock.ts";
+import { OpenFolder } from "../../src/sweep/open-folder.ts";
 import type { TransferRecord } from "../../src/transfer/record.ts";
 import { run, type Finished } from "../support/cli.ts";
 import { inventedCheck, inventedCurves } from "../support/evidence.ts";
@@ -137,9 +139,8 @@ describe("a finished run", () => {
 
 describe("a run that is not whole", () => {
   it("that goes on, was stopped, or died is shown as far as it came", async () => {
-    const holder = { pid: process.pid, started: "", boot: "", host: "another machine" };
-    writeFileSync(join(made("live", 4), "lock"), JSON.stringify(holder));
-    writeFileSync(join(made("dead", 4), "lock"), JSON.stringify({ ...holder, host: hostname(), boot: "long ago" }));
+    const held = takeLock(OpenFolder.make(made("live", 4)));
+    writeFileSync(join(made("dead", 4), "lock"), JSON.stringify({ pid: process.pid, boot: "", host: hostname() }));
     made("stopped", 4);
     for (const [name, words] of [
       ["live", "Still going on"],
@@ -151,6 +152,7 @@ describe("a run that is not whole", () => {
       expect(pageOf(name)).toMatch(new RegExp(`${words}[^]*4 of 12 trials done`));
       expect(readdirSync(join(folder, name)).sort()).toEqual([...before, "report"].sort());
     }
+    held.release();
   });
 
   it("with damaged lines says which, shows the rest, and exits with 3", async () => {

@@ -277,7 +277,10 @@ describe.skipIf(process.platform === "win32")("a folder that is gone while it is
   };
   const isAlive = (pid: number): boolean => spawnSync("ps", ["-p", String(pid)]).status === 0;
   const gone: Readonly<Record<string, (path: string) => void>> = {
-    deleted: (path) => rmSync(path, { recursive: true, force: true, maxRetries: 10 }),
+    // As `rm -rf` does: what is written meanwhile is in the way, and removed at the next attempt.
+    deleted: (path) => {
+      while (spawnSync("rm", ["-rf", path]).status !== 0);
+    },
     moved: (path) => renameSync(path, `${path}-moved`),
     "replaced by a link": (path) => {
       renameSync(path, `${path}-moved`);

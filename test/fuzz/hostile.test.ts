@@ -125,7 +125,7 @@ describe("a results file of somebody who knows how digests are made", () => {
     [
       "with a NUL in its data's folder",
       () => forged({ environment: { ...results.environment, data_directory: "a\u0000b" } }),
-      "2 no_files",
+      "2 bad_glob",
     ],
     [
       "with half of its hyperparameters",
@@ -148,7 +148,7 @@ describe("a run folder from elsewhere", () => {
   };
   it.each<[string, Buffer, string, string]>([
     ["with a spec that leaves it", begun({ spec: { name: "../../x" } }), "3 ", "3 journal_damaged"],
-    ["with data elsewhere", begun({ environment: { ...results.environment, data_directory: "\u0000" } }), "0 ", "2 no_files"],
+    ["with data elsewhere", begun({ environment: { ...results.environment, data_directory: "\u0000" } }), "0 ", "2 bad_glob"],
     ["with a name that clears the screen", begun({ name: "\u001b[2J", arithmetic: "\u001b[2J" }), "0 ", "3 data_changed"],
     ["that is newlines", Buffer.alloc(20e6, "\n"), "3 journal_damaged", "3 journal_damaged"],
     ["that is zeros", Buffer.alloc(20e6), "0 ", "2 no_run"],

@@ -88,7 +88,8 @@ async function packAndInstall(): Promise<string | undefined> {
   expect(install.code, install.stderr).toBe(0);
   return undefined;
 }
-const missing = await packAndInstall();
+/** It reaches PyPI and the npm registry, and takes a minute. */
+const missing = process.env["MUTRANSFER_CI"] ? await packAndInstall() : "only in CI";
 
 it("the package can be packed and installed here, or in CI", () => {
   if (process.env["MUTRANSFER_CI"]) expect(missing).toBeUndefined();
@@ -106,13 +107,11 @@ describe.skipIf(missing !== undefined)("the packed package", () => {
     expect(readdirSync(join(home, "node_modules"))).not.toContain("onnxruntime-node");
   });
 
-  /** A spec of fewer steps does the same, but a user's first command is the quickstart. */
-  const first = process.env["MUTRANSFER_CI"] ? "quickstart" : "smoke";
-  it(`runs ${first}.yaml by npx`, async () => {
+  it("runs the quickstart by npx", async () => {
     const env = { MUTRANSFER_CACHE: join(folder, "cache") };
-    const sweep = await execute("npx", ["mutransfer", "sweep", config(`${first}.yaml`), "--out", first], home, env);
+    const sweep = await execute("npx", ["mutransfer", "sweep", config("quickstart.yaml"), "--out", "quickstart"], home, env);
     expect(sweep.code, sweep.stderr).toBe(0);
-    const transfer = await execute("npx", ["mutransfer", "transfer", "--best", `${first}/results.json`], home, env);
+    const transfer = await execute("npx", ["mutransfer", "transfer", "--best", "quickstart/results.json"], home, env);
     expect([transfer.code, transfer.stdout]).toEqual([0, expect.stringContaining("validation loss")]);
   });
 
