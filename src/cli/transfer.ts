@@ -194,9 +194,7 @@ async function planOf({ spec, environment }: Results, runFolder: string): Promis
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const hint = `results.json says that the data lies relative to ${directory}; if the run folder was moved, move it back or put the data there`;
-    throw new UserError(
-      error.diagnostics.map((each) => ({ ...each, hint })),
-      error.exitCode,
-    );
+    const lost = error.diagnostics.map((each) => (each.code === "no_files" ? { ...each, hint } : each));
+    throw new UserError(lost, error.exitCode);
   }
 }

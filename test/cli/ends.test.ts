@@ -11,6 +11,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { run, start } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { marked } from "../support/processes.ts";
+import { cpuEngine } from "../support/native.ts";
 
 const folder = temporaryFolder();
 const limitSeconds = 5;
@@ -30,7 +31,7 @@ put("unreadable.yaml", tiny.replace("moby-dick", "{files: [latin1.txt]}, tokeniz
 mkdirSync(join(folder, "empty"));
 
 beforeAll(async () => {
-  const swept = await run(["sweep", "good.yaml", "--out", "done", "-q", "--engine", "native"], folder);
+  const swept = await run(["sweep", "good.yaml", "--out", "done", "-q", "--engine", cpuEngine], folder);
   expect([swept.code, swept.stderr]).toEqual([0, ""]);
 });
 

@@ -11,6 +11,7 @@ import type { Results } from "../../src/sweep/results.ts";
 import { bin, run, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { tolerances } from "../tolerances.ts";
+import { hasNative } from "../support/native.ts";
 
 const folder = temporaryFolder();
 const cli = (...args: string[]): Promise<Finished> => run(args, folder);
@@ -31,7 +32,7 @@ search: {confirm: false, trials: 16, parameters: {learning_rate: {distribution: 
 `,
 );
 
-describe("doctor", () => {
+describe.skipIf(!hasNative)("doctor", () => {
   it("lists every engine with its device and version, and what each missing one needs", async () => {
     const { code, stdout } = await cli("doctor", "--json");
     const { engines, cpu } = JSON.parse(stdout) as Diagnosis;
@@ -65,7 +66,7 @@ describe("the engine", () => {
 
   it("that was taken is said in a line, with -v also what was timed, and is remembered in the run folder", async () => {
     const first = await cli("sweep", "sixteen.yaml", "--out", "remembered", "-v");
-    expect(first.stderr).toMatch(/^engine: native on .+; \d+ models? at a time/m);
+    expect(first.stderr).toMatch(/^engine: (native|onnxruntime) on .+; \d+ models? at a time/m);
     const table = /^ *engine +stack +at a time[^]*?chosen$/m.exec(first.stderr)?.[0] ?? "";
     expect(table).toContain("trial-steps/s");
     const again = await cli("retry", "remembered", "0", "-v");

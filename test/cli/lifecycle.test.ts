@@ -15,6 +15,7 @@ import type { WorkerMessage } from "../../src/sweep/worker-pool.ts";
 import { start, until, type Running } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { marked } from "../support/processes.ts";
+import { cpuEngine, hasNative } from "../support/native.ts";
 
 const folder = temporaryFolder();
 const spec = (name: string, text: string): string => {
@@ -54,9 +55,9 @@ describe("workers in the middle of a long call", () => {
     await gone(alive);
   });
 
-  it("die when the connection does, where the kernel does not see to it", async () => {
+  it.skipIf(!hasNative)("die when the connection does, where the kernel does not see to it", async () => {
     const { env, alive } = marked();
-    const child = fork(worker, ["native"], { serialization: "advanced", env: { ...process.env, ...env }, silent: true });
+    const child = fork(worker, [cpuEngine], { serialization: "advanced", env: { ...process.env, ...env }, silent: true });
     const plan = await readPlan(
       { text: slowText.replace("layers: 24", "layers: 1").replace("batch: 8", "batch: 160"), file: "slow.yaml", directory: folder },
       join(folder, "cache"),
@@ -69,7 +70,7 @@ describe("workers in the middle of a long call", () => {
 });
 
 it("a worker heeds a stop that comes before its engine is loaded", async () => {
-  const child = fork(worker, ["native"], { serialization: "advanced", silent: true });
+  const child = fork(worker, [cpuEngine], { serialization: "advanced", silent: true });
   const plan = await readPlan({ text: slowText, file: "slow.yaml", directory: folder }, join(folder, "cache"));
   const tiny: Plan = { ...plan, spec: { ...plan.spec, model: { ...plan.spec.model, layers: 1, context: 16 } } };
   const job = stackJob(tiny, openingTrials(tiny.spec).slice(0, 1), 16, 1);
@@ -96,7 +97,7 @@ describe.each(Object.keys(codes) as Signal[])("%s", (signal) => {
   it.each(Object.entries(phases))("%s ends a sweep, and leaves no process but what can be gone on with", async (phase, reached) => {
     const { env, alive } = marked();
     const out = `${signal} ${phase}`;
-    const running = start(["sweep", long, "--out", out, "--engine", "native"], { cwd: folder, env });
+    const running = start(["sweep", long, "--out", out, "--engine", cpuEngine], { cwd: folder, env });
     await reached(running, out);
     // To the whole group, as schedulers do.
     for (const pid of alive()) process.kill(pid, signal);
@@ -138,7 +139,7 @@ describe("after the close", () => {
   });
 
   it("a worker that started before has ended", async () => {
-    const chooser = new Engines({ engine: "native", jobs: 2 }, clock);
+    const chooser = new Engines({ engine: cpuEngine, jobs: 2 }, clock);
     await chooser.warm();
     await until(() => existsSync(loaded));
     chooser.close();

@@ -18,6 +18,7 @@ import type { RunStatus } from "../../src/report/status.ts";
 import type { Results } from "../../src/sweep/results.ts";
 import { bin, run, start, until, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { hasNative } from "../support/native.ts";
 
 const folder = temporaryFolder();
 const cli = (...args: string[]): Promise<Finished> => run(args, folder);
@@ -198,7 +199,7 @@ describe("another spec in the same folder", () => {
     expect([fewer.code, fewer.stderr]).toEqual([3, expect.stringContaining("search.trials: 5 → 3")]);
   });
 
-  it("or on another engine is refused, with the engine to go on with", async () => {
+  it.skipIf(!hasNative)("or on another engine is refused, with the engine to go on with", async () => {
     const name = copy("done", "engine");
     await cli("retry", name, "0", "-q");
     const { code, stderr } = await cli("retry", name, "0", "--engine", "onnxruntime");

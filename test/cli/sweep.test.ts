@@ -10,6 +10,7 @@ import { bin, run, start, until, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { resultsFileOf } from "../support/results.ts";
 import { tolerances } from "../tolerances.ts";
+import { hasNative } from "../support/native.ts";
 
 const folder = temporaryFolder();
 const smoke = fileURLToPath(new URL("../../configs/smoke.yaml", import.meta.url));
@@ -85,7 +86,7 @@ describe("the smoke config", () => {
       expect(curve[0]?.validation_loss).toBeCloseTo(Math.log(256), 5);
     }
     expect(cost.ratio).toBeCloseTo(cost.proxy_flops / cost.target_flops, 12);
-    expect(environment.engine).toMatch(/^native [0-9a-f]{8}, [\w-]+, (gcc|clang) \d+$/);
+    if (hasNative) expect(environment.engine).toMatch(/^native [0-9a-f]{8}, [\w-]+, (gcc|clang) \d+$/);
     expect(bytes("smoke", "trials.csv").trim().split("\n").length).toBe(11);
     expect(bytes("smoke", "journal.jsonl").trim().split("\n").length).toBe(11);
     expect(readdirSync(join(folder, "smoke")).sort()).toEqual([
@@ -177,7 +178,7 @@ describe("output for programs", () => {
     expect(events.at(-1)).toMatchObject({ event: "sweep_finished", best: resultsIn("events").best });
   });
 
-  it("without a C compiler uses onnxruntime, says so in one line, and ranks alike", async () => {
+  it.skipIf(!hasNative)("without a C compiler uses onnxruntime, says so in one line, and ranks alike", async () => {
     const env = { PATH: "/nowhere", MUTRANSFER_CACHE: join(folder, "cache without a library") };
     const { code, stderr } = await run(["sweep", smoke, "--out", "plain"], folder, env);
     expect(code).toBe(0);

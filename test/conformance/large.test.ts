@@ -8,6 +8,7 @@ import { table } from "../../src/parametrization/table.ts";
 import { randomStream } from "../../src/rng.ts";
 import { initialState } from "../../src/training/initialize.ts";
 import { tolerances } from "../tolerances.ts";
+import { hasNative } from "../support/native.ts";
 
 const small: ModelConfig = {
   layers: 1,
@@ -32,7 +33,7 @@ const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; re
   "a width of 520 on every core": { model: { width: 520, headDim: 40, layers: 2 }, batch: 4, threads: 2 },
 };
 
-describe("native and onnxruntime train alike", () => {
+describe.skipIf(!hasNative)("native and onnxruntime train alike", () => {
   it.each(Object.entries(shapes))("%s", async (_, { model, batch, threads }) => {
     const config = { ...small, ...model };
     const hps = {

@@ -11,8 +11,9 @@ import type { Ref } from "../../src/program/ops.ts";
 import { randomStream } from "../../src/rng.ts";
 import { initialState } from "../../src/training/initialize.ts";
 import { tolerances } from "../tolerances.ts";
+import { cpuEngine } from "../support/native.ts";
 
-const engine: Engine = await engines.native.open(engineHost());
+const engine: Engine = await engines[cpuEngine].open(engineHost());
 
 const small: ModelConfig = {
   layers: 2,

@@ -5,10 +5,12 @@ import { engineHost } from "../../src/cli/cache.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { engineConformance } from "./suite.ts";
+import { hasNative } from "../support/native.ts";
 
-engineConformance("native", () => engines.native.open(engineHost()), { threaded: true });
+if (hasNative) engineConformance("native", () => engines.native.open(engineHost()), { threaded: true });
 
-const runsAvx2 = arch() === "x64" && (!existsSync("/proc/cpuinfo") || readFileSync("/proc/cpuinfo", "utf8").includes(" avx2 "));
+const runsAvx2 =
+  hasNative && arch() === "x64" && (!existsSync("/proc/cpuinfo") || readFileSync("/proc/cpuinfo", "utf8").includes(" avx2 "));
 // The same sources for an older CPU: half the vector length, half the registers.
 if (runsAvx2)
   engineConformance(
@@ -17,7 +19,7 @@ if (runsAvx2)
     { threaded: true },
   );
 
-describe("the native engine refuses what its kernels would trip over", () => {
+describe.skipIf(!hasNative)("the native engine refuses what its kernels would trip over", () => {
   const program = trainingStep(
     { layers: 1, width: 8, headDim: 4, context: 4, mlpRatio: 2, vocabSize: 11, biases: false, zeroInit: [] },
     { trials: 1, batch: 1, beta1: 0.9, beta2: 0.95, weightDecay: false },

@@ -30,6 +30,7 @@ import {
   tokenMutant,
   without,
 } from "./inputs.ts";
+import { cpuEngine } from "../support/native.ts";
 
 const outside = join(arena, "..");
 const before = listing(outside, []).filter((name) => !name.startsWith("arena/cache"));
@@ -133,7 +134,7 @@ describe("a results file of somebody who knows how digests are made", () => {
       "2 results_format",
     ],
     ["with other data", () => forged({ environment: { ...results.environment, data_hash: "\u001b[2J" } }), "3 data_changed"],
-  ])("%s", async (_, make, expected) => expect(await refusal("transfer", "--best", make(), "--engine", "native")).toBe(expected));
+  ])("%s", async (_, make, expected) => expect(await refusal("transfer", "--best", make(), "--engine", cpuEngine)).toBe(expected));
 });
 
 describe("a run folder from elsewhere", () => {

@@ -21,6 +21,7 @@ import { reportNames, runFiles, runFolders } from "../../src/sweep/run-folder.ts
 import { start } from "../support/cli.ts";
 import { arena, cache, journal, resultsFile, sealResults, texts } from "./inputs.ts";
 import type { Results } from "../../src/sweep/results.ts";
+import { cpuEngine } from "../support/native.ts";
 
 process.env["MUTRANSFER_CACHE"] = cache;
 const terminal: Terminal = Object.assign(Object.create(Terminal.prototype) as Terminal, {
@@ -39,7 +40,7 @@ const withCurves = join(arena, "curves.yaml");
 const overWidths = "curves: {widths: [8, 16], learning_rates: {min: 0.001, max: 0.1, count: 4}, seeds: 1}\n";
 writeFileSync(withCurves, texts[0].replace(/^ {4}init_std:[^]*/m, "") + overWidths);
 
-const keep = { checkpoint: {}, engine: "native", quiet: true } as const;
+const keep = { checkpoint: {}, engine: cpuEngine, quiet: true } as const;
 /** Each on a run folder, as a call and as a command line. */
 const commands: Readonly<
   Record<string, { readonly call: (folder: string) => Promise<number>; readonly line: (folder: string) => readonly string[] }>
@@ -50,7 +51,7 @@ const commands: Readonly<
   retry: { call: (folder) => retry(folder, [], { ...keep, failed: true }, terminal, "0"), line: (folder) => ["retry", folder, "--failed"] },
   sweep: {
     call: (folder) => sweep(spec, { ...keep, out: folder }, terminal, "0"),
-    line: (folder) => ["sweep", spec, "--out", folder, "--engine", "native"],
+    line: (folder) => ["sweep", spec, "--out", folder, "--engine", cpuEngine],
   },
   transfer: {
     call: (folder) => transfer({ ...keep, best, out: folder }, terminal, "0"),

@@ -22,6 +22,7 @@ import { stackJob } from "../../src/sweep/trials.ts";
 import { encodeCheckpoint, jobIdentity } from "../../src/training/checkpoint.ts";
 import { programOf, trainStack, type Checkpoint, type StackJob, type Trained } from "../../src/training/train.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { cpuEngine } from "../support/native.ts";
 
 const folder = temporaryFolder();
 const run = OpenFolder.make(folder);
@@ -63,10 +64,10 @@ async function train(
 const program = programOf(job);
 const pieces = (checkpoint: Checkpoint): readonly Uint8Array[] =>
   encodeCheckpoint(checkpoint, identity, memberLabels(trials), (ref) => shapeOf(program, ref));
-const { kept } = await train(job, "native", { every: 7 });
+const { kept } = await train(job, cpuEngine, { every: 7 });
 
 describe("training that was stopped", () => {
-  it.each(["native", "onnxruntime"] as const)("on %s goes on bit for bit, wherever it was stopped", async (name) => {
+  it.each([...new Set<EngineName>([cpuEngine, "onnxruntime"])])("on %s goes on bit for bit, wherever it was stopped", async (name) => {
     const whole = await train(job, name);
     expect(whole.outcomes?.map(({ status }) => status)).toEqual(["completed", "diverged"]);
     for (const stopAt of [1, 7, 16, 33, 39]) {
