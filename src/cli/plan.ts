@@ -37,6 +37,7 @@ export interface PlanCommand extends EngineOptions {
 }
 
 export async function plan(file: string, options: PlanCommand, terminal: Terminal): Promise<ExitCode> {
+  terminal.err(`${terminal.errStyle.dim(`reading ${file}`)}\n`);
   return printPlan(await openPlan(file, checkProxy), options, terminal);
 }
 

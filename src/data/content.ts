@@ -73,24 +73,30 @@ const wider: Suspicion = {
   hint: "state data.source.dtype: uint32; if they are 16-bit ids, save them with numpy's np.save",
 };
 const text: Suspicion = { looks: "text", hint: "give text as data.source: {files: […]}" };
+const real: Suspicion = { looks: "floating-point numbers", hint: "save ids as uint16, or as uint32 with data.source.dtype: uint32" };
 const weights: Suspicion = { looks: "floating-point weights", hint: "give the file of token ids" };
-const noise: Suspicion = { looks: "compressed or encrypted data", hint: "unpack it first" };
+const noise: Suspicion = {
+  looks: "compressed or encrypted data",
+  hint: "unpack it first; if these are ids all the same, save them with numpy's np.save",
+};
 
 /** Words below this are what the upper half of a wider id can be: vocabularies have less than a million entries. */
 const smallHalf = 16;
 /** Large words that must have been seen: of as many ids, none would be at a second place once in 2^32 times. */
 const fewestWords = 32;
 
-/** Whether words are small, or 0, at all places of `stride` but the first. */
+/** Whether words are small, or 0, at all places of `stride` but the first; of a vocabulary that is as small itself, always 0. */
 function isUpperHalf(words: Uint16Array, stride: number): boolean {
   const count = Math.floor(words.length / stride);
-  let large = 0;
+  let [large, other, upper] = [0, 0, 0];
   for (let index = 0; index < count; index++) {
     if (words[index * stride] >= smallHalf) large++;
+    if (words[index * stride] > 0) other++;
+    if (words[index * stride + 1] > 0) upper++;
     if (words[index * stride + 1] >= smallHalf) return false;
     for (let rest = 2; rest < stride; rest++) if (words[index * stride + rest] !== 0) return false;
   }
-  return large >= fewestWords;
+  return large >= fewestWords || (upper === 0 && other >= fewestWords);
 }
 
 /** Share of 16-bit values with the exponent of a weight, as bfloat16, float16 or the upper half of a float32. */
@@ -118,6 +124,13 @@ function areNoise(words: Uint16Array): boolean {
   return words.length >= 4096 && pairs < (4 / 65536) * all;
 }
 
+/** Vocabularies are smaller. */
+const mostIds = 2 ** 20;
+/** Whether all values are whole numbers as ids are, and enough of them not 0: what ids make when they are read as fractions is not. */
+const areWhole = (values: Float32Array | Float64Array): boolean =>
+  values.every((value) => Number.isInteger(value) && value >= 0 && value < mostIds) &&
+  values.filter((value) => value > 0).length >= fewestWords;
+
 /** Every second word, from the first or the second on. */
 const halves = (words: Uint16Array): readonly Uint16Array[] =>
   [0, 1].map((first) => Uint16Array.from({ length: Math.floor((words.length - first + 1) / 2) }, (_, index) => words[first + 2 * index]));
@@ -129,7 +142,9 @@ export function idsProblem(sample: Buffer, bytesPerToken: 2 | 4): Suspicion | un
   if (isUpperHalf(words, 4)) return wide;
   if (bytesPerToken === 2 && isUpperHalf(words, 2)) return wider;
   const [lower, upper] = halves(words);
-  if (areWeights(words) || areWeights(upper)) return weights;
+  if (areWhole(new Float32Array(words.buffer)) || areWhole(new Float64Array(words.buffer))) return real;
+  const [, top] = halves(upper);
+  if (areWeights(words) || areWeights(upper) || areWeights(top)) return weights;
   // Of wide ids only the lower halves may look like anything at all.
   if (bytesPerToken === 2 ? areNoise(lower) || areNoise(upper) : areNoise(upper)) return noise;
   return undefined;

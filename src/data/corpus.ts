@@ -104,7 +104,10 @@ function hashText(path: string): string {
   for (const piece of readPieces(path)) {
     hash.update(piece);
     const kind = isFirst ? markedKind(piece.subarray(0, markedBytes), piece.at(-1)) : undefined;
-    const looks = kind === undefined ? textProblem(piece.subarray(0, sampledBytes)) : `it looks like ${kind}`;
+    // Units of up to four bytes begin where a sample does.
+    const end = Math.max(0, piece.length - sampledBytes) & ~3;
+    const problem = textProblem(piece.subarray(0, sampledBytes)) ?? textProblem(piece.subarray(end));
+    const looks = kind === undefined ? problem : `it looks like ${kind}`;
     if (looks !== undefined)
       throw new UserError({
         code: "not_text",

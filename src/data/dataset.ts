@@ -143,7 +143,7 @@ function checkedTokens(path: string, key: string, { vocabSize, dtype }: TokenSou
       `${path} has the token id ${largestId}, but vocab_size is ${vocabSize}`,
       largestId >= 2 ** 31
         ? "ids are not negative, and below 2^31: is this a file of another kind, or another data.source.dtype?"
-        : `ids run from 0 to vocab_size − 1: is it ${largestId + 1} or more?`,
+        : `ids run from 0 to vocab_size − 1: is it ${largestId + 1} or more, or is this a file of another kind, byte order or data.source.dtype?`,
     );
   return known;
 }

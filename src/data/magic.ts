@@ -13,6 +13,7 @@ interface Mark {
 }
 
 const ascii = (text: string): readonly number[] => [...Buffer.from(text, "latin1")];
+const int32 = (value: number): readonly number[] => [...new Uint8Array(Int32Array.of(value).buffer)];
 /** The byte that ends every pickle. */
 const pickleEnd = 0x2e;
 
@@ -30,13 +31,16 @@ const marks: readonly Mark[] = [
   { what: "a pickle, as PyTorch's old checkpoints are", bytes: [0x80, 2, 0x8a, 0x0a] },
   { what: "a pickle", bytes: [0x80, 2], last: pickleEnd },
   { what: "a pickle", bytes: [0x80, 3], last: pickleEnd },
-  { what: "a safetensors file of weights", bytes: ascii('{"'), at: 8 },
+  { what: "a safetensors file of weights", bytes: [0, 0, 0, ...ascii('{"')], at: 5 }, // a header of less than a TiB
   { what: "an HDF5 file", bytes: [0x89, ...ascii("HDF\r\n"), 0x1a, 0x0a] },
-  { what: "a GGUF file of weights", bytes: ascii("GGUF") },
-  { what: "a Megatron index, whose ids are in the .bin beside it", bytes: ascii("MMIDIDX") },
+  { what: "a GGUF file of weights", bytes: [...ascii("GGUF"), 2, 0, 0, 0] },
+  { what: "a GGUF file of weights", bytes: [...ascii("GGUF"), 3, 0, 0, 0] },
+  { what: "an llm.c checkpoint", bytes: int32(20240326) },
+  { what: "an llm.c checkpoint", bytes: int32(20240327) },
+  { what: "a Megatron index, whose ids are in the .bin beside it", bytes: [...ascii("MMIDIDX"), 0, 0] },
   { what: "a NumPy array", bytes: [0x93, ...ascii("NUMPY")] },
-  { what: "a Parquet file", bytes: ascii("PAR1") },
-  { what: "an Arrow file", bytes: ascii("ARROW1") },
+  { what: "a Parquet file", bytes: ascii("PAR1"), last: 0x31 },
+  { what: "an Arrow file", bytes: [...ascii("ARROW1"), 0, 0] },
   { what: "an SQLite database", bytes: ascii("SQLite format 3\0") },
   { what: "a PDF", bytes: ascii("%PDF-") },
   { what: "a picture", bytes: [0x89, ...ascii("PNG\r\n"), 0x1a, 0x0a] },

@@ -8,7 +8,7 @@
 export const splitRule = "held out: the end of each file, 1";
 
 /** A held-out block is so long at least, unless all files together are too short for that: most windows lie inside one. */
-const leastHeldOut = 256;
+const leastHeldOut = 64;
 
 /** Consecutive files that are split as one: `train` tokens to train on, and then `heldOut` tokens. */
 export interface Part {

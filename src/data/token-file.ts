@@ -115,9 +115,10 @@ function numpyFile({ path, bytes, read }: Opened, head: Buffer): TokenFile {
 
 function rawFile({ path, bytes, read }: Opened, dtype: TokenType = "uint16"): TokenFile {
   const bytesPerToken = dtype === "uint16" ? 2 : 4;
+  if (bytes === 0) throw malformed(path, "the file is empty", expected);
   const problem = idsProblem(sampleOf(bytes, read), bytesPerToken);
   if (problem !== undefined) throw foreign(path, problem.looks, problem.hint);
-  if (bytes === 0 || bytes % bytesPerToken !== 0) throw malformed(path, `${bytes} bytes are no sequence of ${dtype} tokens`, expected);
+  if (bytes % bytesPerToken !== 0) throw malformed(path, `${bytes} bytes are no sequence of ${dtype} tokens`, expected);
   return { path, bytesPerToken, byteOffset: 0, count: bytes / bytesPerToken };
 }
 

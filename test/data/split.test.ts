@@ -18,14 +18,14 @@ describe("what is held out", () => {
   });
 
   it("is a block of several together where they are short, and what is left over goes with those before", () => {
-    expect(splitFiles([1000, 1000, 1000, 5000, 1000], 0.1)).toEqual([
-      { train: 2700, heldOut: 300 },
-      { train: 5400, heldOut: 600 },
+    expect(splitFiles([300, 300, 300, 5000, 300], 0.1)).toEqual([
+      { train: 810, heldOut: 90 },
+      { train: 4770, heldOut: 530 },
     ]);
     expect(splitFiles([100, 100, 0, 100], 0.1)).toEqual([{ train: 270, heldOut: 30 }]);
   });
 
-  it("is a share of all tokens in blocks of 256 or more, for any files", () => {
+  it("is a share of all tokens in blocks of 64 or more, for any files", () => {
     const random = randomStream(1, "files");
     for (let round = 0; round < 200; round++) {
       const counts = Array.from({ length: 1 + random.integer(50) }, () => random.integer(20_000));
@@ -35,7 +35,7 @@ describe("what is held out", () => {
       expect(parts.reduce((sum, { train, heldOut }) => sum + train + heldOut, 0)).toBe(total);
       for (const { train, heldOut } of parts) {
         expect(heldOut).toBe(Math.floor((train + heldOut) * fraction));
-        if (parts.length > 1) expect(heldOut).toBeGreaterThanOrEqual(256);
+        if (parts.length > 1) expect(heldOut).toBeGreaterThanOrEqual(64);
       }
     }
   });

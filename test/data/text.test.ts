@@ -54,6 +54,11 @@ describe("files that are no UTF-8 text", () => {
     ["gzip", gzipSync(prose), "gzip"],
     ["raw ids", Buffer.from(Uint16Array.from({ length: 500 }, () => random.integer(5000)).buffer), "binary"],
     ["random bytes", Buffer.from(Array.from({ length: 5000 }, () => random.integer(256))), "binary"],
+    [
+      "text with noise after its beginning",
+      Buffer.concat([Buffer.from("Call me Ishmael. ".repeat(6000)), Buffer.from(Array.from({ length: 50_000 }, () => random.integer(256)))]),
+      "binary data",
+    ],
   ])("%s is refused by every tokenizer, by name", async (_, content, looks) => {
     writeFileSync(join(folder, "foreign.txt"), content);
     for (const tokenizer of tokenizers) {

@@ -30,7 +30,7 @@ async function read(content: Uint8Array, source: Omit<TokenSource, "tokens">): P
     return error.diagnostics.map(({ code, message }) => `${code}: ${message.replace(/.*looks like /, "")}`).join();
   }
 }
-const bytesOf = (ids: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array | Float32Array): Buffer =>
+const bytesOf = (ids: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array | Float32Array | Float64Array): Buffer =>
   Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength);
 
 /** Ids as text has them: a few are common, most are rare. */
@@ -121,6 +121,11 @@ describe("files of another kind", () => {
       bytesOf(Uint16Array.from({ length: 8192 }, (_, i) => bytesOf(normals).readUInt16LE(4 * i + 2))),
       "floating-point weights",
     ],
+    ["float64 weights", bytesOf(Float64Array.from(normals)), "floating-point weights"],
+    ["float64 ids", bytesOf(Float64Array.from(zipf(4000, 50_257))), "floating-point numbers"],
+    ["float32 ids", bytesOf(Float32Array.from(zipf(4000, 50_257))), "floating-point numbers"],
+    ["an llm.c checkpoint", Buffer.concat([bytesOf(Int32Array.of(20240326, 3)), Buffer.alloc(2040)]), "an llm.c checkpoint"],
+    ["GGUF", Buffer.concat([Buffer.from("GGUF\x03\0\0\0"), Buffer.alloc(56)]), "a GGUF file of weights"],
     ["noise", noise, "compressed or encrypted data"],
     ["deflate without a header", deflateRawSync(noise.map((byte) => byte % 200)), "compressed or encrypted data"],
   ])("%s", async (_, content, what) => {
@@ -128,6 +133,17 @@ describe("files of another kind", () => {
       if (content.length % 4 === 0 || dtype === "uint16")
         expect(await read(content, { vocabSize: 65_536, dtype })).toBe(`not_token_ids: ${what}`);
   });
+});
+
+it("ids of another width are told although the vocabulary is as small as what they are read as", async () => {
+  const ids = Array.from({ length: 400 }, (_, index) => (index * 7) % 10);
+  expect(await read(bytesOf(Uint32Array.from(ids)), { vocabSize: 10 })).toBe("not_token_ids: 32-bit ids");
+  expect(await read(bytesOf(BigInt64Array.from(ids, BigInt)), { vocabSize: 10 })).toBe("not_token_ids: 64-bit ids");
+  expect(await read(bytesOf(Uint16Array.from(ids)), { vocabSize: 10 })).toEqual(ids);
+});
+
+it("an empty file is said to be empty", async () => {
+  expect(await read(Buffer.alloc(0), { vocabSize: 10 })).toContain("the file is empty");
 });
 
 describe("sound ids are never taken for something else", () => {
