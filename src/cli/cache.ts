@@ -113,7 +113,7 @@ function decide(): string {
   if (folder !== undefined && why === undefined) return folder;
   const instead = privateFolder(user);
   console.error(
-    `cache: ${folder === undefined ? why : `${folder} is not used (${why})`}; using ${instead} ($MUTRANSFER_CACHE names another)`,
+    `cache: ${folder === undefined ? why : `${folder} is not used (${why})`}; using ${instead} (name another with $MUTRANSFER_CACHE)`,
   );
   return instead;
 }

@@ -108,7 +108,7 @@ async function trainDue(continued: Continued, agenda: Agenda): Promise<ExitCode 
   const work: Work = { plan, trials, width: plan.spec.width.proxy };
   const { run: begun } = run.state;
   if (begun !== undefined) engines.prefer(begun.engine);
-  const { setup, pool } = await untilSignal(() => engines.choose(work, run.folder));
+  const { setup, pool } = await untilSignal(() => whileInPlace(run, () => engines.choose(work, run.folder)));
   const arithmetic = beginWith(continued, setup);
   engines.remember(work, run.folder, setup);
   say(renderSetup(setup, options.verbose ?? false, terminal.errStyle));

@@ -17,6 +17,7 @@ import { jobStem, removeCheckpoints } from "../sweep/checkpoints.ts";
 import { stackJob } from "../sweep/trials.ts";
 import { pooledDeviation } from "../statistics.ts";
 import { checkPlanCoordinates } from "./coord-check.ts";
+import { whileInPlace } from "./in-place.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { trainJob, type JobContext } from "./train-job.ts";
 import { isWidth } from "./width.ts";
@@ -47,10 +48,12 @@ export async function prelaunch(plan: Plan, results: Results, best: Best, width:
       const heed = (): void => {
         if (stop.exitCode !== undefined) throw new Interrupted(stop.exitCode);
       };
-      const found = await checkPlanCoordinates(plan, (size) => {
-        heed();
-        say(`pre-launch check: coordinates at ${size}`);
-      });
+      const check = (): ReturnType<typeof checkPlanCoordinates> =>
+        checkPlanCoordinates(plan, (size) => {
+          heed();
+          say(`pre-launch check: coordinates at ${size}`);
+        });
+      const found = await whileInPlace(context.lock, check);
       heed();
       return found;
     },

@@ -33,8 +33,8 @@ export async function retry(
     else run.again(chosen);
     return await continueRun({ run, plan, engines, options, terminal, version });
   } finally {
+    engines.close(); // before anybody else may take the folder
     run.close();
-    engines.close();
   }
 }
 

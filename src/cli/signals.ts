@@ -21,7 +21,7 @@ export function refuseDebugger(): void {
   process.off("SIGUSR1", nothing);
 }
 
-/** Makes good for a SIGUSR1 that came while Node itself was starting: closes the debugger that it has opened, and ends. */
+/** Makes good for a SIGUSR1 that came while Node itself was starting: closes the debugger that it has opened, and does what the signal does now. */
 export function endIfDebuggerOpened(): void {
   const isWanted = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].some((each) => each.includes("--inspect"));
   if (isWanted || inspector.url() === undefined) return;

@@ -27,6 +27,7 @@ import { environmentOf } from "./environment.ts";
 import { Engines, type EngineOptions } from "./engine.ts";
 import { cacheFolder } from "./cache.ts";
 import { fieldsOf, readResultsFile } from "./files.ts";
+import { whileInPlace } from "./in-place.ts";
 import { Interrupted, untilSignal } from "./interrupt.ts";
 import { checkMemory } from "./memory.ts";
 import { prelaunch, uncheckedRatio } from "./prelaunch.ts";
@@ -80,7 +81,7 @@ export async function transfer(options: TransferCommand, terminal: Terminal, ver
     };
     if (!options.json) terminal.out(`${renderLaunch(view, terminal.outStyle)}\n\n`);
     const work = { plan, trials: [launch], width, layers: depthsOf(plan.spec).target };
-    const { setup, pool } = await untilSignal(() => engines.choose(work, folder));
+    const { setup, pool } = await untilSignal(() => whileInPlace(lock, () => engines.choose(work, folder)));
     engines.remember(work, folder, setup);
     say(renderSetup(setup, false, terminal.errStyle));
     say(renderNotes(setupNotes(spec, setup), terminal.errStyle));

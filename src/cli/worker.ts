@@ -4,7 +4,7 @@
  * since a signal may come while it loads.
  */
 import { dieWithParent } from "../libc.ts";
-import { die, ignoreSignals } from "./signals.ts";
+import { die, endIfDebuggerOpened, ignoreSignals } from "./signals.ts";
 
 // They reach the whole process group; when to stop is the parent's decision.
 ignoreSignals();
@@ -13,3 +13,4 @@ dieWithParent();
 process.on("disconnect", die);
 if (!process.connected) die();
 await import("./worker-tasks.ts");
+endIfDebuggerOpened();

@@ -65,12 +65,13 @@ function refusal(folder: OpenFolder, holder: Holder | undefined, hint: string): 
 /** What a process says that finds the folder in other hands: its lock file was removed, or its journal written to by another. */
 export function takenFrom(folder: OpenFolder): UserError {
   const other = readHolder(folder);
-  const who = other === undefined || other.pid === ownProcessId ? "another process" : `process ${other.pid} on ${other.host}`;
+  const who = other === undefined || other.pid === ownProcessId ? "somebody" : `process ${other.pid} on ${other.host}`;
+  const what = other === undefined ? "lost its lock file" : `was taken by ${who}`;
   return new UserError(
     {
       code: "folder_taken",
-      message: `${folder.path} was taken by ${who} while this one had it; nothing more was written`,
-      hint: "let one of them go on: the same command continues the run when the other has ended",
+      message: `${folder.path} ${what} while this process had it; nothing more was written`,
+      hint: "let one process have it: the same command continues the run when no other is there",
     },
     exitCodes.locked,
   );
@@ -133,8 +134,14 @@ function tryLock(folder: OpenFolder, kernel: Kernel, last: boolean): Lock | unde
       if (!folder.isHeld(runFiles.lock, file)) throw takenFrom(folder);
     },
     release: () => {
-      if (folder.isHeld(runFiles.lock, file)) folder.remove(runFiles.lock);
-      closeSync(file);
+      try {
+        if (folder.isHeld(runFiles.lock, file)) folder.remove(runFiles.lock);
+      } catch (error) {
+        // A file that cannot be removed is left: the kernel's lock is what counts, and closing gives that back.
+        if (!(error instanceof UserError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
+      } finally {
+        closeSync(file);
+      }
     },
   };
 }

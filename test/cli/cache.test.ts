@@ -86,7 +86,7 @@ describe("the cache", () => {
     expect(cache).toBe(join(folder, "tmp-open", `mutransfer-${self}`));
     expect(lstatSync(cache).mode & 0o777).toBe(0o700);
     expect(said.trim().split("\n")).toEqual([
-      `cache: ${open} is not used (others can write to it); using ${cache} ($MUTRANSFER_CACHE names another)`,
+      `cache: ${open} is not used (others can write to it); using ${cache} (name another with $MUTRANSFER_CACHE)`,
     ]);
   });
 

@@ -56,7 +56,10 @@ describe("files that are no UTF-8 text", () => {
     ["random bytes", Buffer.from(Array.from({ length: 5000 }, () => random.integer(256))), "binary"],
     [
       "text with noise after its beginning",
-      Buffer.concat([Buffer.from("Call me Ishmael. ".repeat(6000)), Buffer.from(Array.from({ length: 50_000 }, () => random.integer(256)))]),
+      Buffer.concat([
+        Buffer.from("Call me Ishmael. ".repeat(6000)),
+        Buffer.from(Array.from({ length: 50_000 }, () => random.integer(256))),
+      ]),
       "binary data",
     ],
   ])("%s is refused by every tokenizer, by name", async (_, content, looks) => {

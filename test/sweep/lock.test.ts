@@ -31,7 +31,9 @@ writeFileSync(
   script,
   `import { takeLock } from ${JSON.stringify(built("lock"))};
 import { OpenFolder } from ${JSON.stringify(built("open-folder"))};
-try { takeLock(OpenFolder.make(process.argv[2])); } catch (error) { console.log(error.message); process.exit(error.exitCode ?? 70); }
+let lock;
+try { lock = takeLock(OpenFolder.make(process.argv[2])); } catch (error) { console.log(error.message); process.exit(error.exitCode ?? 70); }
+if (process.argv[3] === "release") process.stdin.once("data", () => (lock.release(), process.exit()));
 if (process.argv[3] === "keep") setInterval(() => undefined, 1000);
 `,
 );
@@ -151,6 +153,19 @@ describe.skipIf(!canUnshare && !process.env["MUTRANSFER_CI"])("a live holder kee
     await end(holder);
     spawnSync("chmod", ["-R", "a+rwX", root]);
     expect(attempt(folder, ...before).code).toBe(0);
+  });
+
+  it("and gives it back although its file cannot be removed", async () => {
+    const folder = freshFolder();
+    spawnSync("chmod", ["-R", "a+rwX", root]);
+    const child = spawn("setpriv", ["--reuid=12345", "--clear-groups", process.execPath, script, folder.path, "release"]);
+    holders.push(child);
+    await until(() => readHolder(folder)?.running === true);
+    spawnSync("chmod", ["555", folder.path]);
+    const exited = new Promise((resolve) => child.once("exit", resolve));
+    child.stdin.write("now");
+    expect(await exited).toBe(0);
+    takeLock(folder).release();
   });
 
   it.each(Object.entries(worlds))("in %s", async (_, before) => {
