@@ -5,5 +5,5 @@ refuseDebugger();
 const { main } = await import("../dist/src/cli/main.js");
 endIfDebuggerOpened();
 process.exitCode = await main(process.argv.slice(2));
-// What was printed gets out; what may still compute, or hang in a driver, is not waited for.
-process.stdout.write("", () => process.stderr.write("", () => process.exit()));
+// Workers that are ending are waited for; what still computes, or hangs in a driver, is not.
+setTimeout(() => process.exit(), 2000).unref();

@@ -199,15 +199,10 @@ export class WorkerPool {
     for (const { child } of this.all) if (child.connected) child.send({ kind: "stop" } satisfies StopMessage);
   }
 
-  /** Ends every worker, busy or not, and for good. One that the kernel cannot end, hung in a driver, is not waited for. */
+  /** Ends every worker, busy or not, and for good. */
   close(): void {
     this.closed = true;
-    for (const { child } of this.all) {
-      child.kill("SIGKILL");
-      if (child.connected) child.disconnect();
-      child.stderr?.destroy();
-      child.unref();
-    }
+    for (const { child } of this.all) child.kill("SIGKILL");
   }
 
   private start(): Worker {
