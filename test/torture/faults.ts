@@ -37,8 +37,8 @@ export interface Fault {
 }
 
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-/** A moment of a command that takes one to two seconds. */
-const moment = (random: RandomStream): Promise<void> => sleep(100 + 1600 * random.uniform());
+/** A moment of a command that takes a second or more. */
+const moment = (random: RandomStream): Promise<void> => sleep(100 + 1000 * random.uniform());
 /** Whether the process, or group, was there to get the signal. */
 const signal = (pid: number, name: NodeJS.Signals | 0): boolean => {
   try {
