@@ -62,8 +62,9 @@ function refusal(folder: OpenFolder, holder: Holder | undefined, hint: string): 
   return new UserError({ code: "folder_locked", message: `${folder.path} is in use by ${who}`, hint }, exitCodes.locked);
 }
 
-/** What a process says that finds the folder in other hands: its lock file was removed, or its journal written to by another. */
+/** What a process says that finds the folder in other hands: its lock file was removed, or its journal written to by another; throws where the folder is no longer in its place. */
 export function takenFrom(folder: OpenFolder): UserError {
+  folder.check(); // a folder that was moved in this moment is gone, not taken
   const other = readHolder(folder);
   const who = other === undefined || other.pid === ownProcessId ? "somebody" : `process ${other.pid} on ${other.host}`;
   const what = other === undefined ? "lost its lock file" : `was taken by ${who}`;
