@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-node -e 'import("./dist/src/engines/native/instructions.js").then((m) => process.stdout.write(m.instructionHeader()))' > "$work/instructions.h"
+node -e 'import("./dist/src/engines/native/header.js").then((m) => process.stdout.write(m.instructionHeader()))' > "$work/instructions.h"
 checked=0
 check() { # name, compiler, flags
   if ! command -v "$2" > /dev/null; then echo "not checked: $1 ($2 is not installed)"; return; fi

@@ -21,8 +21,9 @@ import { arch, platform } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { EngineUnavailable } from "../engine.ts";
+import { digest } from "../sources.ts";
 import { cpuIdentity } from "./cpu.ts";
-import { commonFlags, digest, kernelSources } from "./sources.ts";
+import { commonFlags, kernelSources } from "./sources.ts";
 
 export interface BuildSettings {
   /** Folder for compiled libraries. */

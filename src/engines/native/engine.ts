@@ -15,18 +15,20 @@ import {
   type Executable,
   type Footprint,
   type Host,
-  type ParameterState,
   type State,
   type TrainChunk,
 } from "../engine.ts";
-import { encodeInstructions, lineFloats } from "./instructions.ts";
-import { Lane } from "./lane.ts";
+import { instructionFields, placedOperands } from "../lowered/instructions.ts";
+import { checkBatches, vocabularyOf } from "../lowered/ids.ts";
+import { copyOfScalars, emptyParameters, Lane } from "../lowered/lane.ts";
+import { lower, type Lowered } from "../lowered/lower.ts";
+import type { Purpose } from "../lowered/lowering.ts";
+import { gatherRows, matrixOf, placeBuffers, scatterRows, type Placement } from "../lowered/memory.ts";
+import { encodeInstructions } from "./header.ts";
 import { openKernels, type Kernels } from "./kernels.ts";
 import type { AlignedFloats, Library } from "./library.ts";
-import { lower, type Lowered } from "./lower.ts";
-import type { Purpose } from "./lowering.ts";
-import { gatherRows, matrixOf, placeBuffers } from "./memory.ts";
 import { sourcesDigest } from "./sources.ts";
+import { layout, nativeTarget } from "./target.ts";
 
 /** The engine over the kernels that can be had here; throws EngineUnavailable when there are none. */
 export const openNative = async (host: Host): Promise<Engine> => nativeEngine(await openKernels(host));
@@ -44,17 +46,26 @@ export async function nativeEngine({ library, isPrebuilt, remark }: Kernels): Pr
 
 /** Memory of a training step: every lane's state, and a workspace for each team of threads. */
 export function footprintOf(program: Program, threads: number): Footprint {
-  const lane = new Lane(program);
-  const { lines } = placeBuffers(lower(program, lane, "train", []).instructions, new Set());
-  const workspace = 4 * lines * lineFloats;
+  const lane = new Lane(program, layout);
+  const { lines } = place(lower(program, nativeTarget, lane, "train"), []);
+  const workspace = 4 * lines * layout.lineFloats;
   const teams = Math.min(threads, program.dims.trials);
   return { bytes: 4 * program.dims.trials * lane.floats + teams * workspace, largestTensorBytes: workspace };
+}
+
+/** Where intermediate values lie; `names` stay to the end. */
+function place({ instructions, buffers }: Lowered, names: readonly Ref[]): Placement {
+  const kept = new Set(names.flatMap((name) => buffers.get(name)?.buffer ?? []));
+  return placeBuffers(
+    instructions.map((each) => placedOperands(instructionFields, each)),
+    kept,
+  );
 }
 
 /** A lowered step with its memory. */
 interface Compiled {
   readonly lowered: Lowered;
-  readonly position: ReturnType<typeof placeBuffers>["position"];
+  readonly position: Placement["position"];
   readonly code: Int32Array;
   readonly workspace: AlignedFloats;
   readonly workspaceFloats: number;
@@ -81,10 +92,9 @@ class NativeExecutable implements Executable {
     this.library = library;
     this.program = program;
     this.threads = threads;
-    const loss = program.forward.at(-1);
-    this.vocabulary = loss?.kind === "cross_entropy" ? (shapeOf(program, loss.logits).at(-1) as number) : 0;
+    this.vocabulary = vocabularyOf(program);
     this.mixed = precision === "mixed";
-    this.lane = new Lane(program);
+    this.lane = new Lane(program, layout);
     this.state = library.allocate(program.dims.trials * this.lane.floats);
     this.scratchFloats = Math.max(
       ...program.forward.map((op) =>
@@ -97,21 +107,19 @@ class NativeExecutable implements Executable {
   }
 
   load(state: State): void {
-    for (let index = 0; index < this.program.dims.trials; index++) this.lane.load(state, index, this.memoryOf(index));
-    this.scalars = new Map([...state.scalars].map(([ref, values]) => [ref, values.slice()]));
+    for (let index = 0; index < this.program.dims.trials; index++)
+      for (const { begin, floats, matrix, dense } of this.lane.contents(state, index))
+        scatterRows(layout, dense, matrix, this.memoryOf(index).subarray(begin, begin + floats));
+    this.scalars = copyOfScalars(state.scalars);
     this.step = state.step;
   }
 
   read(): Promise<State> {
-    const parameters = new Map<Ref, ParameterState>(
-      this.program.parameters.map((ref) => {
-        const array = (): Float32Array => new Float32Array(sizeOf(shapeOf(this.program, ref)));
-        return [ref, { weight: array(), firstMoment: array(), secondMoment: array() }];
-      }),
-    );
-    for (let index = 0; index < this.program.dims.trials; index++) this.lane.read(this.memoryOf(index), index, parameters);
-    const scalars = new Map([...this.scalars].map(([ref, values]) => [ref, values.slice()]));
-    return Promise.resolve({ step: this.step, scalars, parameters });
+    const parameters = emptyParameters(this.program);
+    for (let index = 0; index < this.program.dims.trials; index++)
+      for (const { begin, floats, matrix, dense } of this.lane.parametersIn(parameters, index))
+        gatherRows(layout, this.memoryOf(index).subarray(begin, begin + floats), matrix, dense);
+    return Promise.resolve({ step: this.step, scalars: copyOfScalars(this.scalars), parameters });
   }
 
   async train(chunk: TrainChunk): Promise<Float32Array> {
@@ -156,23 +164,22 @@ class NativeExecutable implements Executable {
     const operand = lowered.buffers.get(name);
     invariant(operand, "inspect", `the program does not compute ${name}`);
     const [, ...shape] = shapeOf(this.program, name);
-    const begin = ((position.get(operand.buffer) as number) + operand.line) * lineFloats;
-    gatherRows(workspace.values.subarray(begin), matrixOf(shape), into);
+    const begin = ((position.get(operand.buffer) as number) + operand.line) * layout.lineFloats;
+    gatherRows(layout, workspace.values.subarray(begin), matrixOf(shape), into);
   }
 
   private compile(purpose: Purpose, names: readonly Ref[] = []): Compiled {
     const key = `${purpose} ${names.join()}`;
     const known = this.compiled.get(key);
     if (known) return known;
-    const lowered = lower(this.program, this.lane, purpose, names);
-    const kept = new Set(names.flatMap((name) => lowered.buffers.get(name)?.buffer ?? []));
-    const { position, lines } = placeBuffers(lowered.instructions, kept);
-    const laneLines = this.lane.floats / lineFloats;
+    const lowered = lower(this.program, nativeTarget, this.lane, purpose, names);
+    const { position, lines } = place(lowered, names);
+    const laneLines = this.lane.floats / layout.lineFloats;
     const code = encodeInstructions(lowered.instructions, ({ buffer, line }) =>
       buffer.lanePosition === undefined ? laneLines + (position.get(buffer) as number) + line : buffer.lanePosition + line,
     );
     const teams = Math.min(this.threads, this.program.dims.trials);
-    const workspaceFloats = lines * lineFloats;
+    const workspaceFloats = lines * layout.lineFloats;
     const workspace = this.library.allocate(teams * workspaceFloats);
     const compiled = { lowered, position, code, workspace, workspaceFloats };
     this.compiled.set(key, compiled);
@@ -187,14 +194,12 @@ class NativeExecutable implements Executable {
     only?: number,
   ): Promise<Float32Array> {
     const { trials, batch, context } = this.program.dims;
-    invariant(tokens.length === count * batch * context, "call", `${tokens.length} ids, expected ${count}×${batch}×${context}`);
     const lanes = only === undefined ? trials : 1;
     const losses = new Float32Array(count * lanes);
     const alive = [code, tokens, targets, scalars, losses, workspace];
     const address = (values: ArrayBufferView): bigint => this.library.addressOf(values);
     invariant(!this.busy, "call", "a call is still running on this executable");
-    checkIds(tokens, this.vocabulary);
-    checkIds(targets, this.vocabulary);
+    checkBatches(this.program, this.vocabulary, { count, tokens, targets });
     this.busy = true;
     const running = this.library.run({
       code: address(code),
@@ -224,11 +229,4 @@ class NativeExecutable implements Executable {
     });
     return losses;
   }
-}
-
-/** A plain loop: it runs over every id of every step. */
-function checkIds(ids: Int32Array, vocabulary: number): void {
-  let highest = 0; // ids as unsigned numbers, so that negative ones are the highest
-  for (let i = 0; i < ids.length; i++) if (ids[i] >>> 0 > highest) highest = ids[i] >>> 0;
-  invariant(highest < vocabulary, "call", `token id ${highest | 0} is outside the vocabulary of ${vocabulary}`);
 }

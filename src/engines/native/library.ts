@@ -1,7 +1,7 @@
 /** Compiled kernels as functions: addresses in, numbers out. */
 import type { KoffiFunc } from "koffi";
 import { EngineUnavailable } from "../engine.ts";
-import { callFields } from "./instructions.ts";
+import { callFields } from "./header.ts";
 
 export type CallField = (typeof callFields)[number];
 

@@ -6,7 +6,8 @@
 import { existsSync } from "node:fs";
 import { arch, platform } from "node:os";
 import { join } from "node:path";
-import { packageRoot, sourcesDigest } from "./sources.ts";
+import { packageRoot } from "../sources.ts";
+import { sourcesDigest } from "./sources.ts";
 
 /** A copy of the kernels for one kind of CPU. */
 export interface Level {

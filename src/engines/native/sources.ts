@@ -1,27 +1,12 @@
 /** The kernels' own text: what every form of them is made from, and the name of that text. */
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { instructionHeader } from "./instructions.ts";
-
-/** The package's own folder, from wherever this file runs. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
-  return folder;
-}
+import { digest, textsIn } from "../sources.ts";
+import { instructionHeader } from "./header.ts";
 
 /** Every source by name, with the header made from the instruction table. */
-export function kernelSources(): Readonly<Record<string, string>> {
-  const folder = join(packageRoot(), "src/engines/native/kernels");
-  const written = readdirSync(folder)
-    .sort()
-    .map((name) => [name, readFileSync(join(folder, name), "utf8")] as const);
-  return Object.fromEntries([...written, ["instructions.h", instructionHeader()]]);
-}
-
-export const digest = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
+export const kernelSources = (): Readonly<Record<string, string>> => ({
+  ...textsIn("src/engines/native/kernels"),
+  "instructions.h": instructionHeader(),
+});
 
 /** Changes whenever a kernel does. */
 export const sourcesDigest = (): string => digest(JSON.stringify(kernelSources())).slice(0, 8);

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { EngineUnavailable } from "../engine.ts";
-import { callFields } from "./instructions.ts";
+import { callFields } from "./header.ts";
 import type { AlignedFloats, Library } from "./library.ts";
 
 /** Of the runtime's own types, which TypeScript has for browsers only, what is used here. */

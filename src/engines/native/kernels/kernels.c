@@ -1,5 +1,5 @@
 /*
- * The native engine: every instruction of src/engines/native/instructions.ts as
+ * The native engine: every instruction of src/engines/lowered/instructions.ts as
  * one kernel, and the loop that runs K steps of some trials on some threads.
  * Nothing here allocates; shapes and buffers are decided by the lowering.
  *

@@ -7,7 +7,8 @@ import { dispatch, type Kind, type Op, type OpOf, type Ref } from "../../program
 import { shapeOf, type Program } from "../../program/program.ts";
 import type { Buffer, Instruction, Operand } from "./instructions.ts";
 import type { Lane } from "./lane.ts";
-import { matrixLines, matrixOf, type Matrix } from "./memory.ts";
+import { linesOf, matrixLines, matrixOf, rowLength, type Matrix } from "./memory.ts";
+import type { Target } from "./target.ts";
 
 /** The parts of a step: `evaluate` is forward only, `inspect` also backward, `train` also the update. */
 export type Purpose = "train" | "evaluate" | "inspect";
@@ -44,6 +45,7 @@ export class Lowering {
   readonly instructions: Instruction[] = [];
   operands = new Map<Ref, Operand>();
   readonly program: Program;
+  readonly target: Target;
   readonly lane: Lane;
   readonly purpose: Purpose;
   /** The readout whose logits go into the loss and nowhere else: it is lowered together with the loss. */
@@ -59,8 +61,9 @@ export class Lowering {
   /** Sums that ride on the op that makes one of their terms, by that term. */
   private readonly riders = new Map<Ref, OpOf<"add">>();
 
-  constructor(program: Program, lane: Lane, purpose: Purpose, inspected: ReadonlySet<Ref>) {
+  constructor(program: Program, target: Target, lane: Lane, purpose: Purpose, inspected: ReadonlySet<Ref>) {
     this.program = program;
+    this.target = target;
     this.lane = lane;
     this.purpose = purpose;
     this.inspected = inspected;
@@ -119,7 +122,7 @@ export class Lowering {
   operand(ref: Ref): Operand {
     const known = this.operands.get(ref) ?? this.lane.operand(ref);
     if (known) return known;
-    const operand = this.temporary(matrixLines(this.matrix(ref)));
+    const operand = this.temporary(this.matrixLines(this.matrix(ref)));
     return this.gradientsOfParameters.has(ref) ? this.lasts(ref, operand) : this.keep(ref, operand);
   }
   keep(ref: Ref, operand: Operand): Operand {
@@ -141,9 +144,14 @@ export class Lowering {
     const buffer: Buffer = { lines };
     return { buffer, line: 0 };
   }
+  /** Like `temporary`, for what is used up at once. */
+  fleeting(lines: number): Operand {
+    return { buffer: { lines, isFleeting: true }, line: 0 };
+  }
   /** Writes `ref`, of the same shape, over what nobody needs any longer if it can. */
   inPlace(ref: Ref, over: Ref): Operand {
-    const operand = this.passing(over) && !this.inspected.has(ref) ? this.operand(over) : this.temporary(matrixLines(this.matrix(over)));
+    const operand =
+      this.passing(over) && !this.inspected.has(ref) ? this.operand(over) : this.temporary(this.matrixLines(this.matrix(over)));
     return this.keep(ref, operand);
   }
 
@@ -153,5 +161,14 @@ export class Lowering {
     const whole = matrixOf(shape);
     // An activation is [B, T, ·], and of those only the group's rows are in memory.
     return shape.length === 3 ? { ...whole, rows: this.rows } : whole;
+  }
+  linesOf(floats: number): number {
+    return linesOf(this.target.layout, floats);
+  }
+  rowLength(columns: number): number {
+    return rowLength(this.target.layout, columns);
+  }
+  matrixLines(matrix: Matrix): number {
+    return matrixLines(this.target.layout, matrix);
   }
 }

@@ -6,13 +6,7 @@ import { invariant } from "../../errors.ts";
 import type { Branch, OpOf } from "../../program/ops.ts";
 import type { Operand } from "./instructions.ts";
 import type { Lowering, Norm } from "./lowering.ts";
-import { matrixLines, rowLength } from "./memory.ts";
 import { biasRowOf, branchForward, branchGradients, branchTargets, type Rows } from "./norm.ts";
-
-/** Floats of logits that are worked on at once: they stay in a core's cache. */
-const blockFloats = 2 ** 17;
-/** Blocks are never lower than this: the readout's weights are read once per block. */
-const blockRows = 128;
 
 function backwardOf(l: Lowering, of: Norm): OpOf<"norm_linear_backward"> {
   const op = l.program.backward.find((each) => each.kind === "norm_linear_backward" && each.of === of);
@@ -42,10 +36,10 @@ export function crossEntropy(
 
 export function readoutAndLoss(l: Lowering, of: Norm, losses: Operand): void {
   const [branch] = of.branches as [Branch];
-  const vocabulary = l.matrix(branch.weight).columns;
-  const height = Math.max(blockRows, 16 * Math.floor(blockFloats / rowLength(vocabulary) / 16));
+  const { rows: width, columns: vocabulary } = l.matrix(branch.weight);
+  const height = l.target.blockRows(l.rowLength(vocabulary), width);
   const biasRow = biasRowOf(l, of, branch);
-  const logits = l.temporary(matrixLines({ rows: Math.min(height, l.rows), columns: vocabulary }));
+  const logits = l.fleeting(l.matrixLines({ rows: Math.min(height, l.rows), columns: vocabulary }));
   const backward = l.purpose === "evaluate" ? undefined : backwardOf(l, of);
   const [targets] = backward ? branchTargets(l, backward) : [];
   for (let first = 0; first < l.rows; first += height) {

@@ -6,7 +6,6 @@
 import type { Ref } from "../../program/ops.ts";
 import type { Operand } from "./instructions.ts";
 import type { Lowering } from "./lowering.ts";
-import { rowLength } from "./memory.ts";
 
 /** out [rows, fanOut] = initial + x·(multiplier·gain ⊙ weight), from some row on. */
 export function forwardProduct(
@@ -31,9 +30,9 @@ export function forwardProduct(
     multiplier: l.optional(options.multiplier),
     initial: options.initial,
     out: options.out,
-    aRow: rowLength(fanIn),
+    aRow: l.rowLength(fanIn),
     aStep: 1,
-    bRow: rowLength(fanOut),
+    bRow: l.rowLength(fanOut),
     bTransposed: 0,
     initialRow: options.initialRow,
     rows: options.rows,
@@ -76,10 +75,10 @@ export function productGradients(
     initial: isFirst ? undefined : dWeight,
     out: dWeight,
     aRow: 1,
-    aStep: rowLength(fanIn),
-    bRow: rowLength(fanOut),
+    aStep: l.rowLength(fanIn),
+    bRow: l.rowLength(fanOut),
     bTransposed: 0,
-    initialRow: rowLength(fanOut),
+    initialRow: l.rowLength(fanOut),
     rows: fanIn,
     columns: fanOut,
     depth: rows,
@@ -93,11 +92,11 @@ export function productGradients(
     multiplier,
     initial: options.addsToDx ? dX : undefined,
     out: dX,
-    aRow: rowLength(fanOut),
+    aRow: l.rowLength(fanOut),
     aStep: 1,
-    bRow: rowLength(fanOut),
+    bRow: l.rowLength(fanOut),
     bTransposed: 1,
-    initialRow: rowLength(fanIn),
+    initialRow: l.rowLength(fanIn),
     rows,
     columns: fanIn,
     depth: fanOut,

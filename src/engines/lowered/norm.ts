@@ -6,7 +6,6 @@
 import type { Branch, BranchGradient, OpOf } from "../../program/ops.ts";
 import type { Operand } from "./instructions.ts";
 import type { Lowering, Norm } from "./lowering.ts";
-import { linesOf, matrixLines } from "./memory.ts";
 import { forwardProduct, productGradients } from "./products.ts";
 
 export interface Rows {
@@ -21,8 +20,8 @@ export interface BranchTargets {
 }
 
 /** A matrix from a row on. */
-function from({ buffer, line }: Operand, row: number, columns: number): Operand {
-  return { buffer, line: line + matrixLines({ rows: row, columns }) };
+function from(l: Lowering, { buffer, line }: Operand, row: number, columns: number): Operand {
+  return { buffer, line: line + l.matrixLines({ rows: row, columns }) };
 }
 
 /** Normalised x and inverse deviations, kept for the backward pass. */
@@ -30,8 +29,8 @@ export function normalized(l: Lowering, of: Norm): { readonly normal: Operand; r
   const matrix = l.matrix(of.x);
   const name = of.branches[0]?.out ?? "";
   return {
-    normal: l.named(`normal:${name}`, matrixLines(matrix)),
-    inverse: l.named(`inverse:${name}`, linesOf(l.rows)),
+    normal: l.named(`normal:${name}`, l.matrixLines(matrix)),
+    inverse: l.named(`inverse:${name}`, l.linesOf(l.rows)),
     width: matrix.columns,
   };
 }
@@ -45,7 +44,7 @@ export function normalize(l: Lowering, of: Norm): void {
 export function biasRowOf(l: Lowering, of: Pick<Norm, "shift">, { weight, bias, multiplier }: Branch): Operand | undefined {
   if (!of.shift && !bias) return undefined;
   const { rows: fanIn, columns: fanOut } = l.matrix(weight);
-  const out = l.temporary(matrixLines({ rows: 1, columns: fanOut }));
+  const out = l.temporary(l.matrixLines({ rows: 1, columns: fanOut }));
   l.emit({
     kind: "biasRow",
     shift: l.optional(of.shift),
@@ -63,7 +62,7 @@ export function biasRowOf(l: Lowering, of: Pick<Norm, "shift">, { weight, bias, 
 export function branchForward(l: Lowering, of: Norm, branch: Branch, biasRow: Operand | undefined, out: Operand, block: Rows): void {
   const { normal, width } = normalized(l, of);
   forwardProduct(l, {
-    x: from(normal, block.first, width),
+    x: from(l, normal, block.first, width),
     weight: branch.weight,
     out,
     gain: of.gain,
@@ -78,14 +77,14 @@ export function branchForward(l: Lowering, of: Norm, branch: Branch, biasRow: Op
 export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient: BranchTargets, dOut: Operand, block: Rows): void {
   const { normal, width } = normalized(l, of);
   productGradients(l, {
-    x: from(normal, block.first, width),
+    x: from(l, normal, block.first, width),
     weight: branch.weight,
     gain: of.gain,
     multiplier: branch.multiplier,
     dOut,
     dWeight: gradient.dWeight,
     dBias: gradient.dBias,
-    dX: from(gradient.dNormal, block.first, width),
+    dX: from(l, gradient.dNormal, block.first, width),
     addsToDx: gradient.addsToNormal,
     isFirst: l.group.isFirst && block.first === 0,
     rows: block.count,
@@ -95,11 +94,11 @@ export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient:
 /** Where the gradients of each branch go. */
 export function branchTargets(l: Lowering, op: OpOf<"norm_linear_backward">): readonly BranchTargets[] {
   const { of } = op;
-  const dNormal = l.named(`dNormal:${op.dX}`, matrixLines(l.matrix(of.x)));
+  const dNormal = l.named(`dNormal:${op.dX}`, l.matrixLines(l.matrix(of.x)));
   return op.branches.map((gradient: BranchGradient, index) => {
     const sums = `dBias:${gradient.dWeight}`;
     if (gradient.dBias === undefined && of.shift && !l.operands.has(sums))
-      l.lasts(sums, l.temporary(matrixLines({ rows: 1, columns: l.matrix(gradient.dWeight).columns })));
+      l.lasts(sums, l.temporary(l.matrixLines({ rows: 1, columns: l.matrix(gradient.dWeight).columns })));
     return {
       dWeight: l.operand(gradient.dWeight),
       dBias: gradient.dBias === undefined ? l.operands.get(sums) : l.operand(gradient.dBias),

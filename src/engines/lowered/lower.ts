@@ -4,13 +4,13 @@
  * its loss; a tensor that is to be inspected is materialised instead.
  */
 import { dispatch, type Kind, type OpOf, type Ref } from "../../program/ops.ts";
-import { shapeOf, type Program } from "../../program/program.ts";
+import type { Program } from "../../program/program.ts";
 import type { Instruction, Operand } from "./instructions.ts";
 import type { Lane } from "./lane.ts";
 import { Lowering, type Group, type Purpose } from "./lowering.ts";
-import { linesOf, matrixLines, rowLength } from "./memory.ts";
 import { biasRowOf, branchForward, branchGradients, branchTargets, normBackward, normalize } from "./norm.ts";
 import { forwardProduct, productGradients } from "./products.ts";
+import type { Target } from "./target.ts";
 import { crossEntropy, readoutAndLoss } from "./readout.ts";
 
 export interface Lowered {
@@ -18,10 +18,10 @@ export interface Lowered {
   readonly buffers: ReadonlyMap<Ref, Operand>;
 }
 
-export function lower(program: Program, lane: Lane, purpose: Purpose, inspected: readonly Ref[] = []): Lowered {
-  const lowering = new Lowering(program, lane, purpose, new Set(inspected));
+export function lower(program: Program, target: Target, lane: Lane, purpose: Purpose, inspected: readonly Ref[] = []): Lowered {
+  const lowering = new Lowering(program, target, lane, purpose, new Set(inspected));
   const perGroup = lowering.survey([...program.forward, ...(purpose === "evaluate" ? [] : program.backward)]);
-  for (const group of groupsOf(program, purpose)) {
+  for (const group of groupsOf(program, target, purpose)) {
     lowering.begin(group);
     for (const op of perGroup) dispatch(rules, op, lowering);
   }
@@ -29,20 +29,13 @@ export function lower(program: Program, lane: Lane, purpose: Purpose, inspected:
   return { instructions: lowering.instructions, buffers: lowering.operands };
 }
 
-/** Rows of a group when a row's activations are few and when they are many: a core's cache holds the former's. */
-const groupRows = { narrow: 512, wide: 2048 } as const;
-/** Columns of the widest activation, the logits aside, from which on rows are wide. */
-const wideColumns = 2048;
-
 /**
  * The batch in groups of whole sequences that go through forward and backward pass one after the other,
  * adding to the same gradients: memory, and with it the traffic between caches, is that of one group.
  */
-function groupsOf(program: Program, purpose: Purpose): readonly Group[] {
+function groupsOf(program: Program, target: Target, purpose: Purpose): readonly Group[] {
   const { batch, context } = program.dims;
-  const activations = program.forward.flatMap((op) => (op.kind === "linear" || op.kind === "gelu" ? [op.x] : []));
-  const widest = Math.max(0, ...activations.map((ref) => shapeOf(program, ref).at(-1) as number));
-  const wanted = purpose === "inspect" ? Infinity : widest < wideColumns ? groupRows.narrow : groupRows.wide;
+  const wanted = purpose === "inspect" ? Infinity : target.groupRows(program);
   const sequences = Math.min(batch, Math.max(1, Math.floor(wanted / context)));
   return Array.from({ length: Math.ceil(batch / sequences) }, (_, index) => ({
     firstRow: index * sequences * context,
@@ -97,7 +90,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
   },
   linear: ({ x, weight, bias, multiplier, out: made }, l) => {
     const { out, residual } = l.destination(made);
-    const initialRow = residual ? rowLength(l.matrix(weight).columns) : 0;
+    const initialRow = residual ? l.rowLength(l.matrix(weight).columns) : 0;
     const scaledBias = multiplier ? biasRowOf(l, {}, { weight, ...(bias && { bias }), multiplier, out: made }) : l.optional(bias);
     forwardProduct(l, { x: l.operand(x), weight, out, multiplier, initial: residual ?? scaledBias, initialRow, rows: l.rows });
   },
@@ -130,17 +123,17 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
   gelu: ({ x, out }, l) => {
     const from = l.operand(x);
     const derivative = l.purpose === "evaluate" ? undefined : l.inPlace(`derivative:${x}`, x);
-    l.emit({ kind: "gelu", x: from, out: l.operand(out), derivative, lines: matrixLines(l.matrix(x)) });
+    l.emit({ kind: "gelu", x: from, out: l.operand(out), derivative, lines: l.matrixLines(l.matrix(x)) });
   },
   gelu_backward: ({ of, dOut, dX }, l) => {
     const gradient = l.operand(dOut);
     const derivative = l.operands.get(`derivative:${of.x}`);
-    l.emit({ kind: "multiplyElements", a: gradient, b: derivative, out: l.inPlace(dX, dOut), lines: matrixLines(l.matrix(dX)) });
+    l.emit({ kind: "multiplyElements", a: gradient, b: derivative, out: l.inPlace(dX, dOut), lines: l.matrixLines(l.matrix(dX)) });
   },
   add: ({ a, b, out }, l) =>
-    l.emit({ kind: "add", a: l.operand(a), b: l.operand(b), out: l.operand(out), lines: matrixLines(l.matrix(out)) }),
+    l.emit({ kind: "add", a: l.operand(a), b: l.operand(b), out: l.operand(out), lines: l.matrixLines(l.matrix(out)) }),
   cross_entropy: ({ logits }, l) => {
-    const losses = l.operands.get("losses") ?? l.lasts("losses", l.temporary(linesOf(l.totalRows)));
+    const losses = l.operands.get("losses") ?? l.lasts("losses", l.temporary(l.linesOf(l.totalRows)));
     if (l.readout) readoutAndLoss(l, l.readout, losses);
     else {
       const gradient = l.purpose === "evaluate" ? undefined : l.operand(l.lossGradient);
@@ -169,7 +162,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
 function attentionOperands(of: OpOf<"attention">, l: Lowering): Record<"query" | "key" | "value" | "stats", Operand> {
   const { query, key, value, heads } = of;
   const { context } = l.program.dims;
-  const stats = l.named(`stats:${of.out}`, 2 * heads * (l.rows / context) * linesOf(context));
+  const stats = l.named(`stats:${of.out}`, 2 * heads * (l.rows / context) * l.linesOf(context));
   return { query: l.operand(query), key: l.operand(key), value: l.operand(value), stats };
 }
 function attentionSizes(of: OpOf<"attention">, l: Lowering): Record<"width" | "headDim" | "context" | "rows", number> {

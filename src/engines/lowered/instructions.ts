@@ -1,0 +1,104 @@
+/**
+ * The instructions that a program is lowered to, stated once as a table of operands;
+ * a target may have a table of its own. The C structs that kernels read are made from
+ * such a table, and so are the words in them. What an instruction computes stands at its kernel.
+ */
+import { invariant } from "../../errors.ts";
+
+/** Operands: `buffers` hold references, `numbers` sizes and flags. */
+export const instructionFields = {
+  embed: { buffers: ["table", "positions", "multiplier", "out"], numbers: ["width", "context", "firstRow", "rows"] },
+  embedBackward: {
+    buffers: ["dOut", "multiplier", "dTable", "dPositions"],
+    numbers: ["width", "vocabulary", "context", "firstRow", "rows", "accumulate"],
+  },
+  normalize: { buffers: ["x", "normal", "inverse"], numbers: ["width", "rows"] },
+  normalizeBackward: { buffers: ["dNormal", "normal", "inverse", "residual", "out"], numbers: ["width", "rows"] },
+  matrixProduct: {
+    buffers: ["a", "b", "gain", "multiplier", "initial", "out"],
+    numbers: ["aRow", "aStep", "bRow", "bTransposed", "initialRow", "rows", "columns", "depth"],
+  },
+  biasRow: { buffers: ["shift", "weight", "bias", "multiplier", "out"], numbers: ["fanIn", "fanOut"] },
+  columnSum: { buffers: ["x", "multiplier", "out"], numbers: ["rows", "columns", "accumulate"] },
+  normGradients: {
+    buffers: ["gradient", "weight", "gain", "shift", "dBias", "multiplier", "dGain", "dShift"],
+    numbers: ["fanIn", "fanOut", "accumulate"],
+  },
+  attention: { buffers: ["query", "key", "value", "out", "stats"], numbers: ["width", "headDim", "context", "rows"] },
+  attentionBackward: {
+    buffers: ["query", "key", "value", "stats", "dOut", "dQuery", "dKey", "dValue"],
+    numbers: ["width", "headDim", "context", "rows"],
+  },
+  gelu: { buffers: ["x", "out", "derivative"], numbers: ["lines"] },
+  add: { buffers: ["a", "b", "out"], numbers: ["lines"] },
+  multiplyElements: { buffers: ["a", "b", "out"], numbers: ["lines"] },
+  crossEntropy: { buffers: ["logits", "gradient", "losses"], numbers: ["firstRow", "rows", "totalRows", "vocabulary"] },
+  meanLoss: { buffers: ["losses"], numbers: ["rows"] },
+  adamw: {
+    buffers: ["weight", "first", "second", "gradient", "learningRate", "decay", "epsilon", "beta1", "beta2"],
+    numbers: ["lines"],
+  },
+} as const;
+
+/** Operands of each kind of instruction: `buffers` hold references, `numbers` sizes and flags. */
+export type FieldTable = Readonly<Record<string, { readonly buffers: readonly string[]; readonly numbers: readonly string[] }>>;
+
+/** Memory of one trial's state (`lane`) or of the step's intermediate values, in lines. */
+export interface Buffer {
+  readonly lines: number;
+  /** Position in the lane; absent for buffers whose place is found by `placeBuffers`. */
+  readonly lanePosition?: number;
+  /** Made and used up by a few instructions: a target may run those for few lanes at a time, all in the same memory. */
+  readonly isFleeting?: true;
+}
+/** A buffer from some line on. */
+export interface Operand {
+  readonly buffer: Buffer;
+  readonly line: number;
+}
+
+/** Instruction of kind K of a table. */
+export type InstructionOf<T extends FieldTable, K extends keyof T> = { readonly kind: K } & {
+  readonly [B in T[K]["buffers"][number]]: Operand | undefined;
+} & { readonly [V in T[K]["numbers"][number]]: number };
+/** Any instruction of a table. */
+export type InstructionIn<T extends FieldTable> = { [K in keyof T]: InstructionOf<T, K> }[keyof T];
+export type Instruction = InstructionIn<typeof instructionFields>;
+
+/** Operands of an instruction, in the order of the table; undefined where it has none. */
+export function allOperandsOf<T extends FieldTable>(table: T, instruction: InstructionIn<T>): readonly (Operand | undefined)[] {
+  const values = instruction as unknown as Readonly<Record<string, Operand | undefined>>;
+  return table[instruction.kind].buffers.map((name) => values[name]);
+}
+/** Operands that are not part of the lane's state, and so need a place. */
+export const placedOperands = <T extends FieldTable>(table: T, instruction: InstructionIn<T>): readonly Operand[] =>
+  allOperandsOf(table, instruction).filter((operand) => operand !== undefined && operand.buffer.lanePosition === undefined) as Operand[];
+
+/** Words of an instruction as its struct has them, -1 for an operand that it lacks; `reference` gives an operand's line. */
+export function wordsOf<T extends FieldTable>(
+  table: T,
+  instruction: InstructionIn<T>,
+  reference: (operand: Operand) => number,
+): readonly number[] {
+  const values = instruction as unknown as Readonly<Record<string, number>>;
+  const words = [
+    ...allOperandsOf(table, instruction).map((operand) => (operand ? reference(operand) : -1)),
+    ...table[instruction.kind].numbers.map((name) => values[name]),
+  ];
+  invariant(
+    words.every((word) => Number.isInteger(word) && Math.abs(word) < 2 ** 31),
+    "wordsOf",
+    `an operand of ${String(instruction.kind)} exceeds 32 bits`,
+  );
+  return words;
+}
+
+export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const typeName = (name: string): string => name[0].toUpperCase() + name.slice(1);
+
+/** A C struct of members of one type. */
+export const cStruct = (name: string, type: string, members: readonly string[]): string =>
+  `typedef struct {\n  ${type} ${members.map(snake).join(", ")};\n} ${typeName(name)};`;
+/** The structs that the instructions of a table are for C. */
+export const instructionStructs = (table: FieldTable): readonly string[] =>
+  Object.entries(table).map(([kind, { buffers, numbers }]) => cStruct(kind, "int32_t", [...buffers, ...numbers]));
