@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { exportedFunctions, prebuiltFile, prebuiltTargets, type Level, type PrebuiltTarget } from "../src/engines/native/prebuilt.ts";
-import { commonFlags, kernelSources, packageRoot } from "../src/engines/native/sources.ts";
+import { commonFlags, kernelSources } from "../src/engines/native/sources.ts";
+import { packageRoot } from "../src/engines/sources.ts";
 import { crossCompiler } from "./cross-compiler.ts";
 
 const rename = (suffix: string): readonly string[] => (suffix === "" ? [] : exportedFunctions.map((name) => `-D${name}=${name}${suffix}`));

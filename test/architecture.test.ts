@@ -34,11 +34,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   program: [],
   data: [],
   model: ["program", "parametrization"],
-  engines: ["program", "engines/onnxruntime", "engines/native", "engines/tfjs", "engines/small-ops"],
+  engines: ["program", "engines/onnxruntime", "engines/native", "engines/cuda", "engines/tfjs", "engines/small-ops"],
   "engines/small-ops": ["program", "engines"],
   "engines/onnxruntime": ["program", "engines", "engines/small-ops"],
   "engines/tfjs": ["program", "engines", "engines/small-ops"],
-  "engines/native": ["program", "engines"],
+  "engines/native": ["program", "engines", "engines/lowered"],
+  "engines/cuda": ["program", "engines", "engines/lowered"],
+  "engines/lowered": ["program", "engines"],
   training: ["program", "model", "parametrization", "data", "engines"],
   spec: ["data", "model", "parametrization", "search", "engines"],
   sweep: ["training", "search", "spec", "model", "parametrization", "engines", "data"],
@@ -93,7 +95,7 @@ describe("side effects", () => {
     expect(
       outside(
         /["']node:fs|["']fs["']/,
-        /^(data\/(checked-file|corpus|globs|remembered|token-file|token-run|tokenized)|sweep\/(checkpoints|journal|kernel|lock|open-folder)|engines\/(cores|native\/(build|cpu|prebuilt|sources|web-assembly)|onnxruntime\/installed|tfjs\/saved-models)|cli\/(cache|faults|files|init))\.ts$/,
+        /^(data\/(checked-file|corpus|globs|remembered|token-file|token-run|tokenized)|sweep\/(checkpoints|journal|kernel|lock|open-folder)|engines\/(cores|sources|cuda\/sources|native\/(build|cpu|prebuilt|web-assembly)|tfjs\/saved-models)|cli\/(cache|faults|files|init))\.ts$/,
       ),
     ).toEqual([]));
   it("a run folder's files are opened in one place", () => {

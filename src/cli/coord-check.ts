@@ -52,7 +52,7 @@ export async function checkCoordinates(file: string, options: CoordCheckCommand,
   const checkPlan = planCheck(plan, options);
   const tooLarge = memoryProblem(checkPlan);
   if (tooLarge !== undefined) throw new UserError(tooLarge);
-  const engine = await openEngine(options.engine);
+  const engine = await openEngine(options.engine, say);
   say(`engine: ${engine.version} on ${engine.device.name}`);
   const record = await coordCheck((program, compileOptions) => engine.compile(program, compileOptions), checkPlan, say);
   const folder = makeRunFolder(options.out ?? join("runs", plan.spec.name));
@@ -68,7 +68,7 @@ export async function checkPlanCoordinates(plan: Plan, say: (text: string) => vo
   const checkPlan = planCheck(plan, { axis: "width", seeds: 5, steps: 10 });
   const tooLarge = memoryProblem(checkPlan);
   if (tooLarge !== undefined) return { verdict: "INCONCLUSIVE", reason: tooLarge.message };
-  const engine = await openEngine("auto");
+  const engine = await openEngine("auto", say);
   return coordCheck((program, options) => engine.compile(program, options), checkPlan, say);
 }
 
@@ -157,7 +157,7 @@ function checkSizes({ spec }: Plan, axis: Axis, sizes: readonly number[]): void 
 }
 
 /** The engine that was named, or the first that computes on the CPU: these models are too small for a GPU to help. */
-async function openEngine(name: EngineOptions["engine"]): Promise<Engine> {
+async function openEngine(name: EngineOptions["engine"], say: (text: string) => void): Promise<Engine> {
   const named = name !== undefined && name !== "auto" ? [name] : undefined;
   const candidates: readonly EngineName[] = named ?? engineNames.filter((each) => engines[each].kind === "cpu");
   let reason = "no engine runs here";
@@ -165,7 +165,7 @@ async function openEngine(name: EngineOptions["engine"]): Promise<Engine> {
     const host = engineHost();
     Object.assign(process.env, engines[each].workers(host, "float32")[0]);
     try {
-      return await engines[each].open(host);
+      return await engines[each].open({ ...host, say });
     } catch (error) {
       if (!(error instanceof EngineUnavailable)) throw error;
       reason = error.message;

@@ -111,7 +111,7 @@ async function time(
   if (share < 1) say(`a step takes long: it is timed on ${percentOf(share)} of it`);
   const all = async <T>(run: () => Promise<T>): Promise<readonly T[]> => Promise.all(Array.from({ length: arrangement.jobs }, run));
   const timed = async (): Promise<number> => {
-    await all(() => pool.run({ kind: "prepare", job }));
+    await all(() => pool.run({ kind: "prepare", job }, (news) => "note" in news && say(news.note)));
     const rounds: number[] = [];
     while (rounds.length < timedRounds) {
       const times = await all(() => pool.run({ kind: "measure", job, seconds: timedSeconds }));

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { cores } from "../engines/cores.ts";
 import { engineNames, type EngineName, type Precision } from "../engines/engine.ts";
 import { nvidiaGpus } from "../engines/gpus.ts";
-import { engines, type Registry } from "../engines/registry.ts";
+import { engines, noNvidia, type Registry } from "../engines/registry.ts";
 import { exitCodes, UserError } from "../errors.ts";
 import { hashOf } from "../hash.ts";
 import type { OpenFolder } from "../sweep/open-folder.ts";
@@ -198,9 +198,10 @@ export class Engines {
     if (this.options.engine !== undefined) return "as asked for";
     if (this.preferred !== undefined) return "as the run was begun";
     if (device.kind === "gpu") return "the only engine that runs here";
-    const gpus = nvidiaGpus(process.env);
-    if (gpus.length === 0) return "no GPU found";
-    return `${gpus[0].name} is not used: ${this.hopeless.get("cuda") ?? "see mutransfer doctor"}`;
+    const [gpu] = nvidiaGpus(process.env);
+    const why = this.hopeless.get("cuda");
+    if (gpu === undefined) return why === undefined || why === noNvidia ? "no GPU found" : `no GPU is used: ${why}`;
+    return `${gpu.name} is not used: ${why ?? "see mutransfer doctor"}`;
   }
 
   private noEngine(refusal: Error | undefined): UserError {

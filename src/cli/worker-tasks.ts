@@ -30,9 +30,12 @@ import { listenToFaults } from "./faults.ts";
 import { engineHost } from "./cache.ts";
 import { die } from "./signals.ts";
 
+const send = (message: WorkerMessage): void => void process.send?.(message);
+const tell = (news: News): void => send({ kind: "news", news });
+
 listenToFaults();
 /** Loaded at once, while the parent is still reading its spec. */
-const loading = engines[process.argv[2] as EngineName].open(engineHost());
+const loading = engines[process.argv[2] as EngineName].open({ ...engineHost(), say: (note) => tell({ note }) });
 loading.catch(() => undefined); // reported with the first task
 
 /** The last program compiled: the stacks of a sweep share it. */
@@ -43,15 +46,15 @@ const compileWith =
   async (program, options) => {
     const key = `${engine.name} ${JSON.stringify(options)} ${dumpProgram(program)}`;
     if (compiled?.key !== key) {
-      await compiled?.executable.dispose();
+      const before = compiled;
+      compiled = undefined;
+      await before?.executable.dispose();
       compiled = { key, executable: await engine.compile(program, options) };
     }
     return compiled.executable;
   };
 
 const now = (): number => performance.now() / 1000;
-const send = (message: WorkerMessage): void => void process.send?.(message);
-const tell = (news: News): void => send({ kind: "news", news });
 
 /** Set when the parent wants the task at hand to be kept and stopped. */
 let stopping = false;

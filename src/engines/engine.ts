@@ -25,7 +25,7 @@ export interface Device {
   readonly tensorBytes?: number;
   /** What the engine rounds the operands of matrix products to when `mixed` is asked for; absent when it makes no difference. */
   readonly mixedProducts?: string;
-  /** Why the engine is slower here than it could be; a sentence that goes on after its name. */
+  /** What to know before relying on the engine here, such as why it is slower than it could be; a sentence that goes on after its name. */
   readonly remark?: string;
 }
 
@@ -49,8 +49,6 @@ export interface CompileOptions {
 }
 
 export interface Executable {
-  /** Fewest steps that are worth a call, when each call costs much whatever it does; 1 unless given. */
-  readonly leastSteps?: number;
   /** Replaces the whole state. */
   load(state: State): void;
   /** Copies the state out, as it is after the last step. */
@@ -69,6 +67,8 @@ export interface Host {
   /** Folder for what is made once and kept, such as compiled libraries. */
   readonly cache: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Tells the user what takes long. */
+  readonly say?: (line: string) => void;
 }
 
 /** K batches of token ids, each [K, B, T]; `targets` are the tokens that follow. */

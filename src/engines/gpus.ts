@@ -59,6 +59,17 @@ function listNvidia(environment: Readonly<Record<string, string | undefined>>): 
     }));
 }
 
+/** Where NVIDIA's driver has its library, in the order of trying: Linux, Windows Subsystem for Linux. */
+export const cudaLibraries = platform() === "win32" ? ["nvcuda.dll"] : ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"];
+
+/** Whether NVIDIA's driver may have a GPU that nvidia-smi does not tell of: in a container without it, or a part of a GPU (MIG). */
+export async function hasCudaDriver(environment: Readonly<Record<string, string | undefined>>): Promise<boolean> {
+  if (/^\s*(-1\b.*)?$/.test(environment["CUDA_VISIBLE_DEVICES"] ?? "0")) return false;
+  const named = environment["MUTRANSFER_LIBCUDA"];
+  for (const path of named === undefined ? cudaLibraries : [named]) if ((await loadLibrary(path)) !== undefined) return true;
+  return false;
+}
+
 /** The first compute capability whose products can round operands to TF32. */
 export const hasTf32 = ({ computeCapability }: Pick<NvidiaGpu, "computeCapability">): boolean => Number(computeCapability) >= 8;
 
@@ -80,13 +91,14 @@ const instanceInfoType = 1;
 const maxDevices = 16;
 
 type Library = ReturnType<(typeof import("koffi"))["load"]>;
-async function vulkanLoader(): Promise<Library | undefined> {
+async function loadLibrary(path: string): Promise<Library | undefined> {
   try {
-    return (await import("koffi")).default.load(platform() === "win32" ? "vulkan-1.dll" : "libvulkan.so.1");
+    return (await import("koffi")).default.load(path);
   } catch {
-    return undefined; // no loader, or no koffi to load it with
+    return undefined; // no such library, or no koffi to load it with
   }
 }
+const vulkanLoader = (): Promise<Library | undefined> => loadLibrary(platform() === "win32" ? "vulkan-1.dll" : "libvulkan.so.1");
 
 /** Whether there is a Vulkan loader; no driver is loaded to find out. */
 export const hasVulkan = async (): Promise<boolean> => (await vulkanLoader()) !== undefined;

@@ -7,8 +7,8 @@ import { platform } from "node:os";
 import type { Program } from "../program/program.ts";
 import { cores } from "./cores.ts";
 import type { Engine, EngineName, Footprint, Host, Precision } from "./engine.ts";
-import { hasVulkan, nvidiaGpus } from "./gpus.ts";
-import { installOnnxruntime, missingCudaProvider, missingOnnxruntime } from "./onnxruntime/installed.ts";
+import { hasCudaDriver, hasVulkan, nvidiaGpus } from "./gpus.ts";
+import { installOnnxruntime, missingOnnxruntime } from "./onnxruntime/installed.ts";
 import { installedPackages, tensorflowEnvironment } from "./tfjs/load.ts";
 
 /** Variables of a worker process. */
@@ -33,34 +33,36 @@ export interface Entry {
 
 const onePerCore = (): readonly WorkerEnvironment[] => Array.from({ length: cores() }, () => ({}));
 
-/** One worker for each GPU. float32 means float32: CUDA's libraries would round operands to TF32 unless told not to. */
-function onePerGpu({ environment }: Host, precision: Precision): readonly WorkerEnvironment[] {
-  const products = precision === "float32" ? { NVIDIA_TF32_OVERRIDE: "0" } : {};
+/** One worker for each GPU, which sees no other; one that sees what there is when none is known. */
+function onePerGpu({ environment }: Host): readonly WorkerEnvironment[] {
   const gpus = nvidiaGpus(environment);
-  return gpus.length === 0 ? [products] : gpus.map(({ uuid }) => ({ ...products, CUDA_VISIBLE_DEVICES: uuid }));
+  return gpus.length === 0 ? [{}] : [...new Set(gpus.map(({ uuid }) => uuid))].map((uuid) => ({ CUDA_VISIBLE_DEVICES: uuid }));
 }
 
 const smallOpsFootprint = async (program: Program): Promise<Footprint> => (await import("./small-ops/footprint.ts")).footprintOf(program);
 const hasNvidia = ({ environment }: Host): boolean => nvidiaGpus(environment).length > 0;
-const onnxruntime = async (name: "onnxruntime" | "cuda" | "webgpu", host: Host): Promise<Engine> =>
-  (await import("./onnxruntime/engine.ts")).openOnnxruntime(name, host);
+const onnxruntime = async (name: "onnxruntime" | "webgpu"): Promise<Engine> =>
+  (await import("./onnxruntime/engine.ts")).openOnnxruntime(name);
 
 /** Measured on Linux x64, rounded up: 54 MB for native, 57 MB for onnxruntime, 363 MB for tfjs with libtensorflow. */
 const [smallProcess, tensorflowProcess] = [100 * 2 ** 20, 500 * 2 ** 20];
+/** Not measured: small, and CUDA's context on the host. */
+const cudaProcess = 300 * 2 ** 20;
 const always = (): Promise<undefined> => Promise.resolve(undefined);
-const noNvidia = "no NVIDIA GPU";
+export const noNvidia = "no NVIDIA GPU";
 
 export type Registry = { readonly [E in EngineName]: Entry };
 export const engines: Registry = {
   cuda: {
-    meaning: "NVIDIA GPUs, onnxruntime's CUDA provider",
+    meaning: "NVIDIA GPUs, this project's CUDA kernels",
     kind: "gpu",
-    hopeless: (host) => Promise.resolve(hasNvidia(host) ? missingCudaProvider() : noNvidia),
-    processBytes: tensorflowProcess, // not measured: CUDA's context and libraries
-    workers: onePerGpu,
-    footprint: smallOpsFootprint,
-    install: `needs an NVIDIA GPU, CUDA 12, cuDNN 9, ${installOnnxruntime} and: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install`,
-    open: (host) => onnxruntime("cuda", host),
+    hopeless: async (host) => (hasNvidia(host) || (await hasCudaDriver(host.environment)) ? undefined : noNvidia),
+    processBytes: cudaProcess,
+    // Kernels are loaded before a step that uses them is captured.
+    workers: (host) => onePerGpu(host).map((each) => ({ CUDA_MODULE_LOADING: "EAGER", ...each })),
+    footprint: async (program) => (await import("./cuda/engine.ts")).footprintOf(program),
+    install: "needs an NVIDIA GPU and its driver, nothing else",
+    open: async (host) => (await import("./cuda/engine.ts")).openCuda(host),
   },
   tfjs: {
     meaning: "TensorFlow.js: NVIDIA GPUs (tfjs-node-gpu), CPU (tfjs-node, or plain JavaScript)",
@@ -70,9 +72,12 @@ export const engines: Registry = {
       return Promise.resolve(!hasNvidia(host) ? noNvidia : isInstalled ? undefined : "@tensorflow/tfjs-node-gpu is not installed");
     },
     processBytes: tensorflowProcess,
-    // Without a GPU one process uses every core: libtensorflow decides on its threads itself.
-    workers: (host, precision) =>
-      (hasNvidia(host) ? onePerGpu(host, precision) : [{}]).map((each) => ({ ...tensorflowEnvironment, ...each })),
+    // Without a GPU one process uses every core: libtensorflow decides on its threads itself. float32 means
+    // float32: CUDA's libraries would round operands to TF32 unless told not to.
+    workers: (host, precision) => {
+      const products = precision === "float32" ? { NVIDIA_TF32_OVERRIDE: "0" } : {};
+      return onePerGpu(host).map((each) => ({ ...tensorflowEnvironment, ...products, ...each }));
+    },
     footprint: smallOpsFootprint,
     install: "npm install @tensorflow/tfjs-node-gpu (NVIDIA) or @tensorflow/tfjs-node (CPU)",
     open: async (host) => (await import("./tfjs/engine.ts")).openTfjs(host),
@@ -85,7 +90,7 @@ export const engines: Registry = {
     workers: () => [{}],
     footprint: smallOpsFootprint,
     install: `needs ${installOnnxruntime}, a GPU driver and, on Linux, the Vulkan loader (Debian: apt install libvulkan1)`,
-    open: (host) => onnxruntime("webgpu", host),
+    open: () => onnxruntime("webgpu"),
   },
   native: {
     meaning: "CPU, this project's C kernels",
@@ -105,6 +110,6 @@ export const engines: Registry = {
     workers: onePerCore,
     footprint: smallOpsFootprint,
     install: installOnnxruntime,
-    open: (host) => onnxruntime("onnxruntime", host),
+    open: () => onnxruntime("onnxruntime"),
   },
 };

@@ -15,9 +15,6 @@ const floors = { width: 256, depth: 4, batch: 32, context: 128, steps: 5000 } as
 /** Below this base width the readout learns too slowly without an output multiplier; measured, see the README. */
 const smallBaseWidth = 256;
 
-/** Steps that a call of the cuda engine should make. */
-const worthACall = 50;
-
 export function specNotes(spec: CompleteSpec): readonly string[] {
   const output = spec.search.parameters.output_multiplier;
   const fixedAtOne = "value" in output && output.value === 1;
@@ -31,15 +28,9 @@ export function specNotes(spec: CompleteSpec): readonly string[] {
 /** What this machine or engine cannot do of what was asked for. */
 export function setupNotes({ train }: CompleteSpec, { products, engine, device }: Setup): readonly string[] {
   const notMixed = train.precision === "mixed" && products === "float32";
-  const shortCalls = engine === "cuda" && train.evaluate.every < worthACall;
   return [
     ...(device.remark === undefined ? [] : [`${engine} ${device.remark}`]),
     ...(notMixed ? [`precision mixed: ${engine} has no faster products on ${device.name}, so everything is float32`] : []),
-    ...(shortCalls
-      ? [
-          `evaluations every ${train.evaluate.every} steps cut the cuda engine's calls short, and each call carries the state to the host and back; evaluate.every of ${worthACall} or more is faster`,
-        ]
-      : []),
   ];
 }
 

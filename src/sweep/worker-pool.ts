@@ -153,8 +153,8 @@ export class WorkerPool {
     const worker = this.idle.pop() ?? this.start();
     const { child } = worker;
     worker.stderr = "";
-    /** Why the worker is being ended: it is out of memory, and what it has allocated goes with its process only. */
-    let shortage: WorkerFailed | undefined;
+    /** Why the worker is being ended: what it has allocated, and a device that it has lost, go with its process only. */
+    let failure: WorkerFailed | undefined;
     return new Promise((resolve, reject) => {
       const settle = (finish: () => void, reusable: boolean): void => {
         child.off("message", onMessage).off("exit", onExit).off("error", onError);
@@ -167,14 +167,12 @@ export class WorkerPool {
         if (message.kind === "stopped") return settle(() => reject(new WorkerStopped()), true);
         if (message.kind === "unavailable") return settle(() => reject(new WorkerUnavailable(message.reason)), true);
         if (message.kind === "refused") return settle(() => reject(new UserError(message.diagnostics, message.exitCode)), true);
-        const failure = new WorkerFailed(message.reason, message);
-        if (!failure.outOfMemory) return settle(() => reject(failure), true);
-        shortage = failure;
+        failure = new WorkerFailed(message.reason, message);
         child.kill("SIGKILL");
       };
       const onExit = (code: number | null, signal: string | null): void => {
         if (this.closed) return settle(() => reject(new PoolClosed()), false);
-        const reason = shortage;
+        const reason = failure;
         if (reason !== undefined) return settle(() => reject(reason), false);
         const words = lastWords(worker.stderr);
         const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;

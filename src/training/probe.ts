@@ -11,7 +11,7 @@ export interface PreparedSteps {
   time(seconds: number, now: () => number): Promise<number>;
 }
 
-/** Steps of one call after the first, unless the engine wants more. */
+/** Steps of one call after the first. */
 const stepsPerCall = 4;
 
 /** Compiles the job and makes its first steps, which are slower than the rest. */
@@ -19,18 +19,16 @@ export async function prepareSteps(compile: Compile, job: StackJob): Promise<Pre
   const program = programOf(job);
   const executable = await compile(program, { threads: job.threads, precision: job.train.precision });
   executable.load(initialState(job.model, job.scaling, job.lanes, program.scalars));
-  const few = executable.leastSteps ?? 1;
-  const many = Math.max(few, stepsPerCall);
-  const batches = new Map([1, few, many].map((steps) => [steps, firstBatches(job, steps)]));
+  const batches = new Map([1, stepsPerCall].map((steps) => [steps, firstBatches(job, steps)]));
   const run = async (steps: number): Promise<void> =>
     void (await executable.train({ ...(batches.get(steps) as TokenBatches), factors: new Float32Array(steps) }));
   await run(1);
-  await run(few);
+  await run(1);
   return {
     time: async (seconds, now) => {
       const started = now();
       let steps = 0;
-      for (let count = few; steps === 0 || now() - started < seconds; count = many) {
+      for (let count = 1; steps === 0 || now() - started < seconds; count = stepsPerCall) {
         await run(count);
         steps += count;
       }

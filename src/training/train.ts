@@ -123,9 +123,8 @@ export async function trainStack(
       const losses = await timed(() => meanLosses(executable, data.validation, lanes.length));
       records.forEach((record, lane) => record.evaluated(step, losses[lane]));
     };
-    const least = executable.leastSteps ?? 1;
     let step = from?.state.step ?? 0;
-    let chunk = least;
+    let chunk = 1;
     if (from === undefined) await evaluate(step);
     while (step < until && !records.every(({ diverged }) => diverged)) {
       const nextEvaluation = Math.min(until, nextEvaluationOf(train, step));
@@ -136,7 +135,7 @@ export async function trainStack(
       const before = engineSeconds;
       const losses = await timed(() => executable.train({ ...batches, factors }));
       const perStep = (engineSeconds - before) / count;
-      chunk = Math.max(least, Math.min(4 * chunk, Math.floor(callSeconds / perStep)));
+      chunk = Math.max(1, Math.min(4 * chunk, Math.floor(callSeconds / perStep)));
       losses.forEach((loss, index) => records[index % lanes.length].trained(step + Math.floor(index / lanes.length) + 1, loss));
       step += count;
       failpoint("worker.step");

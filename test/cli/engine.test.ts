@@ -17,6 +17,7 @@ const folder = temporaryFolder();
 const cli = (...args: string[]): Promise<Finished> => run(args, folder);
 const devices = await vulkanDevices();
 const hasGpu = nvidiaGpus(process.env).length > 0 || devices.some(({ isGpu }) => isGpu);
+const needsDriver = "the cuda engine needs an NVIDIA GPU and its driver: ";
 const resultsIn = (name: string): Results => JSON.parse(readFileSync(join(folder, name, "results.json"), "utf8")) as Results;
 const ranking = (name: string): readonly number[] =>
   rankTrials(resultsIn(name).trials.map((trial) => summaryOf(trial, { offset: 0, bytes: 0 }))).map(({ id }) => id);
@@ -44,7 +45,7 @@ describe.skipIf(!hasNative)("doctor", () => {
     expect(cpu).toContain(state("native")?.device?.name);
     expect(state("onnxruntime")?.version).toMatch(/^onnxruntime-node \d/);
     for (const { usable, reason } of engines) if (!usable) expect(reason).toMatch(/need|install/);
-    if (!hasGpu) expect(state("cuda")?.reason).toContain("needs an NVIDIA GPU");
+    if (!hasGpu) expect(state("cuda")?.reason).toContain(needsDriver);
     if (devices.length === 0) expect(state("webgpu")?.reason).toContain("Vulkan");
   });
   it("says the same to people", async () => {
@@ -59,7 +60,7 @@ describe("the engine", () => {
     for (const command of [["sweep"], ["plan"]]) {
       const { code, stdout, stderr } = await cli(...command, "sixteen.yaml", "--engine", "cuda", "--out", "absent");
       expect([code, stdout]).toEqual([7, ""]);
-      expect(stderr).toContain("needs an NVIDIA GPU");
+      expect(stderr).toContain(needsDriver);
       expect(existsSync(join(folder, "absent", "results.json"))).toBe(false);
     }
   });

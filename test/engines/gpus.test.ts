@@ -41,17 +41,30 @@ describe("NVIDIA GPUs", () => {
   });
   it("are none without a driver", () => expect(nvidiaGpus({ PATH: folder + "/nowhere" })).toEqual([]));
 
-  it("get a worker each, which sees no other; float32 is not rounded to TF32", () => {
-    expect(engines.cuda.workers(host, "float32")).toEqual([
-      { NVIDIA_TF32_OVERRIDE: "0", CUDA_VISIBLE_DEVICES: "GPU-aaaa-1111" },
-      { NVIDIA_TF32_OVERRIDE: "0", CUDA_VISIBLE_DEVICES: "GPU-bbbb-2222" },
-      { NVIDIA_TF32_OVERRIDE: "0", CUDA_VISIBLE_DEVICES: "GPU-cccc-3333" },
-    ]);
-    expect(engines.cuda.workers(host, "mixed")[1]).toEqual({ CUDA_VISIBLE_DEVICES: "GPU-bbbb-2222" });
-    expect(engines.tfjs.workers(host, "float32")[2]).toMatchObject({
-      CUDA_VISIBLE_DEVICES: "GPU-cccc-3333",
-      TF_FORCE_GPU_ALLOW_GROWTH: "true",
-    });
+  it("get a worker each, which sees no other", () => {
+    const alone = ["GPU-aaaa-1111", "GPU-bbbb-2222", "GPU-cccc-3333"].map((uuid) => ({ CUDA_VISIBLE_DEVICES: uuid }));
+    expect(engines.cuda.workers(host, "float32")).toMatchObject(alone);
+    expect(engines.cuda.workers(host, "mixed")).toEqual(engines.cuda.workers(host, "float32"));
+    expect(engines.tfjs.workers(host, "mixed")).toMatchObject(alone);
+    expect(engines.tfjs.workers(host, "mixed")[2]).toMatchObject({ TF_FORCE_GPU_ALLOW_GROWTH: "true" });
+  });
+  it("do not round the float32 of CUDA's libraries to TF32", () => {
+    for (const each of engines.tfjs.workers(host, "float32")) expect(each["NVIDIA_TF32_OVERRIDE"]).toBe("0");
+    for (const each of engines.tfjs.workers(host, "mixed")) expect(each).not.toHaveProperty("NVIDIA_TF32_OVERRIDE");
+  });
+  it("are all that cuda waits for before it is tried", async () => {
+    expect(await engines.cuda.hopeless(host)).toBeUndefined();
+    const without = { cache: folder, environment: { PATH: folder + "/nowhere" } };
+    expect(await engines.cuda.hopeless(without)).toBe("no NVIDIA GPU");
+    expect(engines.cuda.workers(without, "float32")).toEqual([{ CUDA_MODULE_LOADING: "EAGER" }]);
+  });
+  it("are not needed for cuda where the driver's library is, unless GPUs are hidden", async () => {
+    const [PATH, library] = [folder + "/nowhere", process.platform === "linux" ? "libc.so.6" : undefined]; // any that can be loaded
+    const hopeless = (CUDA_VISIBLE_DEVICES: string | undefined): Promise<string | undefined> =>
+      engines.cuda.hopeless({ cache: folder, environment: { PATH, MUTRANSFER_LIBCUDA: library, CUDA_VISIBLE_DEVICES } });
+    if (library === undefined) return;
+    expect(await Promise.all([undefined, "0", "MIG-8932f937"].map(hopeless))).toEqual([undefined, undefined, undefined]);
+    expect(await Promise.all(["", "-1"].map(hopeless))).toEqual(["no NVIDIA GPU", "no NVIDIA GPU"]);
   });
   it("round to TF32 from compute capability 8.0 on", () => expect(nvidiaGpus(environment).map(hasTf32)).toEqual([true, true, false]));
   it("a libtensorflow built before them is told from one that is not", () => {

@@ -12,7 +12,7 @@ import { describe, expect, it } from "vitest";
 import { crossCompiler } from "../../packing/cross-compiler.ts";
 import { cpuFeatures } from "../../src/engines/native/cpu.ts";
 import { nativeEngine } from "../../src/engines/native/engine.ts";
-import { callFields } from "../../src/engines/native/instructions.ts";
+import { callFields } from "../../src/engines/native/header.ts";
 import { loadLibrary, type CallField } from "../../src/engines/native/library.ts";
 import { prebuiltFile, prebuiltTargets } from "../../src/engines/native/prebuilt.ts";
 import { loadModule } from "../../src/engines/native/web-assembly.ts";
@@ -75,7 +75,19 @@ async function packAndInstall(): Promise<string | undefined> {
   if (crossCompiler() === undefined) return "Python's pip cannot fetch the cross compiler";
   mkdirSync(stage);
   mkdirSync(home);
-  const parts = ["bin", "bench", "configs", "dist", "packing", "src", "test", "package.json", "tsconfig.json", "tsconfig.build.json"];
+  const parts = [
+    "bin",
+    "bench",
+    "configs",
+    "dist",
+    "packing",
+    "ptx",
+    "src",
+    "test",
+    "package.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+  ];
   for (const name of [...parts, "README.md", "LICENSE"])
     cpSync(join(root, name), join(stage, name), { recursive: true, preserveTimestamps: true });
   symlinkSync(join(root, "node_modules"), join(stage, "node_modules"));

@@ -103,7 +103,7 @@ function probabilities(logits: Float64Array, vocabulary: number): Float64Array {
   const result = new Float64Array(logits.length);
   for (let r = 0; r < logits.length; r += vocabulary) {
     const row = logits.subarray(r, r + vocabulary);
-    const top = Math.max(...row);
+    const top = row.reduce((most, value) => Math.max(most, value), -Infinity);
     const total = row.reduce((sum, value) => sum + Math.exp(value - top), 0);
     row.forEach((value, i) => (result[r + i] = Math.exp(value - top) / total));
   }

@@ -145,7 +145,7 @@ export class OnnxAlgebra extends Algebra<Value> {
   }
 }
 
-/** Products that read an operand transposed without moving it, and a fused log-softmax: the CUDA provider. */
+/** Products that read an operand transposed without moving it, and a fused log-softmax: what the CPU provider has kernels for. */
 export class FusedAlgebra extends OnnxAlgebra {
   override product(a: Value, b: Value, { a: swapA = false, b: swapB = false }: Transposed = {}): Value {
     return this.step.node("FusedMatMul", [a, b], { transA: Number(swapA), transB: Number(swapB) });

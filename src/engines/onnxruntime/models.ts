@@ -1,17 +1,18 @@
 /**
  * Programs as complete ONNX models: K training steps or evaluations in one Scan whose
- * carried state is (weights, moments); one step or evaluation for providers without
- * Scan; and one pass that returns named tensors. Value names here are feed names.
+ * carried state is (weights, moments), for the CPU provider; one step or evaluation for
+ * WebGPU's, which has no Scan; and one pass that returns named tensors. Value names here are feed names.
  */
 import type { Ref } from "../../program/ops.ts";
 import { shapeOf, type Program } from "../../program/program.ts";
 import { stepScalars } from "../../program/schedule.ts";
 import { expand } from "../small-ops/expand.ts";
 import { Expansion, stateParts, type PartsOf, type StatePart } from "../small-ops/expansion.ts";
-import type { OnnxAlgebra, StepGraph } from "./algebra.ts";
+import { OnnxAlgebra, type StepGraph } from "./algebra.ts";
+import { CpuAlgebra } from "./cpu-algebra.ts";
 import { Graph, type Value } from "./graph.ts";
 
-export type AlgebraClass = new (dims: Program["dims"], graph: StepGraph) => OnnxAlgebra;
+type AlgebraClass = new (dims: Program["dims"], graph: StepGraph) => OnnxAlgebra;
 
 /** Losses that a model of one step keeps: as many as may be read at once. */
 export const historyLength = 64;
@@ -54,7 +55,7 @@ const weightInputs = (program: Program, graph: Graph, refs: readonly Ref[]): voi
 };
 
 /** K training steps; inputs `tokens`, `targets` [K, R] and the step scalars [K], output `losses` [K, N] and the state. */
-export function scannedTraining(program: Program, algebra: AlgebraClass): Uint8Array {
+export function scannedTraining(program: Program): Uint8Array {
   const [outer, step] = [new Graph("call."), new Graph("step.")];
   const states = stateArrays(program);
   weightInputs(program, outer, program.scalars);
@@ -70,7 +71,7 @@ export function scannedTraining(program: Program, algebra: AlgebraClass): Uint8A
     outer.input(name, "float", ["K"]);
     step.input(`step:${name}`, "float", []);
   }
-  const expansion = expansionOf(program, algebra, outer, step, "step:");
+  const expansion = expansionOf(program, CpuAlgebra, outer, step, "step:");
   expand(expansion, [...program.forward, ...program.backward, ...program.updates]);
   for (const { part, parameter } of states) step.output(nextOf(expansion, part, parameter), "float", shapeOf(program, parameter));
   step.output(expansion.value(program.loss), "float", shapeOf(program, program.loss));
@@ -84,14 +85,14 @@ export function scannedTraining(program: Program, algebra: AlgebraClass): Uint8A
 }
 
 /** The losses [K, N] of K batches. */
-export function scannedEvaluation(program: Program, algebra: AlgebraClass): Uint8Array {
+export function scannedEvaluation(program: Program): Uint8Array {
   const [outer, step] = [new Graph("call."), new Graph("step.")];
   weightInputs(program, outer, [...program.scalars, ...program.parameters]);
   for (const name of tokenNames) {
     outer.input(name, "int32", ["K", rowsOf(program)]);
     step.input(`step:${name}`, "int32", [rowsOf(program)]);
   }
-  const expansion = expansionOf(program, algebra, outer, step, "step:");
+  const expansion = expansionOf(program, CpuAlgebra, outer, step, "step:");
   expand(expansion, program.forward);
   step.output(expansion.value(program.loss), "float", shapeOf(program, program.loss));
   outer.multi("Scan", [...tokenNames], { body: step, num_scan_inputs: tokenNames.length }, ["losses"]);
@@ -100,14 +101,14 @@ export function scannedEvaluation(program: Program, algebra: AlgebraClass): Uint
 }
 
 /** One training step, or one evaluation: as scanned, but with a `history` [64, N] that gets the new loss as its last row. */
-export function singleStep(program: Program, algebra: AlgebraClass, purpose: "train" | "evaluate"): Uint8Array {
+export function singleStep(program: Program, purpose: "train" | "evaluate"): Uint8Array {
   const graph = new Graph("step.");
   const train = purpose === "train";
   const history = [historyLength, program.dims.trials];
   weightInputs(program, graph, [...program.scalars, ...program.parameters]);
   for (const name of tokenNames) graph.input(name, "int32", [rowsOf(program)]);
   graph.input("history", "float", history);
-  const expansion = expansionOf(program, algebra, graph, graph);
+  const expansion = expansionOf(program, OnnxAlgebra, graph, graph);
   expand(expansion, train ? [...program.forward, ...program.backward, ...program.updates] : program.forward);
   if (train) {
     for (const name of stepScalars) graph.input(name, "float", []);

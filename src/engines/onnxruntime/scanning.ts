@@ -1,6 +1,6 @@
 /**
- * Runs K steps a call in one Scan: the CPU and CUDA providers. State goes into each
- * call and comes out of it, so on a GPU it crosses to the host once per call.
+ * Runs K steps a call in one Scan: the CPU provider. State goes into each call and
+ * comes out of it.
  */
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
@@ -8,24 +8,18 @@ import type { Program } from "../../program/program.ts";
 import { stepScalarValues } from "../../program/schedule.ts";
 import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
 import { stateParts } from "../small-ops/expansion.ts";
+import { CpuAlgebra } from "./cpu-algebra.ts";
 import { fed, inspection, returned, scannedEvaluation, scannedTraining } from "./models.ts";
-import { mapParts, tensorState, type Feeds, type Provider, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
-
-/** A GPU's outputs return to the host with every call, state and all: so many steps make up for it. */
-const stepsWorthTransfer = 64;
+import { mapParts, tensorState, type Feeds, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
 
 export class ScanningExecutable implements Executable {
-  readonly leastSteps: number;
   private readonly sessions: Sessions;
   private readonly program: Program;
-  private readonly provider: Provider;
   private state: TensorState = { step: 0, scalars: new Map(), parameters: new Map() };
 
-  constructor(sessions: Sessions, program: Program, provider: Provider) {
+  constructor(sessions: Sessions, program: Program) {
     this.sessions = sessions;
     this.program = program;
-    this.provider = provider;
-    this.leastSteps = provider.name === "cuda" ? stepsWorthTransfer : 1;
   }
 
   /** Makes the training session, which is what takes time. */
@@ -64,14 +58,14 @@ export class ScanningExecutable implements Executable {
 
   async evaluate(batches: Batches): Promise<Float32Array> {
     const feeds = { ...this.weightFeeds(), ...this.tokenFeeds(batches, [batches.count]) };
-    const results = await this.sessions.run("evaluate", () => scannedEvaluation(this.program, this.provider.algebra), feeds);
+    const results = await this.sessions.run("evaluate", () => scannedEvaluation(this.program), feeds);
     return results["losses"]?.data as Float32Array;
   }
 
   async inspect(batch: Batches, names: readonly Ref[]): Promise<ReadonlyMap<Ref, Float32Array>> {
     invariant(batch.count === 1, "inspect", `${batch.count} batches, expected 1`);
     const feeds = { ...this.weightFeeds(), ...this.tokenFeeds(batch, []) };
-    const model = (): Uint8Array => inspection(this.program, this.provider.algebra, names);
+    const model = (): Uint8Array => inspection(this.program, CpuAlgebra, names);
     const results = await this.sessions.run(`inspect ${names.join()}`, model, feeds);
     return new Map(names.map((name) => [name, results[returned(name)]?.data as Float32Array]));
   }
@@ -80,13 +74,13 @@ export class ScanningExecutable implements Executable {
     return this.sessions.dispose();
   }
 
-  private readonly training = (): Uint8Array => scannedTraining(this.program, this.provider.algebra);
+  private readonly training = (): Uint8Array => scannedTraining(this.program);
   private weightFeeds(): Feeds {
     const { scalars, parameters } = this.state;
     return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };
   }
   private tokenFeeds({ tokens, targets, count }: Batches, leading: readonly number[]): Feeds {
-    const feed = (ids: Int32Array): Tensor => this.sessions.ids(this.program, ids, count, this.provider.timeMajor, leading);
+    const feed = (ids: Int32Array): Tensor => this.sessions.ids(this.program, ids, count, "time-major", leading);
     return { tokens: feed(tokens), targets: feed(targets) };
   }
 }

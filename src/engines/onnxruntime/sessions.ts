@@ -8,7 +8,6 @@ import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import type { Shape } from "../../program/shapes.ts";
 import type { State } from "../engine.ts";
 import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
-import type { AlgebraClass } from "./models.ts";
 
 export type Runtime = typeof import("onnxruntime-node");
 type Session = import("onnxruntime-node").InferenceSession;
@@ -17,26 +16,23 @@ export type Tensor = import("onnxruntime-node").Tensor;
 export type Feeds = Record<string, Tensor>;
 export type Results = Readonly<Record<string, Tensor>>;
 
-/** One of onnxruntime's execution providers, and how this program is best put to it. */
-export interface Provider {
-  readonly name: "cpu" | "cuda" | "webgpu";
-  readonly algebra: AlgebraClass;
-  /** Whether rows are in the order [T, B] instead of [B, T]. */
-  readonly timeMajor: boolean;
-}
+/** The execution providers that are used. */
+export type Provider = "cpu" | "webgpu";
+
+/** The order of rows: [B, T] or [T, B]. */
+type RowOrder = "batch-major" | "time-major";
 
 export class Sessions {
   readonly runtime: Runtime;
   private readonly options: SessionOptions;
   private readonly open = new Map<string, Promise<Session>>();
 
-  constructor(runtime: Runtime, { name }: Provider, threads: number) {
+  constructor(runtime: Runtime, provider: Provider, threads: number) {
     this.runtime = runtime;
-    // A step that would run partly on the CPU is a mistake of ours, not something to live with. CUDA has not been
-    // seen to run everything on its device, so it may still.
-    const fallback = name === "webgpu" ? { disable_cpu_ep_fallback: "1" } : {};
+    // A step that would run partly on the CPU is a mistake of ours, not something to live with.
+    const fallback = provider === "webgpu" ? { disable_cpu_ep_fallback: "1" } : {};
     this.options = {
-      executionProviders: [name],
+      executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
@@ -72,11 +68,11 @@ export class Sessions {
     return new this.runtime.Tensor("float32", data, shape);
   }
 
-  /** Token ids [count, B, T] of a program as rows in the provider's order; shape [...leading, R]. */
-  ids(program: Program, ids: Int32Array, count: number, timeMajor: boolean, leading: readonly number[]): Tensor {
+  /** Token ids [count, B, T] of a program as rows in this order; shape [...leading, R]. */
+  ids(program: Program, ids: Int32Array, count: number, order: RowOrder, leading: readonly number[]): Tensor {
     const { batch, context } = program.dims;
     invariant(ids.length === count * batch * context, "ids", `${ids.length} ids, expected ${count}×${batch}×${context}`);
-    const rows = timeMajor ? transposed(ids, count, batch, context) : ids.slice();
+    const rows = order === "time-major" ? transposed(ids, count, batch, context) : ids.slice();
     return new this.runtime.Tensor("int32", rows, [...leading, batch * context]);
   }
 }

@@ -8,17 +8,9 @@ import { shapeOf, type Program } from "../../program/program.ts";
 import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
 import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
 import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
+import { OnnxAlgebra } from "./algebra.ts";
 import { fed, historyLength, inspection, onDevice, returned, singleStep } from "./models.ts";
-import {
-  mapParts,
-  tensorState,
-  type Feeds,
-  type Provider,
-  type Results,
-  type Sessions,
-  type Tensor,
-  type TensorState,
-} from "./sessions.ts";
+import { mapParts, tensorState, type Feeds, type Results, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
 
 /** Results stay on the device. */
 const resident = { preferredOutputLocation: "gpu-buffer" } as const;
@@ -26,15 +18,13 @@ const resident = { preferredOutputLocation: "gpu-buffer" } as const;
 export class SteppingExecutable implements Executable {
   private readonly sessions: Sessions;
   private readonly program: Program;
-  private readonly provider: Provider;
   /** On the device, once the first call has brought it there. */
   private state: TensorState = { step: 0, scalars: new Map(), parameters: new Map() };
   private history: Tensor | undefined;
 
-  constructor(sessions: Sessions, program: Program, provider: Provider) {
+  constructor(sessions: Sessions, program: Program) {
     this.sessions = sessions;
     this.program = program;
-    this.provider = provider;
   }
 
   async compile(): Promise<void> {
@@ -91,7 +81,7 @@ export class SteppingExecutable implements Executable {
   async inspect(batch: Batches, names: readonly Ref[]): Promise<ReadonlyMap<Ref, Float32Array>> {
     invariant(batch.count === 1, "inspect", `${batch.count} batches, expected 1`);
     await this.toDevice();
-    const model = (): Uint8Array => inspection(this.program, this.provider.algebra, names);
+    const model = (): Uint8Array => inspection(this.program, OnnxAlgebra, names);
     const results = await this.sessions.run(`inspect ${names.join()}`, model, { ...this.weights(), ...this.tokens(batch, 0) });
     return new Map(names.map((name) => [name, results[returned(name)]?.data as Float32Array]));
   }
@@ -129,13 +119,13 @@ export class SteppingExecutable implements Executable {
   private tokens({ tokens, targets, count }: Batches, index: number): Feeds {
     const feed = (ids: Int32Array): Tensor => {
       const cells = ids.length / count;
-      return this.sessions.ids(this.program, ids.subarray(index * cells, (index + 1) * cells), 1, this.provider.timeMajor, []);
+      return this.sessions.ids(this.program, ids.subarray(index * cells, (index + 1) * cells), 1, "batch-major", []);
     };
     return { tokens: feed(tokens), targets: feed(targets) };
   }
 
   private model(purpose: "train" | "evaluate"): () => Uint8Array {
-    return () => singleStep(this.program, this.provider.algebra, purpose);
+    return () => singleStep(this.program, purpose);
   }
 
   /** Brings what is still on the host to the device. */

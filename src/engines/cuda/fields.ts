@@ -1,0 +1,49 @@
+/**
+ * What the kernels are given: the operands of each kind of launch, and how many of a
+ * kind one launch takes. Most are the lowering's instructions as they are; products
+ * and attention are fused and split here. What each computes stands at its kernel.
+ */
+import { instructionFields, instructionStructs, type InstructionIn, type InstructionOf } from "../lowered/instructions.ts";
+import type { Layout } from "../lowered/memory.ts";
+
+/** Lines of 128 bytes, which is what a warp reads at once. */
+export const layout: Layout = { lineFloats: 32, crowdedLines: Infinity };
+
+const { matrixProduct, attentionBackward, adamw, ...unchanged } = instructionFields;
+
+export const cudaFields = {
+  ...unchanged,
+  product: {
+    buffers: [...matrixProduct.buffers, "factor", "active", "derivative"],
+    numbers: [...matrixProduct.numbers, "parts", "partDepth", "next", "firstBlock"],
+  },
+  sumParts: { buffers: ["x", "initial", "out"], numbers: ["parts", "rows", "columns", "initialRow", "firstBlock"] },
+  attentionQueries: { buffers: ["query", "key", "value", "out", "stats", "dOut", "means", "dQuery"], numbers: attentionBackward.numbers },
+  attentionKeys: { buffers: ["query", "key", "value", "stats", "dOut", "means", "dKey", "dValue"], numbers: attentionBackward.numbers },
+  adamw: { buffers: adamw.buffers, numbers: [...adamw.numbers, "firstBlock"] },
+  advance: { buffers: [], numbers: ["padding"] },
+} as const;
+
+export type CudaKind = keyof typeof cudaFields;
+export type CudaInstruction = InstructionIn<typeof cudaFields>;
+export type CudaInstructionOf<K extends CudaKind> = InstructionOf<typeof cudaFields, K>;
+
+/** Kinds of which one launch takes several, and how many: kernels have 4 KB for parameters. */
+export const groupSizes = { product: 8, sumParts: 8, normGradients: 3, adamw: 64 } as const satisfies Partial<Record<CudaKind, number>>;
+
+/** The C header that belongs to the tables. */
+export function cudaHeader(): string {
+  const plural = (kind: string): string => `${kind[0].toUpperCase()}${kind.slice(1)}Group`;
+  const typeName = (kind: string): string => `${kind[0].toUpperCase()}${kind.slice(1)}`;
+  return [
+    "/* Made from fields.ts. */",
+    "#pragma once",
+    "#include <stdint.h>",
+    `#define LINE ${layout.lineFloats}`,
+    ...instructionStructs(cudaFields),
+    ...Object.entries(groupSizes).map(
+      ([kind, most]) => `typedef struct {\n  int32_t count;\n  ${typeName(kind)} each[${most}];\n} ${plural(kind)};`,
+    ),
+    "",
+  ].join("\n");
+}
