@@ -1,22 +1,27 @@
 #!/usr/bin/env bash
 # The native engine's conformance suite under the address, undefined-behaviour and
-# thread sanitizers, then a short sweep under valgrind: `npm run test:sanitize`.
-# Needs gcc with its sanitizer libraries, and valgrind. Ends with the first finding.
+# thread sanitizers, that of the CUDA kernels on the stand-in under the first two, then a
+# short sweep under valgrind: `npm run test:sanitize`. Needs gcc and g++ with their
+# sanitizer libraries, and valgrind. Ends with the first finding.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export MUTRANSFER_CACHE="$work/cache" CC=gcc
 
-# Name, preloaded runtimes, flags: the suite under one instrumented build.
+# Name, preloaded runtimes, flags, engine, tests: the suite under one instrumented build.
 conformance() {
-  echo "== $1"
-  LD_PRELOAD=$2 MUTRANSFER_CFLAGS="$3 -O1 -g" node node_modules/vitest/vitest.mjs run test/conformance/native.test.ts -t "native conforms"
+  echo "== $4: $1"
+  LD_PRELOAD=$2 MUTRANSFER_CFLAGS="$3 -O1 -g" node node_modules/vitest/vitest.mjs run "test/conformance/$4.test.ts" -t "$5"
 }
 library() { gcc -print-file-name="lib$1.so"; }
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1"
-conformance "address, undefined behaviour" "$(library asan):$(library ubsan)" "-fsanitize=address,undefined -fno-sanitize-recover=all"
-conformance "threads" "$(library tsan)" "-fsanitize=thread"
+both="$(library asan):$(library ubsan)"
+conformance "address, undefined behaviour" "$both" "-fsanitize=address,undefined -fno-sanitize-recover=all" native "native conforms"
+conformance "threads" "$(library tsan)" "-fsanitize=thread" native "native conforms"
+# The stand-in has flags of its own; the CPU that it is compared with is not examined again.
+export MUTRANSFER_CI=1 MUTRANSFER_SANITIZE=1 CXX=g++
+ASAN_OPTIONS=$ASAN_OPTIONS:detect_stack_use_after_return=0 conformance "address, undefined behaviour" "$both" "" cuda "conforms|as the CPU does"
 
 echo "== valgrind"
 cat > "$work/tiny.yaml" <<'SPEC'
