@@ -62,7 +62,7 @@ for (const name of chosen) {
   const times = new Map(contestants.map((each) => [each.name, [] as number[]]));
   for (let round = 0; round < Number(options.rounds); round++)
     for (const each of contestants) times.get(each.name)?.push(await each.run(Number(options.seconds)));
-  for (const each of contestants) each.stop();
+  for (const each of contestants) await each.stop();
 
   const flops = flopsPerStep(modelOf(work), work.batch);
   const processes = work.whole_machine ? 1 : cores;

@@ -4,6 +4,7 @@
  * each number of seconds that it is asked to train.
  */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { cores as usableCores } from "../src/engines/cores.ts";
@@ -45,12 +46,13 @@ export class Contestant {
     this.processes = processes;
   }
 
-  /** One process per core, each pinned where the system can pin; or one process for all cores. */
+  /** One process per core, each pinned where the system can pin; or one process for all cores. Ended if it is not ready in time. */
   static async start(
     name: string,
     command: Command,
     work: Work,
     environment: Readonly<Record<string, string>> = {},
+    mostSeconds = 600,
   ): Promise<Contestant | string> {
     const threads = work.whole_machine ? cores : 1;
     const processes = Array.from({ length: cores / threads }, (_, core) => {
@@ -67,10 +69,19 @@ export class Contestant {
       return { child, reader, lines: reader[Symbol.asyncIterator](), words: () => words };
     });
     let losses: readonly number[] = [];
-    for (const { lines, words } of processes) {
-      const line = await lines.next();
-      if (line.done) return `${name}: ${words().trim().split("\n").at(-1) ?? "ended"}`;
-      ({ losses } = JSON.parse(line.value) as { losses: readonly number[] });
+    const timer = setTimeout(() => processes.forEach(({ child }) => child.kill("SIGKILL")), 1000 * mostSeconds);
+    try {
+      for (const { child, lines, words } of processes) {
+        const line = await lines.next();
+        if (!line.done) ({ losses } = JSON.parse(line.value) as { losses: readonly number[] });
+        else {
+          const reason = child.killed ? `not ready in ${mostSeconds.toFixed(0)} s` : lastWords(words());
+          for (const other of processes) other.child.kill("SIGKILL");
+          return `${name}: ${reason}`;
+        }
+      }
+    } finally {
+      clearTimeout(timer);
     }
     return new Contestant(name, losses, processes);
   }
@@ -86,12 +97,22 @@ export class Contestant {
     return times.reduce((a, b) => a + b) / times.length;
   }
 
-  stop(): void {
-    for (const { child, reader } of this.processes) {
+  /** Resolves when its processes have ended, and with them what they held of a GPU's memory. */
+  async stop(): Promise<void> {
+    const ended = this.processes.map(async ({ child, reader }) => {
       reader.close();
+      if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill();
-    }
+      await once(child, "exit");
+    });
+    await Promise.all(ended);
   }
+}
+
+/** The last line that names an error, or the last of all. */
+function lastWords(text: string): string {
+  const lines = text.trim().split("\n");
+  return (lines.findLast((line) => /^[\w.]*(?:Error|Exception)\b/.test(line)) ?? lines.at(-1) ?? "").slice(0, 500) || "ended";
 }
 
 export const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];

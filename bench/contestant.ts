@@ -2,7 +2,8 @@
  * This project's contestants: one process that trains one model, or a stack, with
  * `contestant.js WORK ENGINE THREADS PRECISION [eager]`. Protocol of all contestants: print
  * {"losses"} once ready, then for each line `SECONDS` on stdin train that long and
- * print {"seconds_per_step"} of one model. With WORK = "product" it times matrix products instead.
+ * print {"seconds_per_step"} of one model. With WORK = "product" it times matrix products instead,
+ * with "about" it prints what the engine is and computes on.
  */
 import { createInterface } from "node:readline";
 import { engineHost } from "../src/cli/cache.ts";
@@ -10,8 +11,8 @@ import type { EngineName, Precision } from "../src/engines/engine.ts";
 import { exactLibrary } from "../src/engines/native/kernels.ts";
 import { engines } from "../src/engines/registry.ts";
 import { openTfjs } from "../src/engines/tfjs/engine.ts";
-import { trainingStep } from "../src/model/transformer.ts";
-import { batchesOf, checkedSteps, modelOf, optimizer, productEdge, startingState, type Work } from "./work.ts";
+import { chunkOf, loaded } from "./ours.ts";
+import { checkedSteps, productEdge, type Work } from "./work.ts";
 
 /** Runs `call`, which does some steps and says how many, for as long as each line on stdin asks. */
 async function serve(losses: readonly number[], call: () => Promise<number>): Promise<void> {
@@ -25,37 +26,17 @@ async function serve(losses: readonly number[], call: () => Promise<number>): Pr
 }
 
 async function train(work: Work, engineName: EngineName, threads: number, precision: Precision, mode: string): Promise<void> {
-  const config = modelOf(work);
   const { stack } = work;
-  const { beta1, beta2 } = optimizer;
-  const program = trainingStep(config, { trials: stack, batch: work.batch, beta1, beta2, weightDecay: false });
   const engine = mode === "eager" ? await openTfjs(engineHost(), { mode }) : await engines[engineName].open(engineHost());
-  const executable = await engine.compile(program, { threads, precision });
-  const repeat = (data: Float32Array): Float32Array => Float32Array.from({ length: data.length * stack }, (_, i) => data[i % data.length]);
-  const start = startingState(config, program.scalars);
-  executable.load({
-    step: 0,
-    scalars: new Map([...start.scalars].map(([name, data]) => [name, repeat(data)])),
-    parameters: new Map(
-      [...start.parameters].map(([name, { weight, firstMoment, secondMoment }]) => [
-        name,
-        { weight: repeat(weight), firstMoment: repeat(firstMoment), secondMoment: repeat(secondMoment) },
-      ]),
-    ),
-  });
-  const chunk = (steps: number): Parameters<typeof executable.train>[0] => ({
-    ...batchesOf(work, steps),
-    factors: new Float32Array(steps).fill(1),
-  });
-  const losses = await executable.train(chunk(checkedSteps));
-  const steps = Math.max(work.call_steps, executable.leastSteps ?? 1);
-  const call = chunk(steps);
+  const executable = await loaded(engine, work, { threads, precision });
+  const losses = await executable.train(chunkOf(work, checkedSteps));
+  const call = chunkOf(work, work.call_steps);
   await executable.train(call);
   await serve(
     [...losses].filter((_, index) => index % stack === 0),
     async () => {
       await executable.train(call);
-      return steps * stack;
+      return work.call_steps * stack;
     },
   );
 }
@@ -71,4 +52,7 @@ async function multiply(): Promise<void> {
 
 const [work, engine, threads, precision, mode = ""] = process.argv.slice(2);
 if (work === "product") await multiply();
-else await train(JSON.parse(work) as Work, engine as EngineName, Number(threads), precision as Precision, mode);
+else if (work === "about") {
+  const { version, device } = await engines[engine as EngineName].open(engineHost());
+  console.log(JSON.stringify({ version, name: device.name, memory_bytes: device.memoryBytes }));
+} else await train(JSON.parse(work) as Work, engine as EngineName, Number(threads), precision as Precision, mode);

@@ -48,7 +48,12 @@ export const works: Readonly<Record<string, Work>> = {
 };
 
 /** A proxy as sweeps on a GPU train it. */
-export const gpuProxy = { layers: 4, head_dim: 16, context: 128, batch: 16, vocabulary: 96, call_steps: 16, whole_machine: true } as const;
+export const gpuProxy = { layers: 4, head_dim: 32, context: 128, batch: 16, vocabulary: 96, call_steps: 16, whole_machine: true } as const;
+/** A target: GPT-2 of 124 million parameters, with a readout of its own. */
+export const gpuTarget = {
+  ...{ layers: 12, width: 768, head_dim: 64, context: 1024, batch: 8, vocabulary: 50257 },
+  ...{ call_steps: 4, whole_machine: true, stack: 1 },
+} as const;
 
 export const optimizer = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8 } as const;
 /** Edge of the matrices whose products are the yardstick: they stay in a core's second-level cache. */
@@ -63,10 +68,11 @@ export function modelOf({ width, layers, head_dim: headDim, context, vocabulary:
 /** Weights by formula: sines, with gains around 1. */
 export function startingState(config: ModelConfig, scalars: readonly Ref[]): State {
   const parameters = parametersOf(config).map(({ name, role, shape }, index) => {
-    const weight = Float32Array.from({ length: sizeOf(shape) }, (_, i) => {
+    const weight = new Float32Array(sizeOf(shape));
+    for (let i = 0; i < weight.length; i++) {
       const wave = Math.sin(0.37 * (index + 1) + 1.3 * i + 0.0021 * i * i);
-      return role === "norm" ? 1 + 0.1 * wave : 0.08 * wave;
-    });
+      weight[i] = role === "norm" ? 1 + 0.1 * wave : 0.08 * wave;
+    }
     return [name, { weight, firstMoment: new Float32Array(weight.length), secondMoment: new Float32Array(weight.length) }] as const;
   });
   const scalarValue = (name: Ref): number =>

@@ -1,18 +1,17 @@
-"""JAX contestant: a stack of models, jit of vmap of a scan over steps; `python jax_peer.py WORK THREADS [tensorfloat32]`."""
+"""JAX contestant: a stack of models, jit of vmap of a scan over steps; `python jax_peer.py WORK THREADS [tensorfloat32|default]`."""
 import os
 import sys
 
+import work
+
 if sys.argv[2] == "1":
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+os.environ["JAX_PLATFORMS"] = work.DEVICE  # left to itself it takes a CPU where it cannot use the GPU
+os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.92")  # of the GPU's memory, which it has to itself
 import jax
 import jax.numpy as jnp
 
-import work
-
-if len(sys.argv) > 3:
-    jax.config.update("jax_default_matmul_precision", sys.argv[3])
-else:
-    jax.config.update("jax_default_matmul_precision", "float32")
+jax.config.update("jax_default_matmul_precision", (sys.argv + ["float32"])[3])  # "default" is JAX's own on the device
 width = work.WIDTH
 heads, T = width // work.HEAD_DIM, work.CONTEXT
 mask = jnp.triu(jnp.full((T, T), -1e9), 1)

@@ -1,4 +1,5 @@
-"""PyTorch contestant: one model, fused AdamW; `python torch_peer.py WORK THREADS eager|compile [high]`."""
+"""PyTorch contestant: one model, fused AdamW; `python torch_peer.py WORK THREADS eager|compile|graphs [high|bf16]`:
+as it is, compiled, compiled into CUDA graphs; products of float32, of TF32 ("high"), or of bfloat16 by autocast."""
 import sys
 
 import numpy as np
@@ -7,10 +8,9 @@ import torch.nn.functional as F
 
 import work
 
-width, mode = work.WIDTH, sys.argv[3]
+width, mode, precision = work.WIDTH, sys.argv[3], (sys.argv + ["highest"])[4]
 torch.set_num_threads(work.THREADS)
-if len(sys.argv) > 4:
-    torch.set_float32_matmul_precision(sys.argv[4])  # "high" is TF32
+torch.set_float32_matmul_precision("highest" if precision == "bf16" else precision)
 heads = width // work.HEAD_DIM
 start = work.weights()
 
@@ -37,13 +37,16 @@ class Model(torch.nn.Module):
 
 
 model = Model().to(work.DEVICE)
-forward = torch.compile(model) if mode == "compile" else model
+forward = {"eager": lambda: model, "compile": lambda: torch.compile(model), "graphs": lambda: torch.compile(model, mode="reduce-overhead")}[mode]()
 optimizer = torch.optim.AdamW(model.parameters(), lr=work.LEARNING_RATE, betas=(work.BETA1, work.BETA2), eps=work.EPSILON, weight_decay=0.0, fused=True)
 
 
 def step(x, y):
+    if mode == "graphs":
+        torch.compiler.cudagraph_mark_step_begin()
     optimizer.zero_grad(set_to_none=True)
-    loss = forward(x, y)
+    with torch.autocast(work.DEVICE, torch.bfloat16, enabled=precision == "bf16"):
+        loss = forward(x, y)
     loss.backward()
     optimizer.step()
     return loss

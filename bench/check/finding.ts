@@ -1,0 +1,6 @@
+/** What a check found out, with the figures that it goes by. */
+export interface Finding {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly [figure: string]: unknown;
+}
