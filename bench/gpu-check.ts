@@ -40,7 +40,7 @@ if (options.first) {
 }
 
 /** The first step's seconds with the driver's cache off, with one that is empty, and with the same one again. */
-// eslint-disable-next-line @typescript-eslint/require-await
+// eslint-disable-next-line @typescript-eslint/require-await -- a generator like the other checks, though its processes are waited for in place
 async function* checkCompilation(isSmall: boolean): AsyncGenerator<Finding> {
   const folder = mkdtempSync(join(tmpdir(), "mutransfer-check-"));
   const first = (environment: Readonly<Record<string, string>>): number => {

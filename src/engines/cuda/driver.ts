@@ -11,10 +11,10 @@ import { cudaLibraries } from "../gpus.ts";
 export type Pointer = bigint;
 export type Grid = readonly [number, number, number];
 
-/** Without a `code` of its own: errors that have one are the system's, and those a sweep does not go on after. */
 /** The driver's name for having no memory left, on which others may only be lucky later. */
 export const outOfMemory = "CUDA_ERROR_OUT_OF_MEMORY";
 
+/** Without a `code` of its own: errors that have one are the system's, and those a sweep does not go on after. */
 export class DriverError extends Error {
   constructor(call: string, code: string, text: string) {
     super(`${call}: ${code}${text === "" || text === code ? "" : ` (${text})`}`);

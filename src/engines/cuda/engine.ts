@@ -11,7 +11,7 @@ import { layout } from "./fields.ts";
 import { modes, type Mode } from "./kernels.ts";
 import { loadKernels } from "./ptx.ts";
 import { ptxIndex } from "./sources.ts";
-import { runBytes } from "./step.ts";
+import { planRun } from "./step.ts";
 import { cardLimits, type Limits } from "./target.ts";
 
 /** Kernels are compiled for this compute capability and all that follow. */
@@ -77,7 +77,7 @@ function loadedOnce({ library }: Driver, path: string | undefined, say: Host["sa
 /** Memory of training and evaluating with all lanes. */
 export function footprintOf(program: Program): Footprint {
   const lane = new Lane(program, layout);
-  const { workspace, fleeting } = runBytes(program, lane, cardLimits);
+  const { workspace, fleeting } = planRun(program, lane, cardLimits).bytes;
   const inputs = Object.values(inputWords(program, cardLimits)).reduce((sum, words) => sum + 4 * words, 0);
   return { bytes: 4 * program.dims.trials * lane.floats + workspace + fleeting + inputs, largestTensorBytes: workspace };
 }

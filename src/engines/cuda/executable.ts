@@ -16,7 +16,7 @@ import { layout } from "./fields.ts";
 import type { Mode } from "./kernels.ts";
 import { DeviceLanes } from "./lanes.ts";
 import { threadsOf } from "./launches.ts";
-import { planStep, runBytes, workingBytes, type StepPlan, type WorkingBytes } from "./step.ts";
+import { planRun, planStep, workingBytes, type RunPlan, type StepPlan, type WorkingBytes } from "./step.ts";
 import type { Limits } from "./target.ts";
 
 /** Handles of kernels, by name. */
@@ -64,7 +64,8 @@ export class CudaExecutable implements Executable {
   private readonly lanes: DeviceLanes;
   private readonly inputs: Inputs<Pointer>;
   private readonly compiled = new Map<string, Compiled>();
-  /** What training and evaluating share: they never run at the same time. */
+  private run: RunPlan | undefined;
+  /** What training and evaluating share. */
   private working: Working | undefined;
   /** All memory of steps. */
   private readonly owned: Pointer[] = [];
@@ -140,11 +141,16 @@ export class CudaExecutable implements Executable {
     if (known) return known;
     const { driver, kernels, limits, mode } = this.place;
     const { trials } = this.program.dims;
-    const plan = planStep(this.program, this.lanes.lane, limits, purpose, names);
-    const working =
-      purpose === "inspect"
-        ? this.allocate(workingBytes(plan, trials))
-        : (this.working ??= this.allocate(runBytes(this.program, this.lanes.lane, limits)));
+    const { lane } = this.lanes;
+    let plan: StepPlan, working: Working;
+    if (purpose === "inspect") {
+      plan = planStep(this.program, lane, limits, purpose, names);
+      working = this.allocate(workingBytes(plan, trials));
+    } else {
+      this.run ??= planRun(this.program, lane, limits);
+      plan = this.run[purpose];
+      working = this.working ??= this.allocate(this.run.bytes);
+    }
     const setting = { mode, fullGrid: limits.fullGrid ?? driver.multiprocessors };
     const launches = plan.launches(setting, { state: this.lanes.address, ...working, ...this.inputs });
     const handles = await kernels(launches.map(({ kernel }) => kernel));

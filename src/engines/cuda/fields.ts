@@ -3,7 +3,7 @@
  * kind one launch takes. Most are the lowering's instructions as they are; products
  * and attention are fused and split here. What each computes stands at its kernel.
  */
-import { instructionFields, instructionStructs, type InstructionIn, type InstructionOf } from "../lowered/instructions.ts";
+import { instructionFields, instructionStructs, typeName, type InstructionIn, type InstructionOf } from "../lowered/instructions.ts";
 import type { Layout } from "../lowered/memory.ts";
 
 /** Lines of 128 bytes, which is what a warp reads at once. */
@@ -33,8 +33,6 @@ export const groupSizes = { product: 8, sumParts: 8, normGradients: 3, adamw: 64
 
 /** The C header that belongs to the tables. */
 export function cudaHeader(): string {
-  const plural = (kind: string): string => `${kind[0].toUpperCase()}${kind.slice(1)}Group`;
-  const typeName = (kind: string): string => `${kind[0].toUpperCase()}${kind.slice(1)}`;
   return [
     "/* Made from fields.ts. */",
     "#pragma once",
@@ -42,7 +40,7 @@ export function cudaHeader(): string {
     `#define LINE ${layout.lineFloats}`,
     ...instructionStructs(cudaFields),
     ...Object.entries(groupSizes).map(
-      ([kind, most]) => `typedef struct {\n  int32_t count;\n  ${typeName(kind)} each[${most}];\n} ${plural(kind)};`,
+      ([kind, most]) => `typedef struct {\n  int32_t count;\n  ${typeName(kind)} each[${most}];\n} ${typeName(kind)}Group;`,
     ),
     "",
   ].join("\n");

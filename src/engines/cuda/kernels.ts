@@ -3,7 +3,7 @@
  * many threads. Both the PTX that is shipped and the stand-in that tests run are made
  * from this table, and a launch can name nothing else.
  */
-import { snake } from "../lowered/instructions.ts";
+import { snake, typeName } from "../lowered/instructions.ts";
 import { groupSizes, type CudaKind } from "./fields.ts";
 
 export interface Kernel {
@@ -115,6 +115,6 @@ export const kernels: Readonly<Record<string, Kernel>> = {
 /** The text of a kernel's translation unit; `EMULATED` makes it C++ for the stand-in. */
 export function kernelText(name: string): string {
   const { file, function: called, kind, threads, blocks } = kernels[name];
-  const parameters = `${kind[0].toUpperCase()}${kind.slice(1)}${kind in groupSizes ? "Group" : ""}`;
+  const parameters = `${typeName(kind)}${kind in groupSizes ? "Group" : ""}`;
   return `#include "${file}"\nKERNEL(${name}_kernel, ${threads}, ${blocks}, ${parameters}, ${called})\n`;
 }

@@ -138,10 +138,15 @@ export const workingBytes = ({ workspaceFloats, fleetingFloats, lanesAtOnce }: S
   workspace: 4 * lanes * workspaceFloats,
   fleeting: 4 * lanesAtOnce * fleetingFloats,
 });
-/** Memory that serves both training and evaluating. */
-export function runBytes(program: Program, lane: Lane, limits: Limits): WorkingBytes {
-  const [train, evaluate] = (["train", "evaluate"] as const).map((purpose) =>
-    workingBytes(planStep(program, lane, limits, purpose), program.dims.trials),
-  );
-  return { workspace: Math.max(train.workspace, evaluate.workspace), fleeting: Math.max(train.fleeting, evaluate.fleeting) };
+/** The steps of a training run, which never run at the same time, and memory that serves both. */
+export interface RunPlan {
+  readonly train: StepPlan;
+  readonly evaluate: StepPlan;
+  readonly bytes: WorkingBytes;
+}
+export function planRun(program: Program, lane: Lane, limits: Limits): RunPlan {
+  const [train, evaluate] = (["train", "evaluate"] as const).map((purpose) => planStep(program, lane, limits, purpose));
+  const [one, other] = [train, evaluate].map((plan) => workingBytes(plan, program.dims.trials));
+  const bytes = { workspace: Math.max(one.workspace, other.workspace), fleeting: Math.max(one.fleeting, other.fleeting) };
+  return { train, evaluate, bytes };
 }

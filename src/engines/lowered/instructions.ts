@@ -94,7 +94,8 @@ export function wordsOf<T extends FieldTable>(
 }
 
 export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-const typeName = (name: string): string => name[0].toUpperCase() + name.slice(1);
+/** A kind of instruction as the name of its C struct. */
+export const typeName = (name: string): string => name[0].toUpperCase() + name.slice(1);
 
 /** A C struct of members of one type. */
 export const cStruct = (name: string, type: string, members: readonly string[]): string =>

@@ -2,7 +2,16 @@
  * What the C kernels are told: the instructions and how one call is stated, as the
  * header that they are compiled with and as the words that they read.
  */
-import { cStruct, instructionFields, instructionStructs, snake, wordsOf, type Instruction, type Operand } from "../lowered/instructions.ts";
+import {
+  cStruct,
+  instructionFields,
+  instructionStructs,
+  snake,
+  typeName,
+  wordsOf,
+  type Instruction,
+  type Operand,
+} from "../lowered/instructions.ts";
 import { layout } from "./target.ts";
 
 /** What one call of the library is given, 64 bits each; addresses and sizes in floats or elements. */
@@ -24,7 +33,7 @@ export const encodeInstructions = (instructions: readonly Instruction[], referen
 
 /** The C header that belongs to the tables. */
 export function instructionHeader(): string {
-  const each = kinds.map((kind) => `do(${snake(kind).toUpperCase()}, ${snake(kind)}, ${kind[0].toUpperCase() + kind.slice(1)})`);
+  const each = kinds.map((kind) => `do(${snake(kind).toUpperCase()}, ${snake(kind)}, ${typeName(kind)})`);
   return [
     "/* Made from instructions.ts. */",
     "#pragma once",
