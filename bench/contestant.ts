@@ -6,7 +6,7 @@
  * with "about" it prints what the engine is and computes on.
  */
 import { createInterface } from "node:readline";
-import { engineHost } from "../src/cli/cache.ts";
+import { engineHost } from "../src/cache.ts";
 import type { EngineName, Precision } from "../src/engines/engine.ts";
 import { exactLibrary } from "../src/engines/native/kernels.ts";
 import { engines } from "../src/engines/registry.ts";

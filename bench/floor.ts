@@ -4,9 +4,9 @@
  * memory at the measured rate of a copy, whichever takes longer.
  */
 import { layout, type CudaInstruction, type CudaInstructionOf, type CudaKind } from "../src/engines/cuda/fields.ts";
-import { fuse, type Group } from "../src/engines/cuda/fuse.ts";
+import { fuse, type LaunchGroup } from "../src/engines/cuda/fuse.ts";
 import { cardLimits, cudaTarget } from "../src/engines/cuda/target.ts";
-import { Lane } from "../src/engines/lowered/lane.ts";
+import { LaneMemory } from "../src/engines/lowered/lane-memory.ts";
 import { lower } from "../src/engines/lowered/lower.ts";
 import type { Operand } from "../src/engines/lowered/instructions.ts";
 import { flopsPerStep } from "../src/model/config.ts";
@@ -108,9 +108,10 @@ function floatsOf(moved: Moved): number {
 const isSame = (a: Operand | undefined, b: Operand | undefined): boolean => a !== undefined && a.buffer === b?.buffer && a.line === b.line;
 
 /** Bytes of a launch for a lane. What a product adds to stays in registers where another of the launch has just made it. */
-function bytesOf(group: Group): number {
-  const moved = group.map((o, index) => {
-    const isChained = o.kind === "product" && group.slice(0, index).some((each) => each.kind === "product" && isSame(each.out, o.initial));
+function bytesOf(launchGroup: LaunchGroup): number {
+  const moved = launchGroup.map((o, index) => {
+    const isChained =
+      o.kind === "product" && launchGroup.slice(0, index).some((each) => each.kind === "product" && isSame(each.out, o.initial));
     return trafficOf(isChained ? { ...o, initial: undefined } : o);
   });
   return 4 * (floatsOf(moved.flatMap(({ read }) => read)) + floatsOf(moved.flatMap(({ written }) => written)));
@@ -119,17 +120,20 @@ function bytesOf(group: Group): number {
 /** Bytes through device memory that a step takes of each kind of launch for one lane. */
 export function stepBytes(work: Work): ReadonlyMap<CudaKind, number> {
   const program = programOf({ ...work, stack: 1 });
-  const { instructions } = lower(program, cudaTarget(cardLimits), new Lane(program, layout), "train", []);
+  const { instructions } = lower(program, cudaTarget(cardLimits), new LaneMemory(program, layout), "train", []);
   const sums = new Map<CudaKind, number>();
-  for (const group of fuse(instructions, () => false)) sums.set(group[0].kind, (sums.get(group[0].kind) ?? 0) + bytesOf(group));
+  for (const launchGroup of fuse(instructions, () => false)) {
+    const [{ kind }] = launchGroup;
+    sums.set(kind, (sums.get(kind) ?? 0) + bytesOf(launchGroup));
+  }
   return sums;
 }
 
 /** What a card was measured to do in a second. */
 export interface Rates {
-  /** Of matrix products, FLOP/s. */
+  /** Rate of matrix products, in FLOP/s. */
   readonly product?: number | undefined;
-  /** Of a copy within device memory, bytes read and written. */
+  /** Rate of a copy within device memory, in bytes read and written a second. */
   readonly copy?: number | undefined;
 }
 

@@ -24,12 +24,12 @@ const { values: options } = parseArgs({
     small: { type: "boolean", default: false },
     only: { type: "string", default: "compilation,losses,bits,sweeps" },
     out: { type: "string", default: "bench/results" },
-    /** Only the first step of a process, timed. */
+    /** Whether this process only times its first step. */
     first: { type: "boolean", default: false },
   },
 });
 
-/** Until a process has its first loss, most of which is the driver's compiling. */
+// Such a process only times how long its first loss takes, most of which is the driver's compiling.
 if (options.first) {
   const begun = performance.now();
   const work = { ...gpuProxy, width: 64, stack: 1, device: "cpu", ...(options.small && { layers: 1, context: 16, batch: 2 }) } as const;

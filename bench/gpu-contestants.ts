@@ -1,5 +1,5 @@
 /** Who is timed on a GPU: this project's engines and the peers, by the names that results have. */
-import { engineHost } from "../src/cli/cache.ts";
+import { engineHost } from "../src/cache.ts";
 import { engines } from "../src/engines/registry.ts";
 import { ours, peer, type Command } from "./contest.ts";
 

@@ -76,7 +76,7 @@ interface Row {
   readonly ms_per_model?: number;
   readonly gflops?: number;
   readonly tokens_per_second?: number;
-  /** Of the rate of large matrix products of the same rounding. */
+  /** Share of the rate of large matrix products of the same rounding. */
   readonly peak_share?: number;
   /** The floor of the cuda engine's launches over the time. */
   readonly floor_share?: number;

@@ -8,7 +8,7 @@ import { kernels } from "../src/engines/cuda/kernels.ts";
 import { layout, type CudaKind } from "../src/engines/cuda/fields.ts";
 import { planStep } from "../src/engines/cuda/step.ts";
 import { cardLimits } from "../src/engines/cuda/target.ts";
-import { Lane } from "../src/engines/lowered/lane.ts";
+import { LaneMemory } from "../src/engines/lowered/lane-memory.ts";
 import { stepBytes } from "./floor.ts";
 import { programOf } from "./ours.ts";
 import { gpuProxy, type Work } from "./work.ts";
@@ -19,7 +19,7 @@ const work: Work = { ...gpuProxy, width: 64, stack: 64, device: "cuda", ...(JSON
 function launchesOfStep(): number {
   const program = programOf(work);
   const lanes = Number(process.env["MUTRANSFER_CUDA_LANES"] ?? Infinity);
-  const plan = planStep(program, new Lane(program, layout), { ...cardLimits, lanes }, "train");
+  const plan = planStep(program, new LaneMemory(program, layout), { ...cardLimits, lanes }, "train");
   const names = ["state", "workspace", "fleeting", "tokens", "targets", "order", "factor", "stepSize", "epsilonScale", "losses", "step"];
   const addresses = Object.fromEntries(names.map((name) => [name, 0n]));
   return plan.launches({ mode: "f32", fullGrid: 1 }, addresses).length;
@@ -36,7 +36,7 @@ interface Sum {
   launches: number;
   seconds: number;
   bytes: number;
-  /** Weighted by time. */
+  /** Sum over launches of the share of warps that are active, in percent, times the seconds. */
   warps: number;
 }
 

@@ -7,14 +7,14 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { recallSetups } from "../src/cli/probe-cache.ts";
+import { recallSetups } from "../src/placement/remembered.ts";
 import { hashOf } from "../src/hash.ts";
-import { Journal } from "../src/sweep/journal.ts";
-import { OpenFolder } from "../src/sweep/open-folder.ts";
-import { runFiles } from "../src/sweep/run-folder.ts";
-import type { JournalRecord } from "../src/sweep/records.ts";
-import { readRun } from "../src/sweep/run.ts";
-import { RunState } from "../src/sweep/state.ts";
+import { Journal } from "../src/run/journal.ts";
+import { OpenFolder } from "../src/run/open-folder.ts";
+import { runFiles } from "../src/run/run-folder.ts";
+import type { JournalRecord } from "../src/run/records.ts";
+import { readRun } from "../src/run/run.ts";
+import { RunState } from "../src/run/state.ts";
 
 const bin = fileURLToPath(new URL("../../bin/mutransfer.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "mutransfer-bench-"));
@@ -50,9 +50,9 @@ function journalSeconds(run: string): number {
   const { state } = readRun(from);
   const journal = Journal.open(from, runFiles.journal, () => undefined);
   const stack = Object.values(recallSetups(from))[0].arrangement.stackSize;
-  for (const [index, { place }] of state.trials.entries()) {
+  for (const [index, { extent }] of state.trials.entries()) {
     if (index % stack === 0) records.push([]);
-    records.at(-1)?.push(journal.read(place));
+    records.at(-1)?.push(journal.read(extent));
   }
   journal.close();
   const copy = Journal.open(OpenFolder.make(join(folder, "again")), `${run}.jsonl`, () => undefined);
@@ -78,7 +78,7 @@ const [long, name] = [OpenFolder.make(join(folder, "long")), runFiles.journal];
 const begun = OpenFolder.make(join(folder, "on0"));
 const { state: first } = readRun(begun);
 const source = Journal.open(begun, name, () => undefined);
-const records = first.trials.map(({ place }) => source.read(place));
+const records = first.trials.map(({ extent }) => source.read(extent));
 source.close();
 const journal = Journal.open(long, name, () => undefined);
 if (first.run === undefined) throw new Error("the run has not begun");
@@ -96,7 +96,7 @@ for (let round = 0; round < 5; round++) {
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   const state = new RunState();
-  const { seconds } = timed(() => Journal.open(long, name, (record, place) => state.apply(record, place)).close());
+  const { seconds } = timed(() => Journal.open(long, name, (record, extent) => state.apply(record, extent)).close());
   globalThis.gc?.();
   heapBytes = process.memoryUsage().heapUsed - before;
   if (state.trials.length !== count) throw new Error("the replay lost trials");

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { endIfDebuggerOpened, refuseDebugger } from "../dist/src/cli/signals.js";
+import { endIfDebuggerOpened, refuseDebugger } from "../dist/src/signals.js";
 
 refuseDebugger();
 const { main } = await import("../dist/src/cli/main.js");

@@ -1,29 +1,14 @@
 /**
  * The two kinds of error that travel as exceptions: mistakes a user can mend
- * (diagnostics, with an exit code) and bugs (assertions). A diverged or failed
+ * (diagnostics, of some kind) and bugs (assertions). A diverged or failed
  * trial is neither: it is a recorded result.
  */
 
-/** Every exit code of the command line; the README documents them. */
-export const exitCodes = {
-  ok: 0,
-  internal: 1,
-  usage: 2,
-  disagreement: 3,
-  locked: 4,
-  noSurvivor: 5,
-  io: 6,
-  engine: 7,
-  notFlat: 8,
-  inconclusive: 9,
-  interrupted: 130,
-  terminated: 143,
-} as const;
-
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+/** Whose matter it is that a command cannot go on: what was asked for, files that disagree, a folder in other hands, no trial that survived, the disk, or no engine. */
+export type ErrorKind = "usage" | "disagreement" | "locked" | "noSurvivor" | "io" | "engine";
 
 /** Where in a file the mistake stands; line and column count from 1. */
-export interface Place {
+export interface Position {
   readonly file: string;
   readonly line: number;
   readonly column: number;
@@ -37,21 +22,24 @@ export interface Diagnostic {
   readonly message: string;
   /** Dotted path of the value concerned, e.g. `search.parameters.learning_rate.max`. */
   readonly path?: string;
-  readonly place?: Place;
+  readonly position?: Position;
   readonly hint?: string;
 }
+
+/** How a hint names an option, by what it is called as data; said in one place, since not everybody types options. */
+export const option = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** Ends a command with diagnostics instead of a stack trace. */
 export class UserError extends Error {
   readonly diagnostics: readonly Diagnostic[];
-  readonly exitCode: ExitCode;
+  readonly kind: ErrorKind;
 
-  constructor(diagnostics: Diagnostic | readonly Diagnostic[], exitCode: ExitCode = exitCodes.usage) {
+  constructor(diagnostics: Diagnostic | readonly Diagnostic[], kind: ErrorKind = "usage") {
     const all = Array.isArray(diagnostics) ? (diagnostics as readonly Diagnostic[]) : [diagnostics as Diagnostic];
     super(all.map((each) => each.message).join("\n"));
     this.name = "UserError";
     this.diagnostics = all;
-    this.exitCode = exitCode;
+    this.kind = kind;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Named places at which tests make the program fail as the world would: killed, out
  * of disk, struck by a signal. Nothing happens at them unless the command line has
- * been told so by an environment variable (cli/faults.ts).
+ * been told so by an environment variable (faults.ts).
  */
 
 /** In the order in which a run passes them. */
@@ -20,6 +20,7 @@ export const failpoints = [
   "results.renamed",
   "weights.written",
 ] as const;
+/** One of these places. */
 export type Failpoint = (typeof failpoints)[number];
 
 let strike: ((point: Failpoint) => void) | undefined;

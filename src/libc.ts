@@ -25,6 +25,7 @@ const [shared, exclusive, withoutWaiting] = [1, 2, 4];
 /** Another open file holds the lock. */
 const heldByOther: ReadonlySet<number> = new Set([constants.errno.EWOULDBLOCK, constants.errno.EAGAIN]);
 
+/** What the kernel says to somebody who wants a lock. */
 export type LockAnswer = "locked" | "held by another" | "no locks here";
 
 /**

@@ -41,6 +41,7 @@ function hashLabel(label: string): number {
   return hash >>> 0;
 }
 
+/** Random numbers, one after the other, each sequence of which a seed decides. */
 export interface RandomStream {
   /** Uniform on the integers 0 … 2^32 − 1. */
   uint32(): number;

@@ -16,8 +16,10 @@ describe("README.md", () => {
     else expect(readme).toBe(current);
   });
 
-  it("names only files that exist", () => {
-    const named = [...readme.matchAll(/`((?:src|configs|bench|test|bin)\/[\w./-]+\.\w+)`/g)].map((match) => match[1]);
+  it.each(["README.md", "docs/glossary.md"])("names only files that exist: %s", (page) => {
+    const named = [...readFileSync(path(page), "utf8").matchAll(/`((?:src|configs|bench|test|bin)\/[\w./-]+\.\w+)`/g)].map(
+      (match) => match[1],
+    );
     expect(named.length).toBeGreaterThan(5);
     for (const name of named) expect(existsSync(path(name)), name).toBe(true);
   });

@@ -1,7 +1,7 @@
 /** Whether a trial's weights and moments are the same to the bit in any stack, with either tile, and however steps are split into calls. */
 import { createHash } from "node:crypto";
 import { modes } from "../../src/engines/cuda/kernels.ts";
-import type { Limits } from "../../src/engines/cuda/target.ts";
+import type { CudaLimits } from "../../src/engines/cuda/target.ts";
 import type { Engine } from "../../src/engines/engine.ts";
 import { chunkOf, loaded } from "../ours.ts";
 import { gpuProxy, type Work } from "../work.ts";
@@ -31,7 +31,7 @@ async function digests(engine: Engine, work: Work, steps: number, perCall: numbe
 }
 
 /** Tiles follow from whether those of 128 fill the card. */
-const settings: Readonly<Record<string, Partial<Limits>>> = {
+const settings: Readonly<Record<string, Partial<CudaLimits>>> = {
   "as it comes": {},
   "tiles of 128": { fullGrid: 1 },
   "tiles of 64": { fullGrid: 2 ** 30 },

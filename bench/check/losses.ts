@@ -1,8 +1,8 @@
 /** Whether the cuda engine trains as it should: its first losses in each kind of products beside `native`'s and float64's. */
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { openCuda } from "../../src/engines/cuda/engine.ts";
 import { modes, type Mode } from "../../src/engines/cuda/kernels.ts";
-import { cardLimits, type Limits } from "../../src/engines/cuda/target.ts";
+import { cardLimits, type CudaLimits } from "../../src/engines/cuda/target.ts";
 import type { Engine } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { cores } from "../contest.ts";
@@ -12,7 +12,7 @@ import { float64Losses } from "./float64.ts";
 import type { Finding } from "./finding.ts";
 
 /** The engine with products of one kind. */
-export function cudaWith(mode: Mode, limits: Partial<Limits> = {}): Promise<Engine> {
+export function cudaWith(mode: Mode, limits: Partial<CudaLimits> = {}): Promise<Engine> {
   const host = engineHost();
   return openCuda({ ...host, environment: { ...host.environment, MUTRANSFER_CUDA_PRODUCTS: mode } }, { ...cardLimits, ...limits });
 }

@@ -7,12 +7,13 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cores } from "../../src/engines/cores.ts";
-import { cacheFolder } from "../../src/cli/cache.ts";
+import { cacheFolder } from "../../src/cache.ts";
 import { everyPoint } from "../../src/search/space.ts";
 import { readPlan } from "../../src/spec/read.ts";
-import { stackJob } from "../../src/sweep/trials.ts";
-import { WorkerPool } from "../../src/sweep/worker-pool.ts";
+import { WorkerPool } from "../../src/workers/pool.ts";
 import { tablePath, type Table } from "./table.ts";
+import { trainingOf } from "../../src/spec/training.ts";
+import { sizesOf } from "../../src/spec/plan.ts";
 
 const octaves = (from: number, to: number, step: number): number[] =>
   Array.from({ length: (to - from) / step + 1 }, (_, index) => Number((2 ** (from + index * step)).toPrecision(4)));
@@ -43,25 +44,25 @@ const lossesNats: (number | null)[][][] = cells.map(() => seeds.map(() => []));
 const jobs = Array.from({ length: Math.ceil(runs.length / stackSize) }, (_, index) =>
   runs.slice(index * stackSize, (index + 1) * stackSize),
 );
-const pool = new WorkerPool(fileURLToPath(new URL("../../src/cli/worker.js", import.meta.url)), "native");
+const pool = new WorkerPool(fileURLToPath(new URL("../../src/workers/worker.js", import.meta.url)), "native");
 const started = performance.now();
 let done = 0;
 const defaults = Object.fromEntries(
   Object.entries(plan.spec.search.parameters).flatMap(([name, domain]) => ("value" in domain ? [[name, domain.value]] : [])),
 );
 async function work(): Promise<void> {
-  for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-    const stack = job.map(({ seed, cell }) => ({ seed, hyperparameters: { ...defaults, ...cell } }));
-    const { outcomes } = await pool.run({ kind: "train", job: stackJob(plan, stack, plan.spec.width.proxy, 1) });
+  for (let training = jobs.shift(); training !== undefined; training = jobs.shift()) {
+    const stack = training.map(({ seed, cell }) => ({ seed, hyperparameters: { ...defaults, ...cell } }));
+    const { outcomes } = await pool.run({ kind: "train", training: trainingOf(plan, stack, sizesOf(plan.spec).proxy, 1) });
     outcomes.forEach(({ curve }, lane) => {
       const at = new Map(curve.map(({ step, validationLoss }) => [step, validationLoss]));
       const rounded = checkpoints.map((step) => {
         const loss = at.get(step) ?? null;
         return loss === null ? null : Number(loss.toPrecision(5));
       });
-      lossesNats[job[lane].index][seeds.indexOf(job[lane].seed)] = rounded;
+      lossesNats[training[lane].index][seeds.indexOf(training[lane].seed)] = rounded;
     });
-    done += job.length;
+    done += training.length;
     console.error(`${done} of ${runs.length} runs, ${((performance.now() - started) / 1000).toFixed(0)} s`);
   }
 }

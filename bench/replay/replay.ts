@@ -40,7 +40,7 @@ export function replayedCells(
     designer.observe(
       points.map((point, index) => ({
         point,
-        lossNats: table.losses_nats[tried[index]][objective].at(-1) ?? null,
+        validationLoss: table.losses_nats[tried[index]][objective].at(-1) ?? null,
         steps: table.checkpoints.at(-1) as number,
       })),
     );

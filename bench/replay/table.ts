@@ -8,7 +8,7 @@ export interface Table {
   readonly versions: Readonly<Record<string, string>>;
   readonly spec: string;
   readonly data_sha256: string;
-  /** Of the initial weights; the data order is the same in every run. */
+  /** Seeds of the initial weights; the data order is the same in every run. */
   readonly seeds: readonly number[];
   /** Steps after which losses were measured; the last is the end. */
   readonly checkpoints: readonly number[];

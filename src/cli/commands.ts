@@ -3,14 +3,6 @@ import { Argument, Command, Option } from "commander";
 import type { CoordCheckCommand } from "./coord-check.ts";
 import type { CurvesCommand } from "./curves.ts";
 import type { DoctorCommand } from "./doctor.ts";
-import type { PlanCommand } from "./plan.ts";
-import type { ReportCommand } from "./report.ts";
-import type { RetryCommand } from "./retry.ts";
-import type { SchemaCommand } from "./schema.ts";
-import type { StatusCommand } from "./status.ts";
-import type { SweepCommand } from "./sweep.ts";
-import type { TableCommand } from "./table.ts";
-import type { TransferCommand } from "./transfer.ts";
 import {
   checkpoint,
   checkSteps,
@@ -30,13 +22,22 @@ import {
   verbose,
   width,
 } from "./options.ts";
+import type { PlanCommand } from "./plan.ts";
+import type { ReportCommand } from "./report.ts";
+import type { RetryCommand } from "./retry.ts";
+import type { SchemaCommand } from "./schema.ts";
+import type { StatusCommand } from "./status.ts";
+import type { SweepCommand } from "./sweep.ts";
+import type { TableCommand } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
+import type { TransferCommand } from "./transfer.ts";
 
 function examples(lines: readonly (readonly [string, string])[]): string {
   const width = Math.max(...lines.map(([command]) => command.length));
   return `Examples:\n${lines.map(([command, purpose]) => `  mutransfer ${command.padEnd(width)}  ${purpose}`).join("\n")}\n`;
 }
 
+/** All commands, each of which ends in `exit` with its code. */
 export function buildProgram(terminal: Terminal, version: string, exit: (code: number) => void): Command {
   const program = new Command("mutransfer")
     .description("Zero-shot hyperparameter transfer (μTransfer): tune small proxies under μP, train the large model once.")
@@ -181,7 +182,7 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .addOption(engine)
     .addOption(json)
     .option("--program", "print the training step of the proxies, op by op")
-    .action(async (file: string, options: PlanCommand) => exit(await (await import("./plan.ts")).plan(file, options, terminal)));
+    .action(async (file: string, options: PlanCommand) => exit(await (await import("./plan.ts")).plan(file, options, terminal, version)));
   program
     .command("table")
     .description("what each tensor gets at a width: multiplier, init std, learning rate, weight decay, epsilon")
@@ -216,7 +217,7 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .addOption(quiet)
     .addHelpText("after", "\nExit codes: 0 PASS or WARN, 8 FAIL, 9 INCONCLUSIVE. Writes coord-check.json into the run folder.")
     .action(async (file: string, options: CoordCheckCommand) =>
-      exit(await (await import("./coord-check.ts")).checkCoordinates(file, options, terminal)),
+      exit(await (await import("./coord-check.ts")).checkCoordinates(file, options, terminal, version)),
     );
   program
     .command("init")

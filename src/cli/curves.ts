@@ -1,198 +1,23 @@
-/**
- * `mutransfer curves`: loss against learning rate at several widths or depths, under several
- * parametrizations on the same grid, steps and seeds. Each size is a sweep in a folder of its
- * own, so it continues as sweeps do; curves.json is what they add up to.
- */
-import { join } from "node:path";
-import { exitCodes, UserError, type ExitCode } from "../errors.ts";
-import { familyOf } from "../evidence/curves.ts";
-import type { Axis, Curves, Family } from "../evidence/records.ts";
-import { hashOf } from "../hash.ts";
-import type { Parametrization } from "../parametrization/roles.ts";
-import { depthTable } from "../parametrization/table.ts";
+/** `mutransfer curves`: the study, and its curves as text or JSON. */
+import { jsonText } from "../json.ts";
 import { renderCurves } from "../report/curves.ts";
-import { jsonText } from "../report/json.ts";
-import { passNotes, renderNotes } from "../report/notes.ts";
-import { seedsFrom } from "../rng.ts";
-import type { CompleteSpec } from "../spec/complete.ts";
-import { depthsOf, type Plan } from "../spec/plan.ts";
-import { Agenda } from "../sweep/agenda.ts";
-import { passesOf } from "../sweep/generalization.ts";
-import type { OpenFolder } from "../sweep/open-folder.ts";
-import { makeRunFolder, runFiles } from "../sweep/run-folder.ts";
-import { Run } from "../sweep/run.ts";
-import { trainAll, type ContinueOptions } from "./continue.ts";
-import { Engines } from "./engine.ts";
+import { curves as study, type CurvesOptions } from "../studies/curves.ts";
+import type { DisplayOptions } from "./display.ts";
+import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { openPlan } from "./files.ts";
+import { ending, surroundings } from "./setting.ts";
 import type { Terminal } from "./terminal.ts";
 
-export interface CurvesCommand extends ContinueOptions {
-  readonly out?: string;
-}
+/** Options of `mutransfer curves`. */
+export interface CurvesCommand extends CurvesOptions, DisplayOptions {}
 
-type Points = Family["curves"][number]["points"];
-
-interface Wanted extends Omit<NonNullable<CompleteSpec["curves"]>, "widths" | "depths" | "learning_rates" | "parametrizations"> {
-  readonly axis: Axis;
-  /** In ascending order. */
-  readonly sizes: readonly number[];
-  /** In equal factors; four significant digits, as everywhere. */
-  readonly rates: readonly number[];
-  readonly parametrizations: readonly Parametrization[];
-}
-
-const compared: { readonly [A in Axis]: readonly Parametrization[] } = { width: ["mup", "sp"], depth: ["completep", "mup"] };
-
-export async function curves(file: string, options: CurvesCommand, terminal: Terminal, version: string): Promise<ExitCode> {
-  const plan = await openPlan(file);
-  const wanted = wantedOf(plan.spec, file);
-  const notes = renderNotes(passNotes(passesOf(plan.spec, plan.dataset.train.count)), terminal.errStyle);
-  if (!options.quiet && notes !== "") terminal.err(`${notes}\n`);
-  const { axis, sizes, parametrizations } = wanted;
-  const folder = makeRunFolder(options.out ?? join("runs", plan.spec.name));
-  const points = new Map<string, Points>();
-  // At the base size every parametrization is the same model, bit for bit.
-  const likeOf = (parametrization: Parametrization, size: number): Parametrization =>
-    isBase(plan.spec, axis, size) ? parametrizations[0] : parametrization;
-  const nameOf = (parametrization: Parametrization, size: number): string => `${likeOf(parametrization, size)}-${size}`;
-  for (const parametrization of parametrizations)
-    for (const size of sizes) {
-      const name = nameOf(parametrization, size);
-      if (points.has(name)) continue;
-      const variant = variantOf(plan, wanted, likeOf(parametrization, size), size);
-      const trained = await trainCurve(variant, folder.makeInside(name), wanted.rates, options, terminal, version);
-      if (typeof trained === "number") return trained;
-      points.set(name, trained);
-    }
-  const families = parametrizations.map((parametrization) =>
-    familyOf(
-      parametrization,
-      sizes.map((size) => ({ size, points: points.get(nameOf(parametrization, size)) ?? [] })),
-    ),
-  );
-  const seeds = [...seedsFrom(plan.spec.seed, wanted.seeds)];
-  const record: Curves = { version: 2, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds, families };
-  folder.write(runFiles.curves, [jsonText(record)], "results");
-  folder.close();
-  terminal.out(
-    options.json ? jsonText(record) : `${renderCurves(record, terminal.outStyle)}\nwrote ${join(folder.path, runFiles.curves)}\n`,
-  );
-  return families.some((family) => family.curves.some(({ optimum }) => optimum !== null)) ? exitCodes.ok : exitCodes.noSurvivor;
-}
-
-function wantedOf(spec: CompleteSpec, file: string): Wanted {
-  if (spec.curves === undefined)
-    throw new UserError({
-      code: "no_curves",
-      message: `${file} does not say which widths and learning rates to compare`,
-      hint: "add `curves: {widths: […], learning_rates: {min: …, max: …, count: …}}`, as configs/curves.yaml does",
-    });
-  if (spec.curves.widths === undefined && spec.curves.depths === undefined)
-    throw new UserError({ code: "curves_axis", message: `${file}: curves are over widths or over depths, and neither is given` });
-  const { widths, depths = [], parametrizations, learning_rates: range, ...rest } = spec.curves;
-  const { min, max, count } = range;
-  const rates = Array.from({ length: count }, (_, index) => Number((min * (max / min) ** (index / (count - 1))).toPrecision(4)));
-  if (new Set(rates).size < count)
-    throw new UserError({
-      code: "empty_range",
-      message: `curves.learning_rates: ${count} rates between ${min} and ${max} are not told apart by four digits`,
-      hint: "give a wider range, or a lower count",
-    });
-  const axis = widths === undefined ? "depth" : "width";
-  const sizes = [...new Set(widths ?? depths)].sort((a, b) => a - b);
-  return { ...rest, axis, sizes, rates, parametrizations: parametrizations ?? compared[axis] };
-}
-
-/** Width and depth of the models of one size. */
-const dimensionsOf = (spec: CompleteSpec, axis: Axis, size: number): readonly [width: number, layers: number] =>
-  axis === "width" ? [size, depthsOf(spec).proxy] : [spec.width.proxy, size];
-
-function isBase(spec: CompleteSpec, axis: Axis, size: number): boolean {
-  const [width, layers] = dimensionsOf(spec, axis, size);
-  return width === spec.width.base && layers === depthsOf(spec).base;
-}
-
-/** One curve as a sweep: a grid over the rates, each confirmed on the other seeds. */
-function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization, size: number): Plan {
-  const { spec } = plan;
-  const { depth, ...plain } = spec;
-  const [width, layers] = dimensionsOf(spec, wanted.axis, size);
-  const { rates } = wanted;
-  const fixed = Object.entries(spec.search.parameters).map(([name, domain]) => {
-    if (name !== "learning_rate" && !("value" in domain) && !("same_as" in domain))
-      throw new UserError({
-        code: "curves_vary_one",
-        message: `search.parameters.${name} is searched (as it is unless \`search.parameters\` says otherwise), and curves vary the learning rate only`,
-        hint: "give it as `value:`",
-      });
-    return [name, domain] as const;
-  });
-  const variant: CompleteSpec = {
-    ...plain,
-    curves: undefined,
-    name: `${spec.name}-${parametrization}-${size}`,
-    parametrization,
-    width: { ...spec.width, proxy: width, target: Math.max(width, spec.width.target) },
-    model: { ...spec.model, layers },
-    ...(depthTable[parametrization] && { depth: { base: depth?.base ?? spec.model.layers, proxy: layers, target: layers } }),
-    search: {
-      method: "grid",
-      trials: rates.length,
-      batch: null,
-      early_stopping: null,
-      confirm: wanted.seeds === 1 ? null : { top: rates.length, seeds: wanted.seeds - 1 },
-      parameters: { ...(Object.fromEntries(fixed) as CompleteSpec["search"]["parameters"]), learning_rate: { values: [...rates] } },
-    },
-  };
-  return { ...plan, spec: variant, specHash: hashOf(variant) };
-}
-
-/** Trains what a curve still lacks; gives its points, or the exit code when it was interrupted before. */
-async function trainCurve(
-  plan: Plan,
-  folder: OpenFolder,
-  rates: readonly number[],
-  options: CurvesCommand,
-  terminal: Terminal,
-  version: string,
-): Promise<Points | ExitCode> {
-  const run = Run.open(folder);
-  const engines = new Engines(options, {
-    say: (text) => (options.quiet ? undefined : terminal.err(`${text}\n`)),
-    now: () => terminal.now(),
-  });
-  try {
-    run.match({ spec: plan.spec, specHash: plan.specHash, data: plan.dataset }, false);
-    const agenda = new Agenda(plan.spec);
-    const interrupted = await trainAll({ run, plan, engines, options, terminal, version }, agenda);
-    return interrupted ?? pointsOf(run, agenda, rates, plan.spec);
-  } finally {
-    engines.close();
-    run.close();
-  }
-}
-
-function pointsOf(
-  { state, folder }: Pick<Run, "state" | "folder">,
-  agenda: Agenda,
-  rates: readonly number[],
-  { seed, search }: CompleteSpec,
-): Points {
-  const seeds = seedsFrom(seed, 1 + (search.confirm?.seeds ?? 0));
-  const failed = state.trials.find(({ status }) => status === "failed");
-  if (failed !== undefined)
-    throw new UserError(
-      {
-        code: "trial_failed",
-        message: `${folder.path}: trial ${failed.id} failed, so the curve is not known`,
-        hint: "the reason is above; the same command tries it again",
-      },
-      exitCodes.noSurvivor,
-    );
-  return rates.map((rate) => {
-    const trial = agenda.trials.find(({ hyperparameters }) => hyperparameters.learning_rate === rate);
-    // A rate at which the first seed diverged is not tried on the others.
-    const losses = seeds.map((each) => (trial === undefined ? null : (state.of({ id: trial.id, seed: each })?.validationLoss ?? null)));
-    return { learning_rate: rate, losses };
+/** Runs `mutransfer curves`. */
+export function curves(file: string, options: CurvesCommand, terminal: Terminal, version: string): Promise<ExitCode> {
+  const { display, setting } = surroundings(terminal, options, version);
+  return ending(display, async () => {
+    const { record, path } = await study(await openPlan(file), file, options, setting);
+    terminal.out(options.json ? jsonText(record) : `${renderCurves(record, terminal.outStyle)}\nwrote ${path}\n`);
+    const hasOptimum = record.families.some((family) => family.curves.some(({ optimum }) => optimum !== null));
+    return hasOptimum ? exitCodes.ok : exitCodes.noSurvivor;
   });
 }

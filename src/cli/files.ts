@@ -1,11 +1,13 @@
 /** The files that a command line names: spec files, results files. */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { StringDecoder } from "node:string_decoder";
+import { cacheFolder } from "../cache.ts";
 import { UserError } from "../errors.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { Plan } from "../spec/plan.ts";
-import { mostTextBytes, type OpenFolder } from "../sweep/open-folder.ts";
-import { cacheFolder } from "./cache.ts";
+import type { SpecFile } from "../spec/read.ts";
+import { mostResultsBytes } from "../studies/transfer.ts";
 
 /** The bytes of a file, or of a pipe where that may be one, as long as they are no more than `most`. */
 function readUpTo(path: string, most: number, mayBePipe: boolean): Buffer {
@@ -49,24 +51,34 @@ function readNamedFile(path: string, what: string, mostBytes: number, mayBePipe:
 }
 
 /** The text of a sweep's results.json; it lies in a run folder, so it is no pipe. */
-export const readResultsFile = (path: string): string => readNamedFile(path, "the results.json of a sweep", mostTextBytes, false);
-
-/** The fields of a JSON file this program wrote earlier into a run folder; none when it is anything else. */
-export function fieldsOf(folder: OpenFolder, name: string): Readonly<Record<string, unknown>> {
-  const text = folder.text(name);
-  try {
-    return { ...(JSON.parse(text ?? "{}") as object | null) };
-  } catch {
-    return {};
-  }
-}
+export const readResultsFile = (path: string): string => readNamedFile(path, "the results.json of a sweep", mostResultsBytes, false);
 
 /** A grid of the most trials that there may be, written with all digits. */
 const mostSpecBytes = 4 * 2 ** 20;
 
+/** The text of a spec, and where its relative paths start. */
+export const readSpec = (path: string): SpecFile => ({
+  text: readNamedFile(path, "a sweep spec; `mutransfer init` writes one", mostSpecBytes, true),
+  file: path,
+  directory: dirname(resolve(path)),
+});
+
 /** Reads and checks the spec at `path`; `beforeData` may throw before its data, of which there may be much, are read. */
 export async function openPlan(path: string, beforeData?: (spec: CompleteSpec, leastVocabulary: number) => void): Promise<Plan> {
-  const text = readNamedFile(path, "a sweep spec; `mutransfer init` writes one", mostSpecBytes, true);
+  const spec = readSpec(path);
   const { readPlan } = await import("../spec/read.ts");
-  return readPlan({ text, file: path, directory: dirname(resolve(path)) }, cacheFolder(), beforeData);
+  return readPlan(spec, cacheFolder(), beforeData);
+}
+
+/** Hands on a file's text, a piece at a time. */
+export function copyFile(path: string, take: (piece: string) => void): void {
+  const file = openSync(path, "r");
+  const decoder = new StringDecoder("utf8");
+  const block = Buffer.alloc(1 << 20);
+  try {
+    for (let got = readSync(file, block); got > 0; got = readSync(file, block)) take(decoder.write(block.subarray(0, got)));
+    take(decoder.end());
+  } finally {
+    closeSync(file);
+  }
 }

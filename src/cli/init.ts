@@ -1,9 +1,11 @@
 /** `mutransfer init`: writes a commented spec to start from; never overwrites one. */
 import { writeFileSync } from "node:fs";
-import { exitCodes, UserError, type ExitCode } from "../errors.ts";
+import { UserError } from "../errors.ts";
 import { specTemplate } from "../spec/template.ts";
+import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** Runs `mutransfer init`. */
 export function init(file: string, terminal: Terminal): Promise<ExitCode> {
   try {
     writeFileSync(file, specTemplate, { flag: "wx" });

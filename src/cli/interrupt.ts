@@ -1,10 +1,11 @@
 /**
- * Signals while something is training. The first asks for a stop at a checkpoint, the
- * second stops at once; either way what is on disk stays, and the exit code says which
- * signal it was. Before anything trains they end the process as the system does.
+ * Signals while something is going on. The first asks for a stop at a checkpoint, the second
+ * stops at once; either way what is on disk stays, and the exit code says which signal it
+ * was. Before anything is waited for they end the process as the system does.
  */
-import { exitCodes, type ExitCode } from "../errors.ts";
-import { stoppingSignals, type StoppingSignal } from "./signals.ts";
+import { stoppingSignals, type StoppingSignal } from "../signals.ts";
+import { Stopped, type Stop, type Stopping } from "../studies/stopping.ts";
+import { exitCodes, type ExitCode } from "./exit-codes.ts";
 
 const codes: { readonly [S in StoppingSignal]: ExitCode } = {
   SIGINT: exitCodes.interrupted,
@@ -14,27 +15,16 @@ const codes: { readonly [S in StoppingSignal]: ExitCode } = {
   SIGUSR2: exitCodes.terminated,
 };
 
-export class Interrupted extends Error {
-  readonly exitCode: ExitCode;
-
-  constructor(exitCode: ExitCode) {
-    super("interrupted");
-    this.exitCode = exitCode;
-  }
-}
-
-/** Whether a stop was asked for, and with which exit code. */
-export interface Stop {
-  readonly exitCode: ExitCode | undefined;
-}
-
 type Heed = (signal: StoppingSignal) => void;
 /** Who is told of signals; between two waits nobody is, and what came then is the next one's first. */
 let heeding: Heed | undefined;
 let missed: StoppingSignal | undefined;
+/** The signal that came last: the one that is stopped for. */
+let last: StoppingSignal | undefined;
 
 function onSignal(signal: NodeJS.Signals): void {
   const stopping = signal as StoppingSignal;
+  last = stopping;
   if (heeding !== undefined) heeding(stopping);
   else if (missed === undefined) missed = stopping;
   else process.exit(codes[stopping]);
@@ -48,28 +38,32 @@ function listen(): void {
   for (const signal of stoppingSignals) process.on(signal, onSignal);
 }
 
-/**
- * Runs `work`. At the first signal `gracefully` is called, and `work` is expected to end soon; without it,
- * and at the second signal, rejects with Interrupted at once.
- */
-export async function untilSignal<T>(work: (stop: Stop) => Promise<T>, gracefully?: () => void): Promise<T> {
-  const stop: { exitCode: ExitCode | undefined } = { exitCode: undefined };
-  let reject: (error: Interrupted) => void = () => undefined;
+async function until<T>(work: (stop: Stop) => Promise<T>, gently?: () => void): Promise<T> {
+  const stop = { asked: false };
+  let reject: (error: Stopped) => void = () => undefined;
   const signalled = new Promise<never>((_, rejectNow) => (reject = rejectNow));
   listen();
-  heeding = (signal) => {
-    const exitCode = codes[signal];
-    const isFirst = stop.exitCode === undefined;
-    stop.exitCode ??= exitCode;
-    if (isFirst && gracefully !== undefined) gracefully();
-    else reject(new Interrupted(exitCode));
+  heeding = () => {
+    const isFirst = !stop.asked;
+    stop.asked = true;
+    if (isFirst && gently !== undefined) gently();
+    else reject(new Stopped());
   };
   try {
     const working = work(stop);
     if (missed !== undefined) heeding(missed);
     missed = undefined;
-    return await Promise.race([working, signalled]);
+    const done = await Promise.race([working, signalled]);
+    // It came too late for this work, and the study may have more to do.
+    if (stop.asked) missed = last;
+    return done;
   } finally {
     heeding = undefined;
   }
 }
+
+/** A study stops when a signal comes. */
+export const bySignals: Stopping = { until };
+
+/** What a study that was stopped ends with: the code of the signal that it was stopped for. */
+export const stoppedCode = (): ExitCode => (last === undefined ? exitCodes.interrupted : codes[last]);

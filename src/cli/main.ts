@@ -1,9 +1,10 @@
 /** The command line's one entrance, and the one place where errors become exit codes. */
 import { createRequire } from "node:module";
 import { CommanderError } from "commander";
-import { exitCodes, UserError } from "../errors.ts";
+import { UserError } from "../errors.ts";
+import { listenToFaults } from "../faults.ts";
 import { buildProgram } from "./commands.ts";
-import { listenToFaults } from "./faults.ts";
+import { exitCodes } from "./exit-codes.ts";
 import { Terminal } from "./terminal.ts";
 
 const { version } = createRequire(import.meta.url)("../../../package.json") as { version: string };
@@ -48,7 +49,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof UserError) {
       const { renderDiagnostics } = await import("../report/diagnostics.ts");
       terminal.err(`${renderDiagnostics(error.diagnostics, terminal.errStyle)}\n`);
-      return error.exitCode;
+      return exitCodes[error.kind];
     }
     const system = error as NodeJS.ErrnoException;
     if (system.code !== undefined && ioErrors.has(system.code)) {

@@ -2,7 +2,7 @@
 import { Argument, InvalidArgumentError, Option } from "commander";
 import { engineNames } from "../engines/engine.ts";
 import { bounds } from "../spec/bounds.ts";
-import type { Interval } from "../sweep/worker-pool.ts";
+import type { Interval } from "../studies/setting.ts";
 
 function positiveInteger(text: string): number {
   const value = Number(text);
@@ -18,6 +18,7 @@ const upTo =
     if (value > most) throw new InvalidArgumentError(`expected ${most} at most.`);
     return value;
   };
+/** Reads the steps of a coordinate check. */
 export const checkSteps = upTo(bounds.checkSteps);
 
 /** `500` steps, `90s`, `10m`, `2h`, or `off`. */
@@ -30,22 +31,26 @@ function interval(text: string): Interval {
   return seconds === undefined ? { steps: count } : { seconds: count * seconds };
 }
 
+/** Reads widths or depths that are parted by commas. */
 export function sizes(text: string): readonly number[] {
   return text.split(",").map(upTo(bounds.width));
 }
 
+/** Reads a number above 0. */
 export function positiveNumber(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError("expected a number above 0.");
   return value;
 }
 
+/** Reads how many seeds a check has. */
 export function seedCount(text: string): number {
   const value = upTo(bounds.seeds)(text);
   if (value < 2) throw new InvalidArgumentError("expected at least 2: one seed has no standard error.");
   return value;
 }
 
+/** Reads a trial's number, and puts it after the others. */
 export function trialId(text: string, others: readonly number[] = []): readonly number[] {
   const id = Number(text);
   if (!Number.isSafeInteger(id) || id < 0) throw new InvalidArgumentError("expected the number of a trial.");

@@ -2,8 +2,8 @@
  * The terminal as the commands see it: stdout for data, stderr for everything
  * else, colour decided per stream, and a block that repaints itself.
  */
-import { exitCodes } from "../errors.ts";
 import { colored, plain, type Style } from "../report/style.ts";
+import { exitCodes } from "./exit-codes.ts";
 
 /** Seconds between two plain progress lines when stderr is no terminal. */
 const plainEvery = 5;
@@ -22,6 +22,7 @@ export interface LiveView {
   line(nowSeconds: number): string;
 }
 
+/** The two streams of a terminal, and what is painted on it. */
 export class Terminal {
   readonly outStyle = styleFor(process.stdout);
   readonly errStyle = styleFor(process.stderr);

@@ -1,9 +1,10 @@
 /** `mutransfer validate`: every mistake of a spec and its data at once, or one line that says it is sound. */
-import { exitCodes, type ExitCode } from "../errors.ts";
-import { countOf } from "../report/numbers.ts";
+import { countOf } from "../numbers.ts";
+import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { openPlan } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** Runs `mutransfer validate`. */
 export async function validate(file: string, terminal: Terminal): Promise<ExitCode> {
   const { spec, dataset } = await openPlan(file);
   const { method, trials } = spec.search;

@@ -12,6 +12,7 @@ export interface TokenBatches {
   readonly targets: Int32Array;
 }
 
+/** B sequences of T tokens each. */
 export interface BatchShape {
   readonly batch: number;
   readonly context: number;

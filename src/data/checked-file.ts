@@ -6,20 +6,21 @@
 import { createHash } from "node:crypto";
 import { readSync, readFileSync, rmSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { exitCodes, UserError } from "../errors.ts";
+import { UserError } from "../errors.ts";
 import type { TokenFile } from "./token-file.ts";
 
 /** Bytes of a block, counted from token 0: windows are small, and each reads the blocks that it lies in. */
 export const blockBytes = 2048;
 
+/** A token file with the checksums that its blocks are read by. */
 export interface CheckedFile extends TokenFile {
   /** CRC-32 of each block, as little-endian uint32. */
   readonly table: { readonly path: string; readonly sha256: string };
 }
 
 /** What one pass over a file finds. */
-export interface Scan {
-  /** Of the tokens' bytes, in hex. */
+export interface TokenScan {
+  /** sha256 of the tokens' bytes, in hex. */
   readonly sha256: string;
   readonly largestId: number;
   readonly checksums: Uint32Array;
@@ -33,7 +34,7 @@ export function dataChanged(path: string, how: string): UserError {
       message: `${path} ${how}`,
       hint: "nothing that was read from it is kept; restore it, or begin another run once nobody writes to it any longer",
     },
-    exitCodes.disagreement,
+    "disagreement",
   );
 }
 
@@ -41,7 +42,7 @@ export function dataChanged(path: string, how: string): UserError {
 const readBytes = 512 * blockBytes;
 
 /** Reads all of an open file's tokens. */
-export function scanTokens(file: TokenFile, descriptor: number): Scan {
+export function scanTokens(file: TokenFile, descriptor: number): TokenScan {
   const hash = createHash("sha256");
   const bytes = file.count * file.bytesPerToken;
   const checksums = new Uint32Array(Math.ceil(bytes / blockBytes));

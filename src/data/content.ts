@@ -124,7 +124,7 @@ function areNoise(words: Uint16Array): boolean {
   return words.length >= 4096 && pairs < (4 / 65536) * all;
 }
 
-/** Vocabularies are smaller. */
+/** A number that vocabularies are smaller than. */
 const mostIds = 2 ** 20;
 /** Whether all values are whole numbers as ids are, and enough of them not 0: what ids make when they are read as fractions is not. */
 const areWhole = (values: Float32Array | Float64Array): boolean =>
@@ -145,7 +145,7 @@ export function idsProblem(sample: Buffer, bytesPerToken: 2 | 4): Suspicion | un
   if (areWhole(new Float32Array(words.buffer)) || areWhole(new Float64Array(words.buffer))) return real;
   const [, top] = halves(upper);
   if (areWeights(words) || areWeights(upper) || areWeights(top)) return weights;
-  // Of wide ids only the lower halves may look like anything at all.
+  // Wide ids may look like anything at all in their lower halves, and in no others.
   if (bytesPerToken === 2 ? areNoise(lower) || areNoise(upper) : areNoise(upper)) return noise;
   return undefined;
 }

@@ -12,18 +12,22 @@ import { textProblem } from "./content.ts";
 import { filesOf } from "./globs.ts";
 import { markedBytes, markedKind } from "./magic.ts";
 
+/** The corpora that come with the package, by the names that specs have. */
 export const bundledCorpora = ["moby-dick"] as const;
+/** A corpus that comes with the program, by its name. */
 export type BundledCorpus = (typeof bundledCorpora)[number];
 
+/** A text file that is trained on. */
 export interface TextFile {
   /** Where it is, as diagnostics name it. */
   readonly name: string;
-  /** Of its bytes, in hex. */
+  /** sha256 of its bytes, in hex. */
   readonly sha256: string;
   /** UTF-8, with a newline after every file but the last; throws `data_changed` when it is not what the hash is of. */
   readonly pieces: () => Iterable<Buffer>;
 }
 
+/** A text: one file or several. */
 export interface Corpus {
   /** Changes whenever the text does. */
   readonly identity: string;
@@ -46,13 +50,14 @@ const bundled: { readonly [C in BundledCorpus]: () => Corpus } = {
   },
 };
 
+/** A corpus that comes with the package. */
 export function openBundled(name: BundledCorpus): Corpus {
   return bundled[name]();
 }
 
 /** Bytes of text that are in memory at a time. */
 const pieceBytes = 2 ** 20;
-/** Of each piece, how much is looked at to tell whether it is text. */
+/** Bytes of each piece that are looked at to tell whether it is text. */
 const sampledBytes = 65536;
 
 const newline = Buffer.from("\n");

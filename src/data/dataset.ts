@@ -2,7 +2,7 @@
  * From a data section to two runs of tokens with a hash: text is tokenized once and cached
  * by content, token files are read where they are. What is wrong is told of all at once.
  */
-import { exitCodes, UserError, type Diagnostic } from "../errors.ts";
+import { UserError, type Diagnostic } from "../errors.ts";
 import { openBundled, openFiles, type BundledCorpus } from "./corpus.ts";
 import { filesOf } from "./globs.ts";
 import { rememberSources, type Identified, type Source } from "./manifest.ts";
@@ -22,6 +22,7 @@ export interface TokenSource {
   readonly dtype?: TokenType;
 }
 
+/** What a spec says of its data. */
 export interface DataConfig {
   readonly source: BundledCorpus | { readonly files: readonly string[] } | TokenSource;
   readonly tokenizer: TokenizerName;
@@ -29,6 +30,7 @@ export interface DataConfig {
   readonly validation: number;
 }
 
+/** Tokens to train on and held-out ones, with all that is known of them. */
 export interface Dataset extends Identified {
   readonly train: TokenRun;
   readonly validation: TokenRun;
@@ -70,7 +72,7 @@ async function openText(
   };
 }
 
-/** What 16 bits can number. */
+/** How many ids 16 bits can tell apart. */
 const mostShortIds = 65536;
 
 async function openTokenFiles(source: TokenSource, validation: number, directory: string, cache: string): Promise<Dataset> {
@@ -81,7 +83,7 @@ async function openTokenFiles(source: TokenSource, validation: number, directory
     try {
       return await open();
     } catch (error) {
-      if (!(error instanceof UserError) || error.exitCode !== exitCodes.usage) throw error;
+      if (!(error instanceof UserError) || error.kind !== "usage") throw error;
       problems.push(...error.diagnostics);
       return undefined;
     }
@@ -126,7 +128,7 @@ function checkedTokens(path: string, key: string, { vocabSize, dtype }: TokenSou
     if (error instanceof UserError)
       throw new UserError(
         error.diagnostics.map((each) => ({ ...each, path: key })),
-        error.exitCode,
+        error.kind,
       );
     throw refuse("unreadable_file", `${path}: ${(error as Error).message}`, "expected a file of token ids");
   }
@@ -148,7 +150,7 @@ function checkedTokens(path: string, key: string, { vocabSize, dtype }: TokenSou
   return known;
 }
 
-/** Files that are trained on cannot be held out. */
+/** Refuses files that are both trained on and held out. */
 function sharedFiles(main: readonly Known[], held: readonly Known[]): readonly Diagnostic[] {
   const trained = new Map(main.map(({ sha256, file }) => [sha256, file.path]));
   return held.flatMap(({ sha256, file }) => {
@@ -165,7 +167,7 @@ function sharedFiles(main: readonly Known[], held: readonly Known[]): readonly D
   });
 }
 
-/** The tokens of some files to train on, and those held out. */
+/** Splits the tokens of some files into those to train on and those held out. */
 function splitTokens(files: readonly Known[], fraction: number): readonly [train: readonly Piece[], heldOut: readonly Piece[]] {
   const all = files.flatMap(wholeOf);
   const [train, heldOut]: [Piece[], Piece[]] = [[], []];

@@ -4,12 +4,13 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
-import { exitCodes, UserError } from "../errors.ts";
+import { option, UserError } from "../errors.ts";
 import { digestOf, recall, remember } from "./remembered.ts";
 
+/** A file that a dataset was made of. */
 export interface Source {
   readonly path: string;
-  /** Of the text's or the ids' bytes, in hex. */
+  /** sha256 of the text's or the ids' bytes, in hex. */
   readonly sha256: string;
 }
 
@@ -23,21 +24,22 @@ export interface Identified {
 }
 
 const manifestSchema = z.array(z.strictObject({ path: z.string(), sha256: z.string() }));
-const placeOf = (hash: string, cache: string): string => join(cache, `${digestOf(`manifest 1\n${hash}`)}.json`);
+const pathOf = (hash: string, cache: string): string => join(cache, `${digestOf(`manifest 1\n${hash}`)}.json`);
 
+/** Remembers which files a dataset was made of. */
 export function rememberSources({ hash, sources, cache }: Identified): void {
-  const place = placeOf(hash, cache);
-  const known = recall(place, manifestSchema);
-  if (known === undefined || JSON.stringify(known) !== JSON.stringify(sources)) remember(place, JSON.stringify(sources));
+  const path = pathOf(hash, cache);
+  const known = recall(path, manifestSchema);
+  if (known === undefined || JSON.stringify(known) !== JSON.stringify(sources)) remember(path, JSON.stringify(sources));
 }
 
 /** Most changed files that are named. */
 const mostNamed = 5;
 
-/** Refuses a dataset that is not what `hash` is of (exit 3), naming the files that changed; `what` is what was trained on it. */
+/** Refuses a dataset that is not what `hash` is of (kind disagreement), naming the files that changed; `what` is what was trained on it. */
 export function refuseChangedData(now: Identified, hash: string, what: string): void {
   if (now.hash === hash) return;
-  const changes = changesSince(recall(placeOf(hash, now.cache), manifestSchema), now.sources);
+  const changes = changesSince(recall(pathOf(hash, now.cache), manifestSchema), now.sources);
   const [only] = now.sources;
   const named =
     changes.length > 0
@@ -49,9 +51,9 @@ export function refuseChangedData(now: Identified, hash: string, what: string): 
     {
       code: "data_changed",
       message: `the data is not what ${what} has been trained on, or other tokens of it are held out${named}`,
-      hint: "restore it, or give another folder with --out",
+      hint: `restore it, or give another folder with ${option("out")}`,
     },
-    exitCodes.disagreement,
+    "disagreement",
   );
 }
 

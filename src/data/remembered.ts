@@ -7,9 +7,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { readTable, scanTokens, tableDigest, dataChanged, type CheckedFile, type Scan } from "./checked-file.ts";
-import type { TokenFile } from "./token-file.ts";
 import { UserError } from "../errors.ts";
+import { readTable, scanTokens, tableDigest, dataChanged, type CheckedFile, type TokenScan } from "./checked-file.ts";
+import type { TokenFile } from "./token-file.ts";
 
 /** Everything about a file that changes when somebody writes to it, replaces it or mounts another over it. */
 const systemSchema = z.strictObject({ size: z.string(), modified: z.string(), changed: z.string(), inode: z.string(), device: z.string() });
@@ -29,10 +29,11 @@ const memorySchema = z.strictObject({
 const checks = 2;
 
 /** A file as it was checked. */
-export interface Known extends Pick<Scan, "sha256" | "largestId"> {
+export interface Known extends Pick<TokenScan, "sha256" | "largestId"> {
   readonly file: CheckedFile;
 }
 
+/** sha256 of a text, in hex. */
 export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** A JSON file of the cache; nothing when it is absent or damaged: it is made again. */

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { invariant } from "../errors.ts";
 
+/** A float32 tensor with its name. */
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];
@@ -36,6 +37,7 @@ export function* encodeSafetensors(tensors: readonly NamedTensor[], metadata: Me
   for (const { data } of tensors) yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
+/** What a safetensors file holds. */
 export interface Safetensors {
   readonly tensors: readonly NamedTensor[];
   readonly metadata: Metadata;
@@ -66,6 +68,7 @@ export function decodeSafetensors(bytes: Buffer): Safetensors | string {
 const isSizes = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && (each as number) >= 0);
 
+/** What the header of a safetensors file says. */
 export interface Header {
   readonly entries: readonly (readonly [string, unknown])[];
   readonly metadata: Metadata;
@@ -93,7 +96,7 @@ export function readHeader(bytes: Buffer): Header | string {
 
 const blank = "0".repeat(64);
 const digestKey = "digest";
-/** Bytes; a hash takes no more than 2 GiB in one call. */
+/** Bytes that are hashed in one call, which takes no more than 2 GiB. */
 const hashedAtOnce = 2 ** 30;
 
 /** Pieces of a file whose metadata has the sha256 of the whole file, taken with zeros in its own place. */
@@ -112,10 +115,9 @@ export function decodeSealed(bytes: Buffer): Safetensors | string {
   const content = decodeSafetensors(bytes);
   if (typeof content === "string") return content;
   const { [digestKey]: digest = "" } = content.metadata;
-  const place = bytes.indexOf(digest, 8, "latin1");
-  if (digest.length !== blank.length || place < 0) return "it has no digest";
-  const hash = createHash("sha256").update(bytes.subarray(0, place)).update(blank);
-  for (let start = place + blank.length; start < bytes.length; start += hashedAtOnce)
-    hash.update(bytes.subarray(start, start + hashedAtOnce));
+  const at = bytes.indexOf(digest, 8, "latin1");
+  if (digest.length !== blank.length || at < 0) return "it has no digest";
+  const hash = createHash("sha256").update(bytes.subarray(0, at)).update(blank);
+  for (let start = at + blank.length; start < bytes.length; start += hashedAtOnce) hash.update(bytes.subarray(start, start + hashedAtOnce));
   return hash.digest("hex") === digest ? content : "its content does not match its digest";
 }

@@ -4,7 +4,7 @@
  * a block of their own share one with those after them. One file is split at its end.
  */
 
-/** Part of a data hash, where there are several files: runs that hold out other tokens cannot mix. */
+/** Names the rule of splitting in the hash of data from several files: runs that hold out other tokens cannot mix. */
 export const splitRule = "held out: the end of each file, 1";
 
 /** A held-out block is so long at least, unless all files together are too short for that: most windows lie inside one. */

@@ -10,6 +10,7 @@ import { markedBytes, markedKind } from "./magic.ts";
 
 /** How raw ids are stored, where a spec says so. */
 export const tokenTypes = ["uint16", "uint32"] as const;
+/** How a token file holds each of its tokens. */
 export type TokenType = (typeof tokenTypes)[number];
 
 /** Where a file's ids lie, and how: little-endian, one after the other. */
@@ -47,7 +48,7 @@ const expected = "expected raw uint16 or uint32 ids (nanoGPT), an llm.c file, or
 interface Opened {
   readonly path: string;
   readonly bytes: number;
-  /** Up to `length` bytes from `position` on. */
+  /** Reads up to `length` bytes from `position` on. */
   readonly read: (position: number, length: number) => Buffer;
 }
 
@@ -88,7 +89,7 @@ function ofSize(file: TokenFile, bytes: number): TokenFile {
   );
 }
 
-/** Source of the format: numpy.lib.format, versions 1 to 3. */
+/** Reads the header of a NumPy file. Source of the format: numpy.lib.format, versions 1 to 3. */
 function numpyFile({ path, bytes, read }: Opened, head: Buffer): TokenFile {
   const refuse = (message: string): UserError =>
     malformed(path, message, "save the ids with np.save(path, ids.astype(np.uint32)), or as np.uint16 where they fit");

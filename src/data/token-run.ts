@@ -14,18 +14,20 @@ export interface Piece {
   readonly count: number;
 }
 
+/** Tokens to read, one after the other: where they lie and how they are stored. */
 export interface TokenRun {
   readonly pieces: readonly Piece[];
   readonly count: number;
-  /** Every id is below it. */
+  /** A number that every id is below. */
   readonly vocabSize: number;
 }
 
-/** Pieces, one after the other. */
+/** Where the tokens lie: pieces of files, one after the other. */
 export function runOf(pieces: readonly Piece[], vocabSize: number): TokenRun {
   return { pieces, count: pieces.reduce((sum, { count }) => sum + count, 0), vocabSize };
 }
 
+/** An open token run. */
 export interface TokenReader {
   /** Fills `into` with the tokens from `start` on; the run must reach that far. Throws `data_changed`, naming the file. */
   read(start: number, into: Int32Array): void;
@@ -55,7 +57,7 @@ const mostOpen = 64;
 function byOffset({ pieces, vocabSize }: TokenRun): TokenReader {
   const ends: number[] = [];
   for (const { count } of pieces) ends.push((ends.at(-1) ?? 0) + count);
-  /** The one opened last comes last. */
+  /** Open files, of which the one opened last comes last. */
   const open = new Map<CheckedFile, OpenFile>();
   const opened = (file: CheckedFile): OpenFile => {
     const found = open.get(file);
@@ -88,7 +90,7 @@ function byOffset({ pieces, vocabSize }: TokenRun): TokenReader {
   };
 }
 
-/** The first place whose value is above `value`, of values in ascending order. */
+/** Index of the first value above `value`, of values in ascending order. */
 function firstAbove(values: readonly number[], value: number): number {
   let [low, high] = [0, values.length];
   while (low < high) {
@@ -131,12 +133,12 @@ class OpenFile {
     this.close = () => closeSync(this.descriptor);
   }
 
-  /** Puts `count` tokens from `start` on into `into`, from place `at` on. */
+  /** Puts `count` tokens from `start` on into `into`, from index `at` on. */
   read(start: number, into: Int32Array, at: number, count: number): void {
     for (let done = 0; done < count;) done += this.readSome(start + done, into, at + done, count - done);
   }
 
-  /** As many of them as there is room for in one reading of whole blocks. */
+  /** Reads as many tokens as there is room for in one reading of whole blocks. */
   private readSome(start: number, into: Int32Array, at: number, count: number): number {
     const { bytesPerToken, byteOffset, count: tokens } = this.file;
     const firstBlock = Math.floor((start * bytesPerToken) / blockBytes);

@@ -13,9 +13,10 @@ import { checkFile, digestOf, recall, remember, type Known } from "./remembered.
 import { splitFiles, splitRule } from "./split.ts";
 import { openEncoder, type Encoder, type TokenizerName } from "./tokenizer.ts";
 
+/** A corpus as tokens in the cache. */
 export interface Tokenized {
   readonly file: CheckedFile;
-  /** Of all tokens, in hex. */
+  /** sha256 of all tokens, in hex. */
   readonly sha256: string;
   /** How many come first, to train on; the others are held out. */
   readonly train: number;
@@ -122,7 +123,7 @@ function write<T>(path: string, body: (descriptor: number) => T): T {
   }
 }
 
-/** One call may write less than it was given. */
+/** Writes all of some bytes: one call may write less than it was given. */
 function writeAll(descriptor: number, bytes: Uint16Array | Buffer): void {
   const all = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let done = 0; done < all.length;) done += writeSync(descriptor, all, done);

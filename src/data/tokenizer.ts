@@ -6,9 +6,12 @@
 import { UserError } from "../errors.ts";
 import type { TextFile } from "./corpus.ts";
 
+/** The tokenizers by the names that specs have. */
 export const tokenizers = ["bytes", "characters", "gpt2"] as const;
+/** A tokenizer by the name that specs have for it. */
 export type TokenizerName = (typeof tokenizers)[number];
 
+/** What makes tokens of text. */
 export interface Encoder {
   readonly vocabSize: number;
   /** Characters by id, when they were found in the text. */

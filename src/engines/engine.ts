@@ -4,9 +4,10 @@
  * Arrays are row-major, in the program's shapes, trial axis N first.
  */
 import { cpus, totalmem } from "node:os";
-import type { Program } from "../program/program.ts";
 import type { Ref } from "../program/ops.ts";
+import type { Program } from "../program/program.ts";
 
+/** What executes programs on one device. */
 export interface Engine {
   readonly name: EngineName;
   /** Package and version that does the arithmetic. */
@@ -40,14 +41,17 @@ export interface Footprint {
 
 /** `mixed`: matrix products of rounded operands with float32 sums, where the engine has them; all else is float32. */
 export const precisions = ["float32", "mixed"] as const;
+/** What a spec asks for of the arithmetic of matrix products. */
 export type Precision = (typeof precisions)[number];
 
+/** How a program is to be executed. */
 export interface CompileOptions {
   /** How many cores one call may use. */
   readonly threads: number;
   readonly precision: Precision;
 }
 
+/** A program that can be run, with a state of its own. */
 export interface Executable {
   /** Replaces the whole state. */
   load(state: State): void;
@@ -78,11 +82,13 @@ export interface Batches {
   readonly targets: Int32Array;
 }
 
+/** K batches to train on, with what their steps need to know. */
 export interface TrainChunk extends Batches {
   /** Schedule factor of each step, (K,). */
   readonly factors: Float32Array;
 }
 
+/** Everything that training changes, and the program's scalars. */
 export interface State {
   /** Updates made so far: the next one is step + 1. */
   readonly step: number;
@@ -100,6 +106,7 @@ export interface ParameterState {
 
 /** In the order in which they are considered: GPUs first, from the fastest on. */
 export const engineNames = ["cuda", "tfjs", "webgpu", "native", "onnxruntime"] as const;
+/** An engine by the name that specs, records and options have for it. */
 export type EngineName = (typeof engineNames)[number];
 
 /** Thrown by an engine that cannot run here: says which piece is missing. */

@@ -5,13 +5,14 @@
 import { execFileSync } from "node:child_process";
 import { platform } from "node:os";
 
+/** A GPU as nvidia-smi describes it. */
 export interface NvidiaGpu {
   /** What CUDA_VISIBLE_DEVICES calls it: not its number, which CUDA and nvidia-smi count in different orders. */
   readonly uuid: string;
   readonly name: string;
   readonly memoryBytes: number;
   readonly driver: string;
-  /** Major.minor, such as 9.0. */
+  /** Compute capability as major.minor, such as 9.0. */
   readonly computeCapability: string;
 }
 
@@ -73,6 +74,7 @@ export async function hasCudaDriver(environment: Readonly<Record<string, string 
 /** The first compute capability whose products can round operands to TF32. */
 export const hasTf32 = ({ computeCapability }: Pick<NvidiaGpu, "computeCapability">): boolean => Number(computeCapability) >= 8;
 
+/** A device as Vulkan describes it. */
 export interface VulkanDevice {
   readonly name: string;
   /** False for a software renderer. */

@@ -18,14 +18,17 @@ export function message(...fields: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(fields);
 }
 
+/** A field with an integer. */
 export function integerField(field: number, value: number): Uint8Array {
   return message(varint(field << 3), varint(value));
 }
 
+/** A field with a float of 32 bits. */
 export function floatField(field: number, value: number): Uint8Array {
   return message(varint((field << 3) | 5), new Uint8Array(Float32Array.of(value).buffer));
 }
 
+/** A field with a boolean. */
 export function booleanField(field: number, value: boolean): Uint8Array {
   return integerField(field, Number(value));
 }

@@ -11,10 +11,11 @@ import { hasCudaDriver, hasVulkan, nvidiaGpus } from "./gpus.ts";
 import { installOnnxruntime, missingOnnxruntime } from "./onnxruntime/installed.ts";
 import { installedPackages, tensorflowEnvironment } from "./tfjs/load.ts";
 
-/** Variables of a worker process. */
-export type WorkerEnvironment = Readonly<Record<string, string>>;
+/** Environment variables of a worker process. */
+export type WorkerVariables = Readonly<Record<string, string>>;
 
-export interface Entry {
+/** What is known of an engine before it is loaded. */
+export interface EngineEntry {
   /** What it computes on and through, in a few words. */
   readonly meaning: string;
   readonly kind: "cpu" | "gpu";
@@ -23,7 +24,7 @@ export interface Entry {
   /** Memory of a process that has loaded it and trains nothing yet. */
   readonly processBytes: number;
   /** One environment for each worker that should train at the same time. */
-  readonly workers: (host: Host, precision: Precision) => readonly WorkerEnvironment[];
+  readonly workers: (host: Host, precision: Precision) => readonly WorkerVariables[];
   readonly footprint: (program: Program, threads: number) => Promise<Footprint>;
   /** How to get it where it is missing. */
   readonly install: string;
@@ -31,10 +32,10 @@ export interface Entry {
   readonly open: (host: Host) => Promise<Engine>;
 }
 
-const onePerCore = (): readonly WorkerEnvironment[] => Array.from({ length: cores() }, () => ({}));
+const onePerCore = (): readonly WorkerVariables[] => Array.from({ length: cores() }, () => ({}));
 
 /** One worker for each GPU, which sees no other; one that sees what there is when none is known. */
-function onePerGpu({ environment }: Host): readonly WorkerEnvironment[] {
+function onePerGpu({ environment }: Host): readonly WorkerVariables[] {
   const gpus = nvidiaGpus(environment);
   return gpus.length === 0 ? [{}] : [...new Set(gpus.map(({ uuid }) => uuid))].map((uuid) => ({ CUDA_VISIBLE_DEVICES: uuid }));
 }
@@ -44,14 +45,17 @@ const hasNvidia = ({ environment }: Host): boolean => nvidiaGpus(environment).le
 const onnxruntime = async (name: "onnxruntime" | "webgpu"): Promise<Engine> =>
   (await import("./onnxruntime/engine.ts")).openOnnxruntime(name);
 
-/** Measured on Linux x64, rounded up: 54 MB for native, 57 MB for onnxruntime, 363 MB for tfjs with libtensorflow. */
+/** Memory of a process, as measured on Linux x64 and rounded up: 54 MB for native, 57 MB for onnxruntime, 363 MB for tfjs with libtensorflow. */
 const [smallProcess, tensorflowProcess] = [100 * 2 ** 20, 500 * 2 ** 20];
-/** Not measured: small, and CUDA's context on the host. */
+/** Memory of a process with a CUDA context on the host: not measured, and small. */
 const cudaProcess = 300 * 2 ** 20;
 const always = (): Promise<undefined> => Promise.resolve(undefined);
+/** Why engines on NVIDIA GPUs are not tried where there is none. */
 export const noNvidia = "no NVIDIA GPU";
 
-export type Registry = { readonly [E in EngineName]: Entry };
+/** Every engine by name. */
+export type Registry = { readonly [E in EngineName]: EngineEntry };
+/** The engines of this program. */
 export const engines: Registry = {
   cuda: {
     meaning: "NVIDIA GPUs, this project's CUDA kernels",

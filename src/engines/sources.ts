@@ -18,4 +18,5 @@ export function textsIn(path: string): Readonly<Record<string, string>> {
   return Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name), "utf8")]));
 }
 
+/** sha256 of some bytes or text, in hex. */
 export const digest = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");

@@ -4,13 +4,12 @@
  * control that must not be flat. Source of the idea: TP-V, appendix D.1.
  */
 import type { Batches } from "../engines/engine.ts";
-import { parameterCount } from "../model/config.ts";
-import type { BaseHps } from "../parametrization/roles.ts";
-import type { Compile } from "../training/train.ts";
-import { takeReadings, type Conditions, type Exercise, type Reading, type Subject } from "./coordinates.ts";
+import type { Hyperparameters } from "../parametrization/roles.ts";
+import type { Conditions, Exercise, Reading, Subject } from "../training/coordinates.ts";
 import type { CoordCheck } from "./records.ts";
 import { coordinatesOf, judge } from "./verdict.ts";
 
+/** What a coordinate check trains, and how. */
 export interface CheckPlan {
   readonly name: string;
   readonly axis: "width" | "depth";
@@ -20,7 +19,9 @@ export interface CheckPlan {
   readonly subject: (size: number) => Subject;
   /** The same models without the rules that are checked. */
   readonly control: (size: number) => Subject;
-  readonly hps: BaseHps;
+  /** How many parameters the subject of a size has. */
+  readonly parameters: (size: number) => number;
+  readonly hyperparameters: Required<Hyperparameters>;
   /** Adam's ε at the base width, as the spec has it. */
   readonly epsilon: number;
   readonly seeds: readonly number[];
@@ -36,16 +37,19 @@ const dominantEpsilon = 0.01;
 /** Share of a weight that decays in one step: after ten, two thirds. */
 const strongDecay = 0.1;
 
-/** Trains and judges; `say` hears which model is next. */
-export async function coordCheck(compile: Compile, plan: CheckPlan, say: (text: string) => void): Promise<CoordCheck> {
+/** Trains one model under each of some conditions, and gives what all its tensors show. */
+export type Read = (subject: Subject, conditions: readonly Conditions[], exercise: Exercise) => Promise<readonly Reading[]>;
+
+/** Has every model read and judges; `say` hears which size is next. */
+export async function coordCheck(read: Read, plan: CheckPlan, say: (size: number) => void): Promise<CoordCheck> {
   const { axis, sizes, seeds, steps, beta1, beta2, batch, threads, epsilon } = plan;
-  const hps = { ...plan.hps, weight_decay: 0 };
-  const decaying = { ...hps, weight_decay: strongDecay / hps.learning_rate };
-  const adam: Conditions = { regime: "adam", hps, epsilon };
+  const hyperparameters = { ...plan.hyperparameters, weight_decay: 0 };
+  const decaying = { ...hyperparameters, weight_decay: strongDecay / hyperparameters.learning_rate };
+  const adam: Conditions = { regime: "adam", hyperparameters, epsilon };
   const all: readonly Conditions[] = [
     adam,
-    { regime: "epsilon", hps, epsilon: dominantEpsilon },
-    { regime: "decay", hps: decaying, epsilon },
+    { regime: "epsilon", hyperparameters, epsilon: dominantEpsilon },
+    { regime: "decay", hyperparameters: decaying, epsilon },
   ];
   const measuredSteps = [...new Set([0, 1, 2, steps])].filter((step) => step <= steps);
   const exercise: Exercise = {
@@ -55,12 +59,12 @@ export async function coordCheck(compile: Compile, plan: CheckPlan, say: (text: 
   const subjects: (readonly Reading[])[] = [];
   const controls: (readonly Reading[])[] = [];
   for (const size of sizes) {
-    say(`${axis} ${size}`);
-    subjects.push(await takeReadings(compile, plan.subject(size), all, exercise));
-    controls.push(await takeReadings(compile, plan.control(size), [adam], exercise));
+    say(size);
+    subjects.push(await read(plan.subject(size), all, exercise));
+    controls.push(await read(plan.control(size), [adam], exercise));
   }
   const [coordinates, control] = [coordinatesOf(sizes, subjects), coordinatesOf(sizes, controls)];
-  const parameters = sizes.map((size) => parameterCount(plan.subject(size).model));
+  const parameters = sizes.map((size) => plan.parameters(size));
   return {
     version: 1,
     name: plan.name,
@@ -69,7 +73,7 @@ export async function coordCheck(compile: Compile, plan: CheckPlan, say: (text: 
     parameters,
     seeds: seeds.length,
     steps,
-    learning_rate: hps.learning_rate,
+    learning_rate: hyperparameters.learning_rate,
     parametrization: plan.parametrization,
     ...judge(axis, coordinates, control, parameters),
     coordinates: [...coordinates],

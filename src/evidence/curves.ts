@@ -21,17 +21,15 @@ const clearly = 2;
 const meanLoss = (losses: Points[number]["losses"], seeds: readonly number[]): number =>
   mean(seeds.map((seed) => losses[seed] ?? Infinity));
 
-/** Vertex of the parabola through the points around the lowest; the lowest itself where they form none. Never outside its neighbours. */
+/** Vertex of the parabola through the points around the lowest, never outside its neighbours, and the lowest's index; the lowest itself where they form none. */
 function vertexOf(
   rates: readonly number[],
   losses: readonly number[],
-): { readonly rate: number; readonly loss: number; readonly place: number } {
-  const place = losses.indexOf(Math.min(...losses));
-  const [center, loss] = [rates[place], losses[place]];
-  const near = rates.flatMap((rate, index) =>
-    (Math.abs(rate - center) <= window || Math.abs(index - place) === 1) && losses[index] < Infinity
-      ? [[rate - center, losses[index] - loss]]
-      : [],
+): { readonly rate: number; readonly loss: number; readonly index: number } {
+  const index = losses.indexOf(Math.min(...losses));
+  const [center, loss] = [rates[index], losses[index]];
+  const near = rates.flatMap((rate, at) =>
+    (Math.abs(rate - center) <= window || Math.abs(at - index) === 1) && losses[at] < Infinity ? [[rate - center, losses[at] - loss]] : [],
   );
   // Least squares of y = slope·x + curvature·x² through the lowest point.
   let [xx, xxx, xxxx, xy, xxy] = [0, 0, 0, 0, 0];
@@ -45,10 +43,10 @@ function vertexOf(
   const determinant = xx * xxxx - xxx * xxx;
   const curvature = (xx * xxy - xxx * xy) / determinant;
   const slope = (xxxx * xy - xxx * xxy) / determinant;
-  const isEdge = place === 0 || place === rates.length - 1;
-  if (near.length < 3 || isEdge || !(curvature > 0)) return { rate: center, loss, place };
-  const x = Math.min(rates[place + 1] - center, Math.max(rates[place - 1] - center, -slope / (2 * curvature)));
-  return { rate: center + x, loss: loss + slope * x + curvature * x * x, place };
+  const isEdge = index === 0 || index === rates.length - 1;
+  if (near.length < 3 || isEdge || !(curvature > 0)) return { rate: center, loss, index };
+  const x = Math.min(rates[index + 1] - center, Math.max(rates[index - 1] - center, -slope / (2 * curvature)));
+  return { rate: center + x, loss: loss + slope * x + curvature * x * x, index };
 }
 
 const log2Rates = (points: Points): readonly number[] => points.map(({ learning_rate: rate }) => Math.log2(rate));
@@ -77,7 +75,7 @@ function optimumOf(points: Points): Optimum | null {
     low: count === 1 ? null : quantile(rates, lowShare),
     high: count === 1 ? null : quantile(rates, highShare),
     loss: best.loss,
-    edge: best.place === 0 ? "low" : best.place === points.length - 1 ? "high" : null,
+    edge: best.index === 0 ? "low" : best.index === points.length - 1 ? "high" : null,
   };
 }
 
@@ -117,9 +115,9 @@ const varianceOfMean = ({ losses }: Points[number]): number => {
 function violationsOf(curves: readonly Curve[]): Family["violations"] {
   return curves.slice(1).flatMap(({ size: larger, points }, index) => {
     const { size: smaller, points: before } = curves[index];
-    return points.flatMap((point, place) => {
-      const nats = soundMean(point) - soundMean(before[place]);
-      const error = Math.sqrt(varianceOfMean(point) + varianceOfMean(before[place]));
+    return points.flatMap((point, rate) => {
+      const nats = soundMean(point) - soundMean(before[rate]);
+      const error = Math.sqrt(varianceOfMean(point) + varianceOfMean(before[rate]));
       return Number.isFinite(nats) && nats > clearly * error && nats > 0
         ? [{ learning_rate: point.learning_rate, smaller, larger, nats }]
         : [];
@@ -133,7 +131,7 @@ function gapOf(curves: readonly Curve[]): Family["gap"] {
   const kept = vertexWith(smallest.points, all(smallest.points[0].losses.length));
   const means = largest.points.map(soundMean);
   const best = Math.min(...means);
-  const nats = means[kept.place] - best;
+  const nats = means[kept.index] - best;
   const deviation = seedDeviation(largest.points, means.indexOf(best));
   return kept.loss < Infinity && Number.isFinite(nats)
     ? { nats, seed_deviations: deviation === null || deviation === 0 ? null : nats / deviation }

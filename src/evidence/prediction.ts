@@ -4,19 +4,21 @@
  */
 import { mean, slopeOf, tBound } from "../statistics.ts";
 
+/** The loss of one width. */
 export interface WidthLoss {
   readonly width: number;
-  readonly lossNats: number;
+  readonly validationLoss: number;
 }
 
+/** A prediction of the target's loss. */
 export interface Prediction {
-  readonly lossNats: number;
+  readonly validationLoss: number;
   /**
    * Range over all exponents that fit within the seeds' noise, and that noise (or what the fit misses the points by, if
    * that is more) in the points and in the target. It takes the law for granted.
    */
-  readonly lowNats: number;
-  readonly highNats: number;
+  readonly low: number;
+  readonly high: number;
   /** Null when the points leave it open. */
   readonly exponent: number | null;
 }
@@ -35,11 +37,11 @@ const noiseNats = (noise: Noise): number =>
 /** L∞, A and the squared residual of the best fit with a fixed exponent; A is not negative: wider is not worse. */
 function fitWith(exponent: number, points: readonly WidthLoss[]): { readonly at: (width: number) => number; readonly squares: number } {
   const xs = points.map(({ width }) => width ** -exponent);
-  const ys = points.map(({ lossNats }) => lossNats);
+  const ys = points.map(({ validationLoss }) => validationLoss);
   const [mx, my] = [mean(xs), mean(ys)];
   const factor = Math.max(0, slopeOf(xs, ys));
   const at = (width: number): number => my + factor * (width ** -exponent - mx);
-  return { at, squares: points.reduce((sum, { width, lossNats }) => sum + (at(width) - lossNats) ** 2, 0) };
+  return { at, squares: points.reduce((sum, { width, validationLoss }) => sum + (at(width) - validationLoss) ** 2, 0) };
 }
 
 /** Predicts the loss at `width` from at least two widths. */
@@ -53,35 +55,33 @@ export function predictLoss(points: readonly WidthLoss[], width: number, noise: 
   // Every exponent goes through two points; the middle is no worse than any.
   const isOpen = points.length < 3;
   return {
-    lossNats: isOpen ? (low + high) / 2 : best.at(width),
-    lowNats: low - margin,
-    highNats: high + margin,
+    validationLoss: isOpen ? (low + high) / 2 : best.at(width),
+    low: low - margin,
+    high: high + margin,
     exponent: isOpen ? null : best.exponent,
   };
 }
 
-/** The winner at one width between proxy and target, and at half and twice its learning rate; null where it diverged. */
+/** Validation losses of the winner's proxy, and at one width between it and the target, there at half and twice its learning rate as well; null where it diverged. */
 export interface Between {
   readonly width: number;
-  readonly proxyNats: number;
-  readonly halfNats: number | null;
-  readonly winnerNats: number | null;
-  readonly twiceNats: number | null;
+  readonly proxy: number;
+  readonly half: number | null;
+  readonly winner: number | null;
+  readonly twice: number | null;
 }
 
 /** What speaks against a launch; nothing when the winner holds up. Differences that seeds explain are none. */
-export function objections({ width, proxyNats, halfNats, winnerNats, twiceNats }: Between, noise: Noise): readonly string[] {
-  if (winnerNats === null) return [`at width ${width} the winner's learning rate diverges`];
+export function objections({ width, proxy, half, winner, twice }: Between, noise: Noise): readonly string[] {
+  if (winner === null) return [`at width ${width} the winner's learning rate diverges`];
   const bound = Math.SQRT2 * noiseNats(noise);
-  const better = (loss: number | null): boolean => loss !== null && loss < winnerNats - bound;
+  const better = (loss: number | null): boolean => loss !== null && loss < winner - bound;
   return [
-    ...(better(halfNats)
-      ? [`at width ${width} half the winner's learning rate is better: the optimum has moved, or the sweep missed it`]
-      : []),
-    ...(better(twiceNats)
+    ...(better(half) ? [`at width ${width} half the winner's learning rate is better: the optimum has moved, or the sweep missed it`] : []),
+    ...(better(twice)
       ? [`at width ${width} twice the winner's learning rate is better: the optimum has moved, or the sweep missed it`]
       : []),
-    ...(winnerNats > proxyNats + bound ? [`width ${width} is worse than the proxy with the same hyperparameters`] : []),
+    ...(winner > proxy + bound ? [`width ${width} is worse than the proxy with the same hyperparameters`] : []),
   ];
 }
 

@@ -5,16 +5,17 @@
  */
 import { z } from "zod";
 import { hashOf } from "../hash.ts";
+import type { Regime } from "../training/coordinates.ts";
 
-/** What is made to matter: Adam as it is trained, an ε that dominates it, or a strong weight decay. */
-export const regimes = ["adam", "epsilon", "decay"] as const;
-export type Regime = (typeof regimes)[number];
+const regimes = ["adam", "epsilon", "decay"] as const satisfies readonly Regime[];
 
 const verdict = z.enum(["PASS", "WARN", "FAIL", "INCONCLUSIVE"]);
+/** What a coordinate check comes to. */
 export type Verdict = z.infer<typeof verdict>;
 
 /** What differs between the models that are compared. */
 const axis = z.enum(["width", "depth"]);
+/** What differs between the models that are compared: width, or depth. */
 export type Axis = z.infer<typeof axis>;
 
 /** One statistic of one activation over the widths, at one step. */
@@ -24,18 +25,20 @@ const coordinate = z.strictObject({
   /** `size`: mean |x_t|; `update`: rms(x_t − x_0). */
   statistic: z.enum(["size", "update"]),
   step: z.int(),
-  /** Per width, over seeds. */
+  /** Means over seeds, one per size; null where one is not finite. */
   means: z.array(z.number().nullable()),
   standard_errors: z.array(z.number().nullable()),
-  /** Of log2 of the statistic against log2 width (or depth), with its standard error. */
+  /** Slope of log2 of the statistic over log2 width (or depth), with its standard error. */
   slope: z.number().nullable(),
   slope_standard_error: z.number().nullable(),
   verdict,
   /** Why it is exempt, or the rule of the table that a bad slope points at. */
   note: z.string().optional(),
 });
+/** One tensor under one of the check's conditions: how its size follows that of the model. */
 export type Coordinate = z.infer<typeof coordinate>;
 
+/** coord-check.json. */
 export const coordCheckSchema = z.strictObject({
   version: z.literal(1),
   name: z.string(),
@@ -55,6 +58,7 @@ export const coordCheckSchema = z.strictObject({
   /** The same statistics without the rules that are checked, which must not be flat: under SP, or without rules for depth. */
   control: z.array(coordinate),
 });
+/** The content of coord-check.json. */
 export type CoordCheck = z.infer<typeof coordCheckSchema>;
 
 const optimum = z.strictObject({
@@ -66,6 +70,7 @@ const optimum = z.strictObject({
   /** Which end of the grid the best rate lies at; null for an interior optimum. */
   edge: z.enum(["low", "high"]).nullable(),
 });
+/** Where a curve is lowest. */
 export type Optimum = z.infer<typeof optimum>;
 
 const curve = z.strictObject({
@@ -86,8 +91,10 @@ const family = z.strictObject({
   /** Loss at the largest size with the smallest size's best rate, against its own best rate. */
   gap: z.strictObject({ nats: z.number(), seed_deviations: z.number().nullable() }).nullable(),
 });
+/** The curves of one parametrization. */
 export type Family = z.infer<typeof family>;
 
+/** curves.json. */
 export const curvesSchema = z.strictObject({
   version: z.literal(2),
   name: z.string(),
@@ -96,30 +103,33 @@ export const curvesSchema = z.strictObject({
   seeds: z.array(z.int()),
   families: z.array(family),
 });
+/** The content of curves.json. */
 export type Curves = z.infer<typeof curvesSchema>;
 
 const loss = z.number().nullable();
+/** prelaunch.json. */
 export const prelaunchSchema = z
   .strictObject({
     version: z.literal(1),
     spec_hash: z.string(),
     results_digest: z.string(),
-    /** Of the target. */
+    /** The target's width. */
     width: z.int(),
     coordinates: z.strictObject({ verdict, reason: z.string() }),
     /** The winner's hyperparameters at other widths; losses in nats. */
     widths: z.array(z.strictObject({ width: z.int(), validation_loss: loss })),
     /** At half, once and twice the winner's learning rate. */
     between: z.strictObject({ width: z.int(), half: loss, winner: loss, twice: loss }),
-    /** Of the target's loss, with the range of all fits within the seeds' noise; null when the target is deeper, or the winner diverged. */
+    /** A prediction of the target's loss, with the range of all fits within the seeds' noise; null when the target is deeper, or the winner diverged. */
     prediction: z
       .strictObject({ validation_loss: z.number(), low: z.number(), high: z.number(), exponent: z.number().nullable() })
       .nullable(),
     objections: z.array(z.string()),
-    /** Of everything above, so that a prediction cannot be changed afterwards unnoticed. */
+    /** Hash of everything above, so that a prediction cannot be changed afterwards unnoticed. */
     digest: z.string(),
   })
   .refine(({ digest, ...content }) => digest === hashOf(content), "it was changed after it was written");
+/** The content of prelaunch.json. */
 export type Prelaunch = z.infer<typeof prelaunchSchema>;
 
 /** The record with its digest. */

@@ -2,22 +2,24 @@
  * What readings at several sizes say: a slope for every tensor, whether it is flat,
  * and which rule of the abc table a slope points at. Pure functions of numbers.
  */
+import { option } from "../errors.ts";
 import type { Role } from "../parametrization/roles.ts";
-import { attentionLogitsName, type Reading } from "./coordinates.ts";
-import type { Coordinate, Regime, Verdict } from "./records.ts";
+import type { attentionLogitsName, Reading, Regime } from "../training/coordinates.ts";
+import type { Coordinate, Verdict } from "./records.ts";
 import { estimate, scalingPower, type Estimate } from "./statistics.ts";
 
 /** Largest |slope| that counts as flat, two standard errors included; twice as much, certainly, is a broken rule: those make ½ or 1. */
-export const flatSlope = 0.1;
-/** Standard errors. */
+const flatSlope = 0.1;
+/** Standard errors that a verdict allows for. */
 const certainty = 2;
+const attentionLogits: typeof attentionLogitsName = "blocks.*.attention.logits";
 
 /**
  * A product of two tensors adds their slopes up, and where updates are proportional to gradients instead of to their
  * signs, they inherit the noise of narrow models: both are allowed twice the slope.
  */
 function gateOf({ regime, tensor }: Pick<Coordinate, "regime" | "tensor">): number {
-  return regime !== "adam" || tensor === attentionLogitsName ? 2 * flatSlope : flatSlope;
+  return regime !== "adam" || tensor === attentionLogits ? 2 * flatSlope : flatSlope;
 }
 
 function verdictOf({ mean, standardError }: Estimate, gate: number): Verdict {
@@ -27,9 +29,9 @@ function verdictOf({ mean, standardError }: Estimate, gate: number): Verdict {
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
-/** One coordinate from its values per size and seed. */
+/** The coordinate that `key` names, from its values per size and seed. */
 export function coordinateOf(
-  place: Pick<Coordinate, "regime" | "tensor" | "statistic" | "step">,
+  key: Pick<Coordinate, "regime" | "tensor" | "statistic" | "step">,
   sizes: readonly number[],
   values: readonly (readonly number[])[],
 ): Coordinate {
@@ -40,8 +42,8 @@ export function coordinateOf(
   };
   const slope = scalingPower(sizes, values);
   if (slope !== undefined)
-    return { ...place, ...summary, slope: slope.mean, slope_standard_error: slope.standardError, verdict: verdictOf(slope, gateOf(place)) };
-  const none = { ...place, ...summary, slope: null, slope_standard_error: null };
+    return { ...key, ...summary, slope: slope.mean, slope_standard_error: slope.standardError, verdict: verdictOf(slope, gateOf(key)) };
+  const none = { ...key, ...summary, slope: null, slope_standard_error: null };
   if (values.flat().every((value) => value === 0)) return { ...none, verdict: "PASS", note: "zero at every size" };
   return { ...none, verdict: "INCONCLUSIVE", note: values.flat().every(Number.isFinite) ? "zero at some size" : "not finite" };
 }
@@ -76,7 +78,7 @@ const quantities: { readonly [R in Regime]: (role: Role, step: number) => string
   decay: () => "weight_decay",
 };
 
-/** The same for the rules for depth, which know residual branches and blocks. */
+/** Quantities of the rules for depth that show in each regime, at the start and later: those know residual branches and blocks. */
 const depthQuantities: { readonly [R in Regime]: (step: number) => string } = {
   adam: (step) => (step === 0 ? "residual × multiplier" : "blocks × learning_rate, or residual × multiplier"),
   epsilon: () => "blocks × epsilon",
@@ -87,12 +89,13 @@ const depthQuantities: { readonly [R in Regime]: (step: number) => string } = {
  * The rule of the abc table that the first steep coordinate points at. What is wrong with one tensor spreads to those
  * after it and to later steps, so the first in order is where it began.
  */
-export function ruleOf(axis: "width" | "depth", { regime, tensor, step }: Pick<Coordinate, "regime" | "tensor" | "step">): string {
+function ruleOf(axis: "width" | "depth", { regime, tensor, step }: Pick<Coordinate, "regime" | "tensor" | "step">): string {
   if (axis === "depth") return depthQuantities[regime](step);
   const role = roleOf(tensor);
   return `${role} × ${quantities[regime](role, step)}`;
 }
 
+/** What a coordinate check comes to. */
 export interface Judgement {
   readonly verdict: Verdict;
   /** One line a person can act on. */
@@ -126,37 +129,37 @@ export function judge(
   // What a training that has blown up leaves behind says nothing of rules.
   const wild = coordinates.find(({ means }) => means.includes(null));
   if (wild !== undefined)
-    return { verdict: "INCONCLUSIVE", reason: `${wild.tensor} at step ${wild.step} is not finite: try a lower --learning-rate` };
+    return { verdict: "INCONCLUSIVE", reason: `${wild.tensor} at step ${wild.step} is not finite: try a lower ${option("learningRate")}` };
   const [first] = of("FAIL");
   if (first !== undefined)
     return {
       verdict: "FAIL",
-      reason: `${describe(first, axis)}: look at ${ruleOf(axis, first)}${first.step === 0 ? "" : ", unless the learning rate is too high for these models (--learning-rate)"}`,
+      reason: `${describe(first, axis)}: look at ${ruleOf(axis, first)}${first.step === 0 ? "" : `, unless the learning rate is too high for these models (${option("learningRate")})`}`,
     };
   const [unclear] = of("INCONCLUSIVE");
   if (unclear !== undefined)
     return {
       verdict: "INCONCLUSIVE",
-      reason: `${unclear.tensor} at step ${unclear.step} is ${unclear.note ?? "unclear"}: try a lower --learning-rate`,
+      reason: `${unclear.tensor} at step ${unclear.step} is ${unclear.note ?? "unclear"}: try a lower ${option("learningRate")}`,
     };
   const last = Math.max(...coordinates.map(({ step }) => step));
   const still = coordinates.find(({ step, statistic, slope }) => step === last && statistic === "update" && slope === null);
   if (still !== undefined)
     return {
       verdict: "INCONCLUSIVE",
-      reason: `${still.tensor} did not move in ${last} steps: try more --steps or a higher --learning-rate`,
+      reason: `${still.tensor} did not move in ${last} steps: try more ${option("steps")} or a higher ${option("learningRate")}`,
     };
   if (!control.some((each) => each.verdict === "FAIL"))
     return {
       verdict: "INCONCLUSIVE",
-      reason: `the control is flat too, so this check would not have seen a broken rule: try a higher --learning-rate or more sizes`,
+      reason: `the control is flat too, so this check would not have seen a broken rule: try a higher ${option("learningRate")} or more sizes`,
     };
   const doubtful = of("WARN");
   const worst = steepest(doubtful);
   if (worst !== undefined)
     return {
       verdict: "WARN",
-      reason: `${doubtful.length} of ${coordinates.length} coordinates are not surely flat; the steepest is ${describe(worst, axis)}: larger --sizes or more --seeds will tell`,
+      reason: `${doubtful.length} of ${coordinates.length} coordinates are not surely flat; the steepest is ${describe(worst, axis)}: larger ${option("sizes")} or more ${option("seeds")} will tell`,
     };
   return {
     verdict: "PASS",

@@ -3,16 +3,23 @@
  * parameter tensors with their roles, and FLOPs per step. Knows no scale values.
  */
 import type { Role } from "../parametrization/roles.ts";
-import type { Shape } from "../program/shapes.ts";
 import { sizeOf } from "../program/program.ts";
+import type { Shape } from "../program/shapes.ts";
 
 /** Tensors that may start at zero, as TP-V appendix D.2 advises under μP. */
 export const zeroInits = ["readout", "query"] as const;
+/** A tensor that may start at zero, by the name that specs have for it. */
 export type ZeroInit = (typeof zeroInits)[number];
 
-export interface ModelConfig {
-  readonly layers: number;
+/** How wide and how deep a model is: what differs between a proxy and its target. */
+export interface Size {
   readonly width: number;
+  /** Number of blocks: the depth. */
+  readonly layers: number;
+}
+
+/** The architecture of a model of one size. */
+export interface ModelConfig extends Size {
   readonly headDim: number;
   readonly context: number;
   /** Feed-forward width ÷ width. */
@@ -24,10 +31,11 @@ export interface ModelConfig {
   readonly scaledResiduals?: true;
 }
 
-export interface ParameterSpec {
+/** One tensor that is trained. */
+export interface ParameterTensor {
   readonly name: string;
   readonly role: Role;
-  /** Without the trial axis; products are x·W, so weights are [fan_in, fan_out]. */
+  /** Shape without the trial axis; products are x·W, so weights are [fan_in, fan_out]. */
   readonly shape: Shape;
   /** Inputs of the product; 1 for embeddings, gains and biases. */
   readonly fanIn: number;
@@ -37,17 +45,17 @@ export interface ParameterSpec {
 }
 
 /** Feed-forward width: whole but for the rounding of a product, as the spec checks. */
-export function feedForward(config: ModelConfig): number {
+function feedForward(config: ModelConfig): number {
   return Math.round(config.mlpRatio * config.width);
 }
 
 const inBlock = (name: string): boolean => name.startsWith("blocks.");
 
 /** Every parameter tensor of the model, in forward order. */
-export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
+export function parametersOf(config: ModelConfig): readonly ParameterTensor[] {
   const { layers, width, context, vocabSize, biases, zeroInit } = config;
   const inner = feedForward(config);
-  const table = (name: string, rows: number): ParameterSpec => ({
+  const table = (name: string, rows: number): ParameterTensor => ({
     name,
     role: "embedding",
     shape: [rows, width],
@@ -55,7 +63,7 @@ export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
     zeroInit: false,
     inBlock: inBlock(name),
   });
-  const vector = (name: string, role: "norm" | "bias", size: number): ParameterSpec => ({
+  const vector = (name: string, role: "norm" | "bias", size: number): ParameterTensor => ({
     name,
     role,
     shape: [size],
@@ -63,7 +71,7 @@ export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
     zeroInit: false,
     inBlock: inBlock(name),
   });
-  const weight = (name: string, role: "hidden" | "readout", shape: readonly [number, number], zero = false): ParameterSpec => ({
+  const weight = (name: string, role: "hidden" | "readout", shape: readonly [number, number], zero = false): ParameterTensor => ({
     name: `${name}.weight`,
     role,
     shape,
@@ -71,15 +79,15 @@ export function parametersOf(config: ModelConfig): readonly ParameterSpec[] {
     zeroInit: zero,
     inBlock: inBlock(name),
   });
-  const norm = (name: string): ParameterSpec[] => [
+  const norm = (name: string): ParameterTensor[] => [
     vector(`${name}.gain`, "norm", width),
     ...(biases ? [vector(`${name}.bias`, "bias", width)] : []),
   ];
-  const linear = (name: string, shape: readonly [number, number], zero = false): ParameterSpec[] => [
+  const linear = (name: string, shape: readonly [number, number], zero = false): ParameterTensor[] => [
     weight(name, "hidden", shape, zero),
     ...(biases ? [vector(`${name}.bias`, "bias", shape[1])] : []),
   ];
-  const block = (index: number): ParameterSpec[] => {
+  const block = (index: number): ParameterTensor[] => {
     const attention = `blocks.${index}.attention`;
     const mlp = `blocks.${index}.mlp`;
     return [

@@ -3,10 +3,10 @@
  * causal attention, tanh GELU and an untied readout, as coarse ops. Multipliers
  * enter as (N,) scalars, so training, evaluation and inspection cannot miss one.
  */
-import { buildProgram, type Program } from "../program/program.ts";
-import type { Branch, ForwardOp, Ref } from "../program/ops.ts";
 import type { Role } from "../parametrization/roles.ts";
-import { parametersOf, type ModelConfig, type ParameterSpec } from "./config.ts";
+import type { Branch, ForwardOp, Ref } from "../program/ops.ts";
+import { buildProgram, type Program } from "../program/program.ts";
+import { parametersOf, type ModelConfig, type ParameterTensor } from "./config.ts";
 
 /** Names of the (N,) scalars of a model's program. */
 export const multipliers = {
@@ -15,14 +15,19 @@ export const multipliers = {
   output: "output_multiplier",
   residual: "residual_multiplier",
 } as const;
-/** Tensors that share their scalars: those of a role, or of a role inside blocks where depth has rules. */
-export type Group = Role | `block_${Role}`;
-export const groupOf = ({ scaledResiduals }: ModelConfig, { role, inBlock }: ParameterSpec): Group =>
+/** Parameters that share their scalars: those of a role, or of a role inside blocks where depth has rules. */
+export type ScalarGroup = Role | `block_${Role}`;
+/** The scalar group of a parameter. */
+export const scalarGroupOf = ({ scaledResiduals }: ModelConfig, { role, inBlock }: ParameterTensor): ScalarGroup =>
   scaledResiduals && inBlock ? `block_${role}` : role;
-export const learningRateOf = (group: Group): Ref => `learning_rate.${group}`;
-export const decayOf = (group: Group): Ref => `decay.${group}`;
-export const epsilonOf = (group: Group): Ref => `epsilon.${group}`;
+/** Names of the (N,) scalars of a scalar group: learning rate, learning rate × weight decay, and Adam's ε. */
+export const learningRateOf = (scalarGroup: ScalarGroup): Ref => `learning_rate.${scalarGroup}`;
+/** The scalar that is the weight decay of a group of parameters. */
+export const decayOf = (scalarGroup: ScalarGroup): Ref => `decay.${scalarGroup}`;
+/** The scalar that is Adam's ε for a group of parameters. */
+export const epsilonOf = (scalarGroup: ScalarGroup): Ref => `epsilon.${scalarGroup}`;
 
+/** What a training step depends on besides the model. */
 export interface StepOptions {
   readonly trials: number;
   readonly batch: number;
@@ -98,10 +103,10 @@ export function trainingStep(config: ModelConfig, options: StepOptions): Program
       beta1: options.beta1,
       beta2: options.beta2,
       scalarsOf: (name) => {
-        const parameter = byName.get(name) as ParameterSpec;
-        const group = groupOf(config, parameter);
-        const decay = options.weightDecay && decayed.includes(parameter.role) ? { decay: decayOf(group) } : {};
-        return { learningRate: learningRateOf(group), epsilon: epsilonOf(group), ...decay };
+        const parameter = byName.get(name) as ParameterTensor;
+        const scalarGroup = scalarGroupOf(config, parameter);
+        const decay = options.weightDecay && decayed.includes(parameter.role) ? { decay: decayOf(scalarGroup) } : {};
+        return { learningRate: learningRateOf(scalarGroup), epsilon: epsilonOf(scalarGroup), ...decay };
       },
     },
   );

@@ -2,7 +2,7 @@
  * From hyperparameters stated at the base width to what one tensor gets at one
  * width and depth. The only place where a width or a depth is raised to a power.
  */
-import type { BaseHps, Role } from "./roles.ts";
+import type { Hyperparameters, Role } from "./roles.ts";
 import type { DepthExponents, Rules } from "./table.ts";
 
 /** Everything about a run, apart from the hyperparameters, that scales depend on. */
@@ -41,29 +41,40 @@ export interface ResolvedScales {
 
 /** The value each rule scales, at the base width. Gains and biases are not decayed, as in GPT-2. */
 const baseValues: {
-  readonly [R in Role]: (hps: BaseHps, baseFanIn: number) => Pick<ResolvedScales, "multiplier" | "initStd" | "weightDecay">;
+  readonly [R in Role]: (
+    hyperparameters: Required<Hyperparameters>,
+    baseFanIn: number,
+  ) => Pick<ResolvedScales, "multiplier" | "initStd" | "weightDecay">;
 } = {
-  embedding: (hps) => ({ multiplier: hps.input_multiplier, initStd: hps.embedding_std, weightDecay: hps.weight_decay }),
-  hidden: (hps, baseFanIn) => ({ multiplier: 1, initStd: hps.init_std / Math.sqrt(baseFanIn), weightDecay: hps.weight_decay }),
-  readout: (hps, baseFanIn) => ({
-    multiplier: hps.output_multiplier,
-    initStd: hps.init_std / Math.sqrt(baseFanIn),
-    weightDecay: hps.weight_decay,
+  embedding: (hyperparameters) => ({
+    multiplier: hyperparameters.input_multiplier,
+    initStd: hyperparameters.embedding_std,
+    weightDecay: hyperparameters.weight_decay,
+  }),
+  hidden: (hyperparameters, baseFanIn) => ({
+    multiplier: 1,
+    initStd: hyperparameters.init_std / Math.sqrt(baseFanIn),
+    weightDecay: hyperparameters.weight_decay,
+  }),
+  readout: (hyperparameters, baseFanIn) => ({
+    multiplier: hyperparameters.output_multiplier,
+    initStd: hyperparameters.init_std / Math.sqrt(baseFanIn),
+    weightDecay: hyperparameters.weight_decay,
   }),
   norm: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
   bias: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
 };
 
 /** Scales of one tensor: base value × m^exponent for each quantity. */
-export function resolve(hps: BaseHps, scaling: Scaling, tensor: ScaledTensor): ResolvedScales {
+export function resolve(hyperparameters: Required<Hyperparameters>, scaling: Scaling, tensor: ScaledTensor): ResolvedScales {
   const widthMultiplier = scaling.width / scaling.baseWidth;
   const exponents = scaling.rules[tensor.role];
-  const base = baseValues[tensor.role](hps, tensor.baseFanIn);
+  const base = baseValues[tensor.role](hyperparameters, tensor.baseFanIn);
   const byDepth = (quantity: keyof DepthExponents): number => (tensor.inBlock ? depthFactor(scaling, quantity) : 1);
   return {
     multiplier: base.multiplier * widthMultiplier ** exponents.multiplier,
     initStd: tensor.zeroInit ? 0 : base.initStd * widthMultiplier ** exponents.initStd,
-    learningRate: hps.learning_rate * widthMultiplier ** exponents.learningRate * byDepth("learningRate"),
+    learningRate: hyperparameters.learning_rate * widthMultiplier ** exponents.learningRate * byDepth("learningRate"),
     weightDecay: base.weightDecay * widthMultiplier ** exponents.weightDecay,
     epsilon: scaling.epsilon * widthMultiplier ** exponents.epsilon * byDepth("epsilon"),
   };
@@ -82,6 +93,6 @@ export function residualMultiplier(scaling: Scaling): number {
  * Factor on q·k: α·√(base head dim) / head dim. Head dim is the same at every width here
  * (heads grow instead), so this is α/√(head dim) in both parametrizations. Source: TP-V, definition 4.1.
  */
-export function attentionScale(hps: BaseHps, scaling: Scaling): number {
-  return (hps.attention_multiplier * Math.sqrt(scaling.headDim)) / scaling.headDim;
+export function attentionScale(hyperparameters: Required<Hyperparameters>, scaling: Scaling): number {
+  return (hyperparameters.attention_multiplier * Math.sqrt(scaling.headDim)) / scaling.headDim;
 }

@@ -7,7 +7,9 @@
 /** Role of a parameter tensor: which rule of the abc table applies to it. */
 export type Role = "embedding" | "hidden" | "readout" | "norm" | "bias";
 
+/** The parametrizations by the names that specs have: μP, CompleteP and standard. */
 export const parametrizations = ["mup", "completep", "sp"] as const;
+/** A parametrization by its name. */
 export type Parametrization = (typeof parametrizations)[number];
 
 /** Hyperparameters that transfer across width under μP, with their defaults. */
@@ -20,10 +22,14 @@ export const transferable = {
   attention_multiplier: { default: 1, meaning: "factor on the attention logits, relative to 1/sqrt(head_dim)" },
 } as const;
 
+/** The name of a hyperparameter that transfers. */
 export type TransferableName = keyof typeof transferable;
 
-/** Regularization: may be searched on proxies when marked, but its optimum is not copied to the target. */
+/** Every hyperparameter's name. Weight decay does not transfer: it may be searched on proxies when marked, but its optimum is not copied to the target. */
 export type HyperparameterName = TransferableName | "weight_decay";
 
-/** One set of hyperparameters as stated at the base width. */
-export type BaseHps = Readonly<Record<HyperparameterName, number>>;
+/**
+ * A set of hyperparameters as stated at the base width: what a trial tries, what records hold, and what a target gets.
+ * `Required<Hyperparameters>` is one with nothing left to the spec.
+ */
+export type Hyperparameters = Readonly<Partial<Record<HyperparameterName, number>>>;

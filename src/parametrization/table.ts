@@ -10,6 +10,7 @@
  */
 import type { Parametrization, Role } from "./roles.ts";
 
+/** Powers of the width multiplier that scale each quantity of one role. */
 export interface Exponents {
   readonly multiplier: number;
   readonly initStd: number;
@@ -18,6 +19,7 @@ export interface Exponents {
   readonly epsilon: number;
 }
 
+/** A parametrization's rules for width: its row of the abc table. */
 export type Rules = { readonly [R in Role]: Exponents };
 
 const none: Exponents = { multiplier: 0, initStd: 0, learningRate: 0, weightDecay: 0, epsilon: 0 };
@@ -38,7 +40,7 @@ export interface DepthExponents {
  */
 export const depthExponents = (a: number): DepthExponents => ({ residual: -a, learningRate: a - 1, epsilon: -a });
 
-/** Rules for depth, where there are any. */
+/** Each parametrization's rules for depth, where it has any. */
 export const depthTable: { readonly [P in Parametrization]?: DepthExponents } = { completep: depthExponents(1) };
 
 const mup: Rules = {
@@ -49,7 +51,7 @@ const mup: Rules = {
   bias: { ...none, epsilon: -1 },
 };
 
-/** Rules for width. */
+/** Each parametrization's rules for width: the abc table. */
 export const table: { readonly [P in Parametrization]: Rules } = {
   sp: { embedding: none, hidden: none, readout: none, norm: none, bias: none },
   mup,

@@ -7,7 +7,7 @@ import { invariant } from "../errors.ts";
 import type { ForwardKind, ForwardOp, Op, OpOf, Ref } from "./ops.ts";
 
 interface Tape {
-  /** Gradient of an output; asserts that there is one. */
+  /** The gradient of an output; asserts that there is one. */
   gradient(out: Ref): Ref;
   /** Reserves a name for one contribution to the gradient of `operand` and records it. */
   contribute(operand: Ref): Ref;
@@ -67,6 +67,7 @@ const rules: { readonly [K in ForwardKind]: BackwardRule<K> } = {
   cross_entropy: (of, tape) => tape.emit({ kind: "cross_entropy_backward", of, dLogits: tape.contribute(of.logits) }),
 };
 
+/** What a forward pass gives when it is differentiated. */
 export interface Backward {
   readonly ops: readonly Op[];
   /** Gradient tensor of every tensor that received one. */

@@ -17,6 +17,7 @@ function operands(fields: object): string {
 
 const sections = ["forward", "backward", "updates"] as const;
 
+/** The text of a program. */
 export function dumpProgram(program: Program): string {
   const { trials, batch, context } = program.dims;
   const shape = (ref: Ref): string => `[${shapeOf(program, ref).join(",")}]`;

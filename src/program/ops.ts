@@ -11,12 +11,15 @@
 /** Name of a tensor of the program. */
 export type Ref = string;
 
+/** The layer norm's ε, which is added to the variance; kernels in C and CUDA state it in their own text, which a test compares with this. */
+export const normEpsilon = 1e-5;
+
 interface ForwardOps {
   /** out[n,b,t] = multiplier[n] · (table[n, tokens[b,t]] + positions[n,t]); table [N,V,C], positions [N,T,C], out [N,B,T,C]. */
   embedding: { table: Ref; positions: Ref; multiplier: Ref; out: Ref };
   /**
    * Layer norm, then one product per branch: out = multiplier[n] · ((LN(x)·gain + shift)·weight + bias).
-   * x [N,B,T,C], gain and shift [N,C], weight [N,C,·], bias [N,·], multiplier (N,), out [N,B,T,·]; LN has ε = 1e-5.
+   * x [N,B,T,C], gain and shift [N,C], weight [N,C,·], bias [N,·], multiplier (N,), out [N,B,T,·]; LN divides by √(variance + normEpsilon).
    * Norm and product are one op because every norm of the model feeds products only.
    */
   norm_linear: { x: Ref; gain: Ref; shift?: Ref; branches: readonly Branch[] };
@@ -32,6 +35,7 @@ interface ForwardOps {
   cross_entropy: { logits: Ref; out: Ref };
 }
 
+/** One product behind a norm. */
 export interface Branch {
   readonly weight: Ref;
   readonly bias?: Ref;
@@ -53,6 +57,7 @@ interface BackwardOps {
   cross_entropy_backward: { of: Forward<"cross_entropy">; dLogits: Ref };
 }
 
+/** What is behind one branch in the backward pass. */
 export interface BranchGradient {
   readonly dOut: Ref;
   readonly dWeight: Ref;
@@ -69,13 +74,20 @@ interface UpdateOps {
 }
 
 type OpTable = ForwardOps & BackwardOps & UpdateOps;
+/** The kinds of op. */
 export type Kind = keyof OpTable;
+/** An op of kind K. */
 export type OpOf<K extends Kind> = { [P in K]: { readonly kind: P } & Readonly<OpTable[P]> }[K];
+/** Any op of a program. */
 export type Op = OpOf<Kind>;
 
+/** The kinds of op that make up a forward pass. */
 export type ForwardKind = keyof ForwardOps;
+/** The kinds of op that carry gradients back. */
 export type BackwardKind = keyof BackwardOps;
+/** An op of the forward pass. */
 export type ForwardOp = OpOf<ForwardKind>;
+/** An op that changes a parameter. */
 export type UpdateOp = OpOf<keyof UpdateOps>;
 
 /** Applies the rule an exhaustive table holds for this op's kind. */

@@ -16,6 +16,7 @@ export interface OptimizerSpec {
   readonly scalarsOf: (parameter: Ref) => { readonly learningRate: Ref; readonly decay?: Ref; readonly epsilon: Ref };
 }
 
+/** A training step of N trials. */
 export interface Program {
   readonly dims: Dimensions;
   /** Shape [N, …] of every tensor: parameters, scalars, activations, gradients. */
@@ -94,7 +95,7 @@ function multipliersOf(op: ForwardOp): readonly Ref[] {
   return [];
 }
 
-/** Shape of a tensor the program is known to have. */
+/** Shape [N, …] of a tensor that the program is known to have. */
 export function shapeOf(program: Program, ref: Ref): Shape {
   const shape = program.shapes.get(ref);
   invariant(shape, "shapeOf", `the program has no tensor ${ref}`);
@@ -110,14 +111,4 @@ export function sizeOf(shape: Shape): number {
 export function leastBytes({ shapes, parameters }: Program): number {
   const weights = parameters.reduce((sum, name) => sum + sizeOf(shapes.get(name) ?? []), 0);
   return 16 * weights + 4 * Math.max(...[...shapes.values()].map(sizeOf));
-}
-
-/**
- * Bytes a step needs in float32 when nothing is reused: state before and after the update
- * (weight and two moments each), and every activation and gradient.
- */
-export function memoryBytes({ shapes, parameters }: Program): number {
-  const total = [...shapes.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
-  const weights = parameters.reduce((sum, name) => sum + sizeOf(shapes.get(name) ?? []), 0);
-  return 4 * (total + 5 * weights);
 }

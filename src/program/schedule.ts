@@ -3,8 +3,10 @@
  * [0, 1] and never as an absolute rate, and Adam's bias corrections.
  */
 
+/** The shape of the decay after warm-up. */
 export type ScheduleName = "constant" | "linear" | "cosine";
 
+/** How learning rates change over a training. */
 export interface Schedule {
   readonly name: ScheduleName;
   /** Fraction of all steps spent rising linearly from 0 to 1. */
@@ -37,6 +39,7 @@ export function biasCorrections(beta1: number, beta2: number, step: number): { f
 
 /** What an update needs to know of its step. */
 export const stepScalars = ["factor", "stepSize", "epsilonScale"] as const;
+/** The scalars that every step has anew: one value for each step of a call. */
 export type StepScalars = Readonly<Record<(typeof stepScalars)[number], Float32Array>>;
 
 /**

@@ -5,6 +5,7 @@
 import { invariant } from "../errors.ts";
 import { dispatch, type Kind, type Op, type OpOf, type Ref } from "./ops.ts";
 
+/** Sizes of a tensor's axes. */
 export type Shape = readonly number[];
 
 /** Sizes every op of one program shares. */

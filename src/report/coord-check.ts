@@ -3,8 +3,8 @@
  * regime and for the control, and the verdict.
  */
 import type { CoordCheck, Coordinate, Verdict } from "../evidence/records.ts";
+import { valueOf } from "../numbers.ts";
 import { textTable } from "./ranking.ts";
-import { valueOf } from "./numbers.ts";
 import type { Style } from "./style.ts";
 
 const marks: { readonly [V in Verdict]: string } = { PASS: " ", WARN: "?", FAIL: "!", INCONCLUSIVE: "~" };
@@ -48,6 +48,7 @@ function steepestLine(title: string, coordinates: readonly Coordinate[]): string
 
 const titles = { epsilon: "with an ε above the gradients", decay: "with a strong weight decay" } as const;
 
+/** A coordinate check as text. */
 export function renderCoordCheck(check: CoordCheck, style: Style): string {
   const { axis, sizes, seeds, steps, coordinates, control, verdict, reason } = check;
   const of = (regime: string): readonly Coordinate[] => coordinates.filter((each) => each.regime === regime);

@@ -1,6 +1,6 @@
 /** Learning-rate curves as text: a line per width or depth with a sparkline, and what they say of transfer. */
 import type { Axis, Curves, Family, Optimum } from "../evidence/records.ts";
-import { lossOf, valueOf } from "./numbers.ts";
+import { lossOf, valueOf } from "../numbers.ts";
 import { textTable } from "./ranking.ts";
 import { sparkline } from "./sparkline.ts";
 import type { Style } from "./style.ts";
@@ -13,12 +13,13 @@ export const meanOf = (losses: readonly (number | null)[]): number | null =>
   losses.every((loss) => loss !== null) ? losses.reduce<number>((sum, loss) => sum + (loss ?? 0), 0) / losses.length : null;
 const power = (log2: number): string => `2^${log2.toFixed(2)}`;
 
-/** How models of different size are spoken of. */
+/** How models of different size are spoken of, by what they differ in. */
 export const sizeWords: { readonly [A in Axis]: { readonly larger: string; readonly smallest: string; readonly largest: string } } = {
   width: { larger: "wider", smallest: "narrowest", largest: "widest" },
   depth: { larger: "deeper", smallest: "shallowest", largest: "deepest" },
 };
 
+/** Curves of every parametrization, as text. */
 export function renderCurves({ axis, families, seeds }: Curves, style: Style): string {
   return families.map((family) => renderFamily(axis, family, seeds.length, style)).join("\n\n");
 }
@@ -55,7 +56,7 @@ function renderFamily(axis: Axis, { parametrization, curves, drift, violations, 
   const first = curves[0].points;
   const range = `${valueOf(first[0].learning_rate)} to ${valueOf(first[first.length - 1].learning_rate)}`;
   const table = textTable([axis, "loss over rate", "best rate", "90 % interval", "loss"], rows, [true, false, true, false, true], style);
-  const divergedPlaces = first.filter((_, place) => curves.some(({ points }) => points[place].losses.includes(null))).length;
+  const divergedRates = first.filter((_, index) => curves.some(({ points }) => points[index].losses.includes(null))).length;
   const isSteady = drift !== null && Math.abs(drift.per_doubling) <= steady;
   return [
     `${style.bold(parametrization)}, learning rates ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
@@ -72,9 +73,9 @@ function renderFamily(axis: Axis, { parametrization, curves, drift, violations, 
           .slice(0, 4)
           .map(({ smaller, larger: other, learning_rate: rate, nats }) => `${smaller} → ${other} at ${valueOf(rate)} by ${lossOf(nats)}`)
           .join(", ")}`,
-    ...(divergedPlaces === 0
+    ...(divergedRates === 0
       ? []
-      : [`left out of that: ${divergedPlaces} ${divergedPlaces === 1 ? "place" : "places"} where a model diverged`]),
+      : [`left out of that: ${divergedRates} ${divergedRates === 1 ? "place" : "places"} where a model diverged`]),
     ...(seeds === 1 ? ["one seed: how much of this is noise is not known"] : []),
   ].join("\n");
 }

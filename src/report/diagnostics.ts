@@ -1,5 +1,5 @@
 /**
- * Diagnostics as text: place, path, what is wrong, the source line with a caret,
+ * Diagnostics as text: position, path, what is wrong, the source line with a caret,
  * and the way out.
  */
 import type { Diagnostic } from "../errors.ts";
@@ -15,19 +15,21 @@ const excerptLength = 200;
 /** Control characters of hostile or binary files as visible ones: they must not reach the terminal. */
 export const visible = (text: string): string => text.replace(/[^\P{Cc}\t\n]/gu, "\u{fffd}");
 
-export function renderDiagnostic({ code, message, path, place, hint }: Diagnostic, style: Style): string {
-  const where = place ? `${place.file}:${place.line}:${place.column} ` : "";
+/** One diagnostic as lines of text. */
+export function renderDiagnostic({ code, message, path, position, hint }: Diagnostic, style: Style): string {
+  const where = position ? `${position.file}:${position.line}:${position.column} ` : "";
   const lines = [`${style.bold(where)}${path ? `${visible(path)}: ` : ""}${style.red(visible(message))} ${style.dim(`[${code}]`)}`];
-  if (place?.excerpt) {
-    // Of a line that is longer than any screen, what stands around the place.
-    const start = Math.max(0, Math.min(place.column - excerptLength / 2, place.excerpt.length - excerptLength));
-    const excerpt = place.excerpt.slice(start, start + excerptLength);
-    lines.push(`    ${visible(excerpt)}`, `    ${indentation(place.column - start, excerpt)}^`);
+  if (position?.excerpt) {
+    // A line may be longer than any screen: only what stands around the position is shown.
+    const start = Math.max(0, Math.min(position.column - excerptLength / 2, position.excerpt.length - excerptLength));
+    const excerpt = position.excerpt.slice(start, start + excerptLength);
+    lines.push(`    ${visible(excerpt)}`, `    ${indentation(position.column - start, excerpt)}^`);
   }
   if (hint) lines.push(`    ${style.green(visible(hint))}`);
   return lines.join("\n");
 }
 
+/** Diagnostics as text, with their number when there are several. */
 export function renderDiagnostics(diagnostics: readonly Diagnostic[], style: Style): string {
   const summary = diagnostics.length > 1 ? [`${diagnostics.length} mistakes`] : [];
   return [...diagnostics.map((each) => renderDiagnostic(each, style)), ...summary].join("\n");

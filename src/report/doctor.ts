@@ -1,34 +1,9 @@
 /** What `doctor` found, as text: the machine, a row for each engine, and what to do about those that are missing. */
-import type { Device, EngineName } from "../engines/engine.ts";
 import type { NvidiaGpu } from "../engines/gpus.ts";
-import { bytesOf } from "./numbers.ts";
+import { bytesOf } from "../numbers.ts";
+import type { Diagnosis } from "../studies/doctor.ts";
 import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
-
-export interface EngineState {
-  readonly name: EngineName;
-  readonly meaning: string;
-  readonly kind: "cpu" | "gpu";
-  /** How to get it. */
-  readonly install: string;
-  /** Whether it is considered when no engine is named. */
-  readonly worthTrying: boolean;
-  readonly usable: boolean;
-  readonly version?: string;
-  readonly device?: Device;
-  readonly reason?: string;
-}
-
-export interface Diagnosis {
-  readonly mutransfer: string;
-  readonly node: string;
-  readonly system: string;
-  readonly cpu: string;
-  readonly memoryBytes: number;
-  readonly nvidia: readonly NvidiaGpu[];
-  readonly cache: string;
-  readonly engines: readonly EngineState[];
-}
 
 /**
  * CUDA 11.8 was the first to know compute capability 9.0, and TensorFlow 2.12 the first built with it.
@@ -44,6 +19,7 @@ export function isTooOldFor(version: string, gpus: readonly Pick<NvidiaGpu, "com
   return major < newerGpus.libtensorflow[0] || (major === newerGpus.libtensorflow[0] && minor < newerGpus.libtensorflow[1]);
 }
 
+/** What `doctor` found, as text. */
 export function renderDoctor(diagnosis: Diagnosis, style: Style): string {
   const { nvidia, engines } = diagnosis;
   const machine = [

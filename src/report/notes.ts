@@ -2,11 +2,12 @@
  * What a user should know before trusting a sweep: settings known to mislead, and
  * winners that are no optimum. Each note says what to do about it.
  */
+import { lossOf, valueOf } from "../numbers.ts";
+import type { HyperparameterName } from "../parametrization/roles.ts";
+import type { Setup } from "../placement/arrangements.ts";
+import type { ResultsHead } from "../run/results.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { Generalization } from "../sweep/generalization.ts";
-import type { ResultsHead } from "../sweep/results.ts";
-import type { Setup } from "../sweep/stacking.ts";
-import { lossOf, valueOf } from "./numbers.ts";
 import type { Style } from "./style.ts";
 
 /** The smallest sizes at which the authors of μTransfer trust a proxy. Source: TP-V, section 6 and appendix. */
@@ -15,6 +16,7 @@ const floors = { width: 256, depth: 4, batch: 32, context: 128, steps: 5000 } as
 /** Below this base width the readout learns too slowly without an output multiplier; measured, see the README. */
 const smallBaseWidth = 256;
 
+/** What to know of a spec before its sweep is trusted. */
 export function specNotes(spec: CompleteSpec): readonly string[] {
   const output = spec.search.parameters.output_multiplier;
   const fixedAtOne = "value" in output && output.value === 1;
@@ -49,7 +51,7 @@ export function passNotes(passes: number | undefined): readonly string[] {
 /** What the losses of a sweep's winner, or of another model, owe to the data. */
 export function dataNotes({ passes, parting }: Generalization, whose = "the winner"): readonly string[] {
   if (parting === undefined) return passNotes(passes);
-  const { trainingNats, validationNats, errorNats } = parting;
+  const { trainingLoss, validationLoss, errorNats } = parting;
   const sure = errorNats === null ? "" : ` ± ${lossOf(errorNats)} over its seeds`;
   const why =
     passes !== undefined && passes <= fewPasses
@@ -57,10 +59,11 @@ export function dataNotes({ passes, parting }: Generalization, whose = "the winn
       : "it learns its text by heart, or the held-out text is unlike that";
   return [
     ...passNotes(passes),
-    `${whose}'s training loss ${lossOf(trainingNats)} and validation loss ${lossOf(validationNats)} part by ${lossOf(validationNats - trainingNats)}${sure}: ${why}, and what is best for one is not for the other`,
+    `${whose}'s training loss ${lossOf(trainingLoss)} and validation loss ${lossOf(validationLoss)} part by ${lossOf(validationLoss - trainingLoss)}${sure}: ${why}, and what is best for one is not for the other`,
   ];
 }
 
+/** What to know before trusting a sweep's winner. */
 export function resultNotes({ best, spec }: Pick<ResultsHead, "best" | "spec">): readonly string[] {
   if (best === null) return [];
   const { width, depth, model, train, parametrization } = spec;
@@ -70,7 +73,7 @@ export function resultNotes({ best, spec }: Pick<ResultsHead, "best" | "spec">):
     .map((key) => `${key} ${sizes[key]} < ${floors[key]}`);
   const atEdge = best.edges.map(
     ({ hyperparameter, side, bound, extend_to: extendTo }) =>
-      `the winner's ${hyperparameter} ${valueOf(best.hyperparameters[hyperparameter])} lies at the ${side} edge of its range (${bound}): the optimum may be beyond it; widen the range to ${valueOf(extendTo)}`,
+      `the winner's ${hyperparameter} ${valueOf(best.hyperparameters[hyperparameter as HyperparameterName] ?? NaN)} lies at the ${side} edge of its range (${bound}): the optimum may be beyond it; widen the range to ${valueOf(extendTo)}`,
   );
   return [
     ...atEdge,
@@ -81,6 +84,7 @@ export function resultNotes({ best, spec }: Pick<ResultsHead, "best" | "spec">):
   ];
 }
 
+/** Notes as lines of text. */
 export function renderNotes(notes: readonly string[], style: Style): string {
   return notes.map((note) => style.dim(`note: ${note}`)).join("\n");
 }

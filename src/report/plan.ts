@@ -1,37 +1,12 @@
 /**
  * What a sweep will cost, as lines of text, from counts and one measured step.
  */
-import { bytesOf, countOf, duration, flopsOf, percentOf } from "./numbers.ts";
-import type { Setup } from "../sweep/stacking.ts";
+import { bytesOf, countOf, duration, flopsOf, percentOf } from "../numbers.ts";
+import type { PlanSummary, Forecast } from "../studies/forecast.ts";
 import { renderTimed } from "./setup.ts";
 import type { Style } from "./style.ts";
 
-/** One of the two parts of a run: all proxies, or the target. */
-export interface Forecast {
-  readonly width: number;
-  readonly models: number;
-  readonly parameters: number;
-  readonly flops: number;
-  /** Of one worker while it trains. */
-  readonly memoryBytes: number;
-  readonly seconds: number;
-  /** Of the checkpoints that all workers together keep, when there are any. */
-  readonly checkpointBytes: number;
-}
-
-export interface PlanSummary {
-  readonly name: string;
-  readonly method: string;
-  readonly trials: number;
-  /** Trainings of the best on fresh seeds. */
-  readonly confirmations: number;
-  readonly steps: number;
-  readonly tokensPerStep: number;
-  readonly setup: Setup;
-  readonly proxies: Forecast;
-  readonly target: Forecast;
-}
-
+/** What a plan comes to, as text. */
 export function renderPlan(summary: PlanSummary, style: Style): string {
   const { proxies, target, setup } = summary;
   const { stackSize, jobs } = setup.arrangement;

@@ -1,16 +1,14 @@
 /**
- * A sweep's outcome: the ranked table for the terminal, trials.csv, and the
- * closing lines with the winner, its cost and the next command.
+ * A sweep's outcome: the ranked table for the terminal, and the closing lines with the
+ * winner, its cost and the next command.
  */
 import Table from "cli-table3";
-import type { ResultsHead } from "../sweep/results.ts";
-import type { TrialSummary } from "../sweep/state.ts";
-import type { TrialResult } from "../sweep/trial-result.ts";
-import { flopsOf, lossOf, percentOf, valueOf } from "./numbers.ts";
+import { flopsOf, lossOf, percentOf, valueOf } from "../numbers.ts";
+import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
+import type { ResultsHead } from "../run/results.ts";
+import type { TrialSummary } from "../run/state.ts";
+import type { TrialResult } from "../run/trial-result.ts";
 import type { Style } from "./style.ts";
-
-/** Trials that the terminal shows. */
-export const shownTrials = 20;
 
 /** cli-table3 without its own colours: styles are ours. */
 export function textTable(
@@ -46,8 +44,8 @@ export function textTable(
 }
 
 /** Names that differ between trials: the ones worth a column. */
-function variedNames(trials: readonly TrialResult[]): readonly string[] {
-  const names = Object.keys(trials[0]?.hyperparameters ?? {});
+function variedNames(trials: readonly TrialResult[]): readonly HyperparameterName[] {
+  const names = Object.keys(trials[0]?.hyperparameters ?? {}) as HyperparameterName[];
   return names.filter((name) => new Set(trials.map(({ hyperparameters }) => hyperparameters[name])).size > 1);
 }
 
@@ -86,7 +84,7 @@ export function renderRanking(
   ].join("\n");
 }
 
-const setOf = (hyperparameters: Readonly<Record<string, number>>): string =>
+const setOf = (hyperparameters: Hyperparameters): string =>
   Object.entries(hyperparameters)
     .map(([name, value]) => `${name} ${value}`)
     .join(", ");
@@ -179,33 +177,4 @@ export function renderVerdict(
   ]
     .filter((line) => line !== "")
     .join("\n");
-}
-
-const csvCell = (value: string | number | null | undefined): string => {
-  const text = value === null || value === undefined ? "" : String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};
-
-/** Every first run as CSV, best first, and then the confirmations, a piece at a time; losses in nats. */
-export function* trialsCsv(ranked: Iterable<TrialResult>, seed: number): Generator<string> {
-  const line = (cells: readonly (string | number | null | undefined)[]): string => `${cells.map(csvCell).join(",")}\n`;
-  let names: readonly string[] | undefined;
-  let rank = 0;
-  for (const trial of ranked) {
-    if (names === undefined) {
-      names = Object.keys(trial.hyperparameters);
-      yield line(["rank", "trial", "status", "validation_loss", "steps", "seed", ...names, "reason"]);
-    }
-    const tried = names.map((name) => trial.hyperparameters[name]);
-    yield line([
-      trial.seed === seed ? ++rank : null,
-      trial.id,
-      trial.status,
-      trial.validation_loss,
-      trial.steps,
-      trial.seed,
-      ...tried,
-      trial.reason,
-    ]);
-  }
 }

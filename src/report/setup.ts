@@ -1,11 +1,11 @@
 /** The engine and arrangement that were chosen: one line with the reason, and the timings behind it. */
-import type { Setup, Timed } from "../sweep/stacking.ts";
+import type { Setup, Timed } from "../placement/arrangements.ts";
 import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
 
 /** Trial-steps per second of an arrangement while all its workers are busy. */
 const rateOf = ({ stackSize, jobs, secondsPerStep }: Timed): number => (stackSize * jobs) / secondsPerStep;
-/** What everything runs on; `verbose` adds a row for each arrangement that was timed. */
+/** Says what everything runs on; `verbose` adds a row for each arrangement that was timed. */
 export function renderSetup(setup: Setup, verbose: boolean, style: Style): string {
   const { engine, device, arrangement, reason } = setup;
   const { stackSize, jobs, threads } = arrangement;
@@ -15,6 +15,7 @@ export function renderSetup(setup: Setup, verbose: boolean, style: Style): strin
   return verbose && setup.timed.length > 0 ? `${line}\n${renderTimed(setup, style)}` : line;
 }
 
+/** A row for each arrangement that was timed, the chosen one marked. */
 export function renderTimed({ engine, arrangement, timed }: Setup, style: Style): string {
   const isChosen = (each: Timed & { readonly engine: string }): boolean =>
     each.engine === engine &&

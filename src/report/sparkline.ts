@@ -1,7 +1,7 @@
 /** A curve in one line of text: the lower the value, the lower its bar. */
 
 const bars = "▁▂▃▄▅▆▇█";
-/** Where there is no value. */
+/** The mark that stands where there is no value. */
 const gap = "×";
 
 /** One bar per value, in order, on the scale of those up to twice the median's distance from the lowest; null is a cross. */

@@ -1,36 +1,19 @@
 /** What is known of a run, as text. */
-import { renderNotes } from "./notes.ts";
-import { lossOf } from "./numbers.ts";
+import { lossOf } from "../numbers.ts";
+import type { RunStatus } from "../studies/status.ts";
 import { visible } from "./diagnostics.ts";
+import { renderNotes } from "./notes.ts";
 import type { Style } from "./style.ts";
 
-export interface RunStatus {
-  readonly folder: string;
-  readonly name: string | null;
-  /** Trainings: trials, and confirmations of the best. */
-  readonly planned: number | null;
-  readonly isDone: boolean;
-  readonly steps: number | null;
-  readonly completed: number;
-  /** At a rung of early stopping: for good, or until it is decided who goes on. */
-  readonly stopped: number;
-  readonly diverged: number;
-  readonly failed: number;
-  readonly best: { readonly trial: number; readonly validationLoss: number } | null;
-  readonly engine: string | null;
-  /** Who has taken the folder and not given it back. */
-  readonly process: { readonly pid: number; readonly host: string; readonly running: boolean } | null;
-  readonly checkpoints: readonly { readonly trials: readonly number[]; readonly step: number }[];
-  /** Bytes of a line that a crash has cut short. */
-  readonly tornBytes: number;
-  /** What to know before trusting the best. */
+/** A run's status, with what to know before trusting its best. */
+export interface StatusView extends Omit<RunStatus, "generalization"> {
   readonly notes: readonly string[];
-  readonly damages: readonly { readonly line: number; readonly problem: string }[];
 }
 
 const trialsOf = (ids: readonly number[]): string => (ids.length === 1 ? `trial ${ids[0]}` : `trials ${ids[0]}–${ids.at(-1)}`);
 
-export function renderStatus(status: RunStatus, style: Style): string {
+/** A run's status as lines of text. */
+export function renderStatus(status: StatusView, style: Style): string {
   const { planned, completed, stopped, diverged, failed, best, process: holder, isDone } = status;
   const ended = completed + stopped + diverged + failed;
   const parts = [

@@ -16,5 +16,7 @@ const wrap =
     `\u001b[${open}m${text}\u001b[${close}m`;
 const same = (text: string): string => text;
 
+/** Text with escape sequences for a terminal. */
 export const colored: Style = { bold: wrap(1, 22), dim: wrap(2, 22), red: wrap(31, 39), green: wrap(32, 39) };
+/** Text as it is. */
 export const plain: Style = { bold: same, dim: same, red: same, green: same };

@@ -1,28 +1,35 @@
 /** The target run as text: what is copied, what the check before it found, how it ended. */
 import type { Prelaunch } from "../evidence/records.ts";
+import { countOf, lossOf, valueOf } from "../numbers.ts";
+import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
 import type { TensorTable } from "../training/tensor-table.ts";
-import { countOf, lossOf, valueOf } from "./numbers.ts";
 import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
 import { renderTensors } from "./tensors.ts";
 
+/** A launch as it is shown. */
 export interface LaunchView {
   readonly proxyWidth: number;
   readonly width: number;
   readonly layers: number;
   readonly parameters: number;
-  /** The proxy's and the target's. */
-  readonly hyperparameters: readonly [Readonly<Record<string, number>>, Readonly<Record<string, number>>];
+  /** Hyperparameters of the proxy and of the target, which are equal unless some do not transfer. */
+  readonly hyperparameters: readonly [Hyperparameters, Hyperparameters];
   readonly tensors: TensorTable;
 }
 
+/** What the target gets, as text. */
 export function renderLaunch({ proxyWidth, width, layers, hyperparameters, tensors }: LaunchView, style: Style): string {
   const [proxy, target] = hyperparameters;
   const head = ["hyperparameter", `proxy, width ${proxyWidth}`, `target, width ${width}`];
-  const rows = Object.entries(proxy).map(([name, value]) => [name, valueOf(value), valueOf(target[name])]);
+  const rows = (Object.keys(proxy) as HyperparameterName[]).map((name) => [
+    name,
+    ...[proxy, target].map((each) => valueOf(each[name] ?? NaN)),
+  ]);
   return `${textTable(head, rows, [false, true, true], style)}\n\n${renderTensors(tensors, layers, style)}`;
 }
 
+/** What the check before a launch found, as text. */
 export function renderPrelaunch({ coordinates, between, prediction, width }: Prelaunch): string {
   const rates = [between.half, between.winner, between.twice].map(lossOf).join(", ");
   return [
@@ -36,29 +43,38 @@ export function renderPrelaunch({ coordinates, between, prediction, width }: Pre
   ].join("\n");
 }
 
+/** How the target ended, as it is shown. */
 export interface TargetOutcome {
-  /** Null when the target diverged. */
-  readonly lossNats: number | null;
+  /** The target's validation loss, in nats; null when it diverged. */
+  readonly validationLoss: number | null;
   readonly steps: number;
-  readonly proxyNats: number;
+  readonly proxyValidationLoss: number;
   readonly prediction: Prelaunch["prediction"];
   /** Where transfer.json was written. */
   readonly path: string;
 }
 
-export function renderTarget({ width, proxyWidth, parameters }: LaunchView, outcome: TargetOutcome, style: Style): string {
-  const { lossNats, steps, proxyNats, prediction, path } = outcome;
-  if (lossNats === null) return style.red(`the target of width ${width} diverged at step ${steps}; its curve is in ${path}`);
-  const gain = proxyNats - lossNats;
-  const against = `, ${lossOf(Math.abs(gain))} ${gain >= 0 ? "below" : style.red("above")} the proxy's ${lossOf(proxyNats)}`;
+/** How the target ended, as text. */
+export function renderTarget(
+  { width, proxyWidth, parameters }: Pick<LaunchView, "width" | "proxyWidth" | "parameters">,
+  outcome: TargetOutcome,
+  style: Style,
+): string {
+  const { validationLoss, steps, proxyValidationLoss: proxyLoss, prediction, path } = outcome;
+  if (validationLoss === null) return style.red(`the target of width ${width} diverged at step ${steps}; its curve is in ${path}`);
+  const gain = proxyLoss - validationLoss;
+  const against = `, ${lossOf(Math.abs(gain))} ${gain >= 0 ? "below" : style.red("above")} the proxy's ${lossOf(proxyLoss)}`;
   return [
-    `${style.bold(`target: width ${width}`)}, ${countOf(parameters)} parameters, validation loss ${style.bold(lossOf(lossNats))} nats${width === proxyWidth ? "" : against}`,
-    ...(prediction === null ? [] : [againstPrediction(prediction, lossNats)]),
+    `${style.bold(`target: width ${width}`)}, ${countOf(parameters)} parameters, validation loss ${style.bold(lossOf(validationLoss))} nats${width === proxyWidth ? "" : against}`,
+    ...(prediction === null ? [] : [againstPrediction(prediction, validationLoss)]),
     `wrote ${path} and weights.safetensors`,
   ].join("\n");
 }
 
-function againstPrediction({ validation_loss: predicted, low, high }: NonNullable<Prelaunch["prediction"]>, lossNats: number): string {
-  const where = lossNats < low ? "below" : lossNats > high ? "above" : "within";
-  return `predicted ${lossOf(predicted)} (${lossOf(low)} to ${lossOf(high)}): ${lossOf(Math.abs(lossNats - predicted))} off, ${where} the range`;
+function againstPrediction(
+  { validation_loss: predicted, low, high }: NonNullable<Prelaunch["prediction"]>,
+  validationLoss: number,
+): string {
+  const where = validationLoss < low ? "below" : validationLoss > high ? "above" : "within";
+  return `predicted ${lossOf(predicted)} (${lossOf(low)} to ${lossOf(high)}): ${lossOf(Math.abs(validationLoss - predicted))} off, ${where} the range`;
 }

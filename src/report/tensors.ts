@@ -1,11 +1,12 @@
 /**
  * The per-tensor table as text. Blocks of one model are alike, so they are shown once.
  */
+import { valueOf } from "../numbers.ts";
 import type { TensorTable } from "../training/tensor-table.ts";
-import { valueOf } from "./numbers.ts";
 import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
 
+/** What each tensor gets, as a table. */
 export function renderTensors(
   { attention_scale: attentionScale, residual_multiplier: residual, tensors }: TensorTable,
   layers: number,

@@ -9,14 +9,15 @@ import { cholesky, solveLower, solveUpper } from "./cholesky.ts";
 import { cubeOf } from "./cube.ts";
 import { isFree, type Point, type Space } from "./space.ts";
 
+/** One trial as the analysis sees it. */
 export interface Sample {
   readonly point: Point;
   /** Null when the trial diverged. */
-  readonly lossNats: number | null;
+  readonly loss: number | null;
 }
 
 /** An estimate with its 90 % interval. */
-export interface Estimate {
+export interface IntervalEstimate {
   readonly value: number;
   readonly low: number;
   readonly high: number;
@@ -51,7 +52,7 @@ function bootstrapped<T>(
   samples: readonly T[],
   stream: RandomStream,
   of: (samples: readonly T[]) => number | undefined,
-): Estimate | undefined {
+): IntervalEstimate | undefined {
   const value = of(samples);
   if (value === undefined) return undefined;
   const values = Array.from({ length: resamples }, () => of(samples.map(() => samples[stream.integer(samples.length)])) ?? value);
@@ -63,26 +64,24 @@ function bootstrapped<T>(
  * The best learning rate in log2: the vertex of a parabola through the losses within two octaves of the lowest,
  * after parabolas in the other free hyperparameters where there are samples enough for them. Never beyond the rates tried.
  */
-export function bestLog2Rate(space: Space, samples: readonly Sample[], seed: number): Estimate | undefined {
-  const rated = samples.flatMap(({ point, lossNats }) =>
-    lossNats === null ? [] : [{ point, lossNats, rate: Math.log2(point["learning_rate"]) }],
-  );
-  const best = lowest(rated.map(({ lossNats }) => lossNats));
-  const center = rated.find(({ lossNats }) => lossNats === best)?.rate ?? 0;
+export function bestLog2Rate(space: Space, samples: readonly Sample[], seed: number): IntervalEstimate | undefined {
+  const rated = samples.flatMap(({ point, loss }) => (loss === null ? [] : [{ point, loss, rate: Math.log2(point["learning_rate"]) }]));
+  const best = lowest(rated.map(({ loss }) => loss));
+  const center = rated.find(({ loss }) => loss === best)?.rate ?? 0;
   const near = rated.filter(({ rate }) => Math.abs(rate - center) <= window);
   if (near.length < leastSamples || new Set(near.map(({ rate }) => rate)).size < 3) return undefined;
   const others = cubeOf(Object.fromEntries(Object.entries(space).filter(([name]) => name !== "learning_rate")));
   const usesOthers = near.length >= 2 * (3 + 2 * others.dimensions.length);
-  const rows = near.map(({ point, lossNats, rate }) => {
+  const rows = near.map(({ point, loss, rate }) => {
     const x = rate - center;
     const rest = usesOthers ? others.dimensions.map((each) => each.coordinate(point[each.name])).flatMap((u) => [u, u * u]) : [];
-    return { features: [1, x, x * x, ...rest], lossNats, x };
+    return { features: [1, x, x * x, ...rest], loss, x };
   });
   const [low, high] = [lowest(rows.map(({ x }) => x)), -lowest(rows.map(({ x }) => -x))];
   const vertex = bootstrapped(rows, randomStream(seed, "optimum"), (each) => {
     const coefficients = fit(
       each.map(({ features }) => features),
-      each.map(({ lossNats }) => lossNats),
+      each.map(({ loss }) => loss),
     );
     if (coefficients === undefined) return undefined;
     const [, slope, curvature] = coefficients;
@@ -107,10 +106,14 @@ function ranksOf(losses: readonly (number | null)[]): readonly number[] {
 const mostRanked = 1000;
 
 /** Share of the losses' ranks that a parabola in one hyperparameter alone explains (adjusted R²), for each that is free, the largest first. */
-export function importances(space: Space, samples: readonly Sample[], seed: number): readonly (Estimate & { readonly name: string })[] {
+export function importances(
+  space: Space,
+  samples: readonly Sample[],
+  seed: number,
+): readonly (IntervalEstimate & { readonly name: string })[] {
   const some = samples.slice(0, mostRanked);
   if (some.length < 2 * leastSamples) return [];
-  const ranks = ranksOf(some.map(({ lossNats }) => lossNats));
+  const ranks = ranksOf(some.map(({ loss }) => loss));
   const shares = cubeOf(space).dimensions.flatMap((dimension) => {
     const { name } = dimension;
     const rows = some.map(({ point }, index) => ({ u: dimension.coordinate(point[name]), rank: ranks[index] }));
@@ -151,9 +154,9 @@ export function edgesOf(space: Space, point: Point): readonly Edge[] {
     const [min, max] = "values" in domain ? [Math.min(...domain.values), Math.max(...domain.values)] : [domain.min, domain.max];
     const isLog = min > 0 && ("values" in domain || domain.distribution === "log_uniform");
     if ("values" in domain && domain.values.length < 3) return [];
-    const place = isLog ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
+    const share = isLog ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
     const isInside = "values" in domain && value > min && value < max;
-    const side = isInside ? undefined : place < edgeShare ? "lower" : place > 1 - edgeShare ? "upper" : undefined;
+    const side = isInside ? undefined : share < edgeShare ? "lower" : share > 1 - edgeShare ? "upper" : undefined;
     if (side === undefined) return [];
     const reach = isLog ? undefined : (max - min) / 2;
     const extendTo =

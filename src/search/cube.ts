@@ -5,6 +5,7 @@
  */
 import { completePoint, isFree, levelsOf, valueAt, valuesOf, type FreeDomain, type Point, type Space } from "./space.ts";
 
+/** One free hyperparameter as an axis of the cube. */
 export interface Dimension {
   readonly name: string;
   /** Number of values, each an equal part of [0, 1]; Infinity for a continuous range. */
@@ -50,6 +51,7 @@ function dimensionOf(name: string, domain: FreeDomain): Dimension {
   return values === undefined ? slope(name, domain) : ladder(name, values);
 }
 
+/** A space's free hyperparameters as the unit cube. */
 export interface Cube {
   readonly dimensions: readonly Dimension[];
   /** The point at one coordinate per dimension. */
@@ -58,6 +60,7 @@ export interface Cube {
   readonly coordinatesOf: (point: Point) => readonly number[];
 }
 
+/** The unit cube of a space. */
 export function cubeOf(space: Space): Cube {
   const all = Object.entries(space).flatMap(([name, domain]) => (isFree(domain) ? [dimensionOf(name, domain)] : []));
   const dimensions = all.filter(({ levels }) => levels > 1);

@@ -5,24 +5,27 @@
  */
 import { keyOf, type Point, type Space } from "./space.ts";
 
+/** How one trial went, as a designer is told. */
 export interface Observation {
   readonly point: Point;
   /** Null when the trial diverged or failed. */
-  readonly lossNats: number | null;
-  /** Trained; fewer than the others' when it was stopped early. */
+  readonly validationLoss: number | null;
+  /** Steps that it was trained for; fewer than the others' when it was stopped early. */
   readonly steps: number;
 }
 
+/** A search method at work on one space. */
 export interface Designer {
   /** The next points: `count` of them, or what is left of a space that is exhausted. */
   suggest(count: number): readonly Point[];
   observe(results: readonly Observation[]): void;
 }
 
+/** What a designer is made from. */
 export interface DesignerOptions {
   readonly space: Space;
   readonly seed: number;
-  /** Planned in all. */
+  /** Trials planned in all. */
   readonly trials: number;
 }
 
@@ -38,7 +41,7 @@ export class Ledger {
     this.space = space;
   }
 
-  /** Suggested and not observed yet. */
+  /** Points suggested and not observed yet. */
   get pending(): readonly Point[] {
     return [...this.awaited.values()];
   }

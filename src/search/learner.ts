@@ -9,34 +9,37 @@ import { sobolDesigner } from "./sobol.ts";
 import { everyPoint, keyOf, spaceSize, type Point } from "./space.ts";
 
 /** A point and where it lies in the unit cube. */
-export interface Place {
+export interface PlacedPoint {
   readonly point: Point;
   readonly coordinates: readonly number[];
 }
-export interface Result extends Place {
-  /** In the order of results; what was not trained to its end has a loss made up for it. */
-  readonly lossNats: number;
+/** A point with the loss that it came to. */
+export interface ScoredPoint extends PlacedPoint {
+  /** Losses keep the order of results: what was not trained to its end has one made up for it. */
+  readonly loss: number;
 }
 
+/** What a proposal starts from. */
 export interface Situation {
   readonly cube: Cube;
-  /** Best first. */
-  readonly results: readonly Result[];
-  readonly pending: readonly Place[];
+  /** What has been observed, the best first. */
+  readonly results: readonly ScoredPoint[];
+  readonly pending: readonly PlacedPoint[];
   readonly stream: RandomStream;
   /** Every point of a space that is small enough to be listed, without those tried; otherwise undefined. */
-  readonly untried: readonly Place[] | undefined;
+  readonly untried: readonly PlacedPoint[] | undefined;
   /** Whether a point has been suggested or observed. */
   readonly isTried: (point: Point) => boolean;
 }
 
-export interface Model {
+/** A model of the losses over a space, as a way to propose points. */
+export interface Surrogate {
   /** Names its stream of random numbers. */
   readonly label: string;
   /** Trials before the first proposal, for a space of so many dimensions. */
   readonly startup: (dimensions: number) => number;
-  /** Proposes `count` different places not tried yet, or as many as are left. */
-  readonly propose: (situation: Situation, count: number) => readonly Place[];
+  /** Proposes `count` different points not tried yet, or as many as are left. */
+  readonly propose: (situation: Situation, count: number) => readonly PlacedPoint[];
 }
 
 /** Spaces up to this size are searched exhaustively by a model. */
@@ -46,36 +49,37 @@ const listedPoints = 2000;
  * Results best first. A trial stopped early comes after all that went further, whatever its loss,
  * and one that diverged or failed after all others; losses are made up so that they keep that order.
  */
-export function ranked(observations: readonly Observation[]): readonly { readonly point: Point; readonly lossNats: number }[] {
-  const sound = observations.flatMap(({ point, lossNats, steps }) => (lossNats === null ? [] : [{ point, lossNats, steps }]));
-  const ordered = sound.sort((a, b) => b.steps - a.steps || a.lossNats - b.lossNats);
+export function ranked(observations: readonly Observation[]): readonly { readonly point: Point; readonly loss: number }[] {
+  const sound = observations.flatMap(({ point, validationLoss: loss, steps }) => (loss === null ? [] : [{ point, loss, steps }]));
+  const ordered = sound.sort((a, b) => b.steps - a.steps || a.loss - b.loss);
   let shift = 0;
-  const results = ordered.map(({ point, lossNats, steps }, index) => {
+  const results = ordered.map(({ point, loss, steps }, index) => {
     const before = ordered[index - 1];
-    if (before !== undefined && before.steps !== steps) shift = Math.max(shift, before.lossNats + shift - lossNats);
-    return { point, lossNats: lossNats + shift };
+    if (before !== undefined && before.steps !== steps) shift = Math.max(shift, before.loss + shift - loss);
+    return { point, loss: loss + shift };
   });
-  const worst = results.at(-1)?.lossNats ?? 0;
-  return [...results, ...observations.flatMap(({ point, lossNats }) => (lossNats === null ? [{ point, lossNats: worst + 1 }] : []))];
+  const worst = results.at(-1)?.loss ?? 0;
+  return [...results, ...observations.flatMap(({ point, validationLoss: loss }) => (loss === null ? [{ point, loss: worst + 1 }] : []))];
 }
 
-export function learner(options: DesignerOptions, { label, startup, propose }: Model): Designer {
+/** A designer that proposes what its surrogate finds most promising. */
+export function learner(options: DesignerOptions, { label, startup, propose }: Surrogate): Designer {
   const { space, seed } = options;
   const cube = cubeOf(space);
   const ledger = new Ledger(space);
   const start = sobolDesigner(options);
   const tried = new Set<string>();
-  const placeOf = (point: Point): Place => ({ point, coordinates: cube.coordinatesOf(point) });
+  const placed = (point: Point): PlacedPoint => ({ point, coordinates: cube.coordinatesOf(point) });
   const all =
-    spaceSize(space) <= listedPoints ? everyPoint(space).map((point) => ({ ...placeOf(point), key: keyOf(space, point) })) : undefined;
+    spaceSize(space) <= listedPoints ? everyPoint(space).map((point) => ({ ...placed(point), key: keyOf(space, point) })) : undefined;
   const isTried = (point: Point): boolean => tried.has(keyOf(space, point));
   const startups = startup(cube.dimensions.length);
 
   const proposed = (count: number): readonly Point[] => {
     const situation: Situation = {
       cube,
-      results: ranked(ledger.observations).map(({ point, lossNats }) => ({ ...placeOf(point), lossNats })),
-      pending: ledger.pending.map(placeOf),
+      results: ranked(ledger.observations).map(({ point, loss }) => ({ ...placed(point), loss })),
+      pending: ledger.pending.map(placed),
       stream: randomStream(seed, label, ledger.position),
       untried: all?.filter(({ key }) => !tried.has(key)),
       isTried,

@@ -3,6 +3,7 @@ import { randomStream } from "../rng.ts";
 import { maxRedraws, sequence, type Designer, type DesignerOptions } from "./designer.ts";
 import { completePoint, isFree, keyOf, valueAt, type Point } from "./space.ts";
 
+/** The designer that specs call `random`. */
 export function randomDesigner({ space, seed }: DesignerOptions): Designer {
   return sequence(space, (trial, seen) => {
     const stream = randomStream(seed, "search", trial);

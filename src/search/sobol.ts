@@ -9,7 +9,7 @@ import { cubeOf } from "./cube.ts";
 import { maxRedraws, sequence, type Designer, type DesignerOptions } from "./designer.ts";
 import { keyOf } from "./space.ts";
 
-/** Of dimension 2, 3, …: the primitive polynomial's degree, its inner coefficients as bits, and the initial numbers m₁ … of the degree. */
+/** For dimension 2, 3, …: the primitive polynomial's degree, its inner coefficients as bits, and the initial numbers m₁ … of the degree. */
 const joeKuo: readonly (readonly [degree: number, coefficients: number, initial: readonly number[]])[] = [
   [1, 0, [1]],
   [2, 1, [1, 3]],
@@ -23,6 +23,7 @@ const joeKuo: readonly (readonly [degree: number, coefficients: number, initial:
   [5, 11, [1, 1, 5, 1, 1]],
   [5, 13, [1, 1, 1, 3, 11]],
 ];
+/** The most dimensions that a sequence can have. */
 export const maxDimensions = joeKuo.length + 1;
 
 const bits = 32;

@@ -9,6 +9,7 @@ interface Conditional {
   readonly when?: Readonly<Partial<Record<string, readonly number[]>>> | undefined;
   readonly otherwise?: number | undefined;
 }
+/** What one hyperparameter may be. */
 export type Domain =
   | ({ readonly distribution: "log_uniform" | "uniform" | "int_uniform"; readonly min: number; readonly max: number } & Conditional)
   | ({ readonly values: readonly number[] } & Conditional)
@@ -23,6 +24,7 @@ export type Point = Readonly<Record<string, number>>;
 
 /** A domain something is drawn from. */
 export type FreeDomain = Exclude<Domain, { readonly value: number } | { readonly same_as: string }>;
+/** Whether something is drawn from a domain. */
 export const isFree = (domain: Domain): domain is FreeDomain => "distribution" in domain || "values" in domain;
 
 /** Draws keep four significant digits: they can be read, typed again, and compared by eye. */
@@ -39,7 +41,7 @@ export function valueAt(domain: FreeDomain, u: number): number {
   return Math.ceil(min) + Math.floor(u * (Math.floor(max) - Math.ceil(min) + 1));
 }
 
-/** Every value of a finite domain, in ascending order of position; undefined for a continuous range. */
+/** Every value of a finite domain, a list's in its own order; undefined for a continuous range. */
 export function valuesOf(domain: FreeDomain): readonly number[] | undefined {
   if ("values" in domain) return domain.values;
   if (domain.distribution !== "int_uniform") return undefined;
@@ -121,21 +123,21 @@ function drawnValue(space: Space, drawn: Drawn, name: string): number {
 
 /** Every point of a finite space once, the last name varying fastest. */
 export function everyPoint(space: Space): readonly Point[] {
-  const places = new Map<string, ReadonlyMap<number, number>>();
+  const ranks = new Map<string, ReadonlyMap<number, number>>();
   const options = (name: string, domain: FreeDomain): readonly Option[] => {
     const values = [...new Set(valuesOf(domain) ?? [])];
-    places.set(name, new Map(values.map((value, place) => [value, place])));
+    ranks.set(name, new Map(values.map((value, rank) => [value, rank])));
     return values.map((value) => ({ value, count: 1 }));
   };
   const drawn = draws(space, options).map((options) => ({
     point: completePoint(space, Object.fromEntries(Object.entries(options).map(([name, option]) => [name, option?.value]))),
-    places: Object.keys(space).map((name) => places.get(name)?.get(options[name]?.value ?? NaN) ?? 0),
+    ranks: Object.keys(space).map((name) => ranks.get(name)?.get(options[name]?.value ?? NaN) ?? 0),
   }));
   const compare = (a: readonly number[], b: readonly number[]): number => {
-    const differing = a.findIndex((place, index) => place !== b[index]);
+    const differing = a.findIndex((rank, index) => rank !== b[index]);
     return differing < 0 ? 0 : a[differing] - b[differing];
   };
-  return drawn.sort((a, b) => compare(a.places, b.places)).map(({ point }) => point);
+  return drawn.sort((a, b) => compare(a.ranks, b.ranks)).map(({ point }) => point);
 }
 
 /** Number of distinct points of a space; Infinity with a continuous range. */

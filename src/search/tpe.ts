@@ -4,11 +4,11 @@
  * Optimization" (2011); Falkner et al., BOHB (2018), for densities over all dimensions at once;
  * Watanabe, "Tree-Structured Parzen Estimator" (2023), for the uniform prior and the bandwidths.
  */
-import type { Designer, DesignerOptions } from "./designer.ts";
-import { learner, type Place, type Situation } from "./learner.ts";
-import { logNormalDensity, normalCdf } from "./normal.ts";
-import type { Dimension } from "./cube.ts";
 import type { RandomStream } from "../rng.ts";
+import type { Dimension } from "./cube.ts";
+import type { Designer, DesignerOptions } from "./designer.ts";
+import { learner, type PlacedPoint, type Situation } from "./learner.ts";
+import { logNormalDensity, normalCdf } from "./normal.ts";
 
 /** Trials that count as good, of so many: the square root's growth keeps few of few and does not drown in many. */
 const goodOf = (trials: number): number => Math.max(1, Math.ceil(0.15 * trials));
@@ -78,7 +78,7 @@ function densityOf(centers: readonly (readonly number[])[], dimensions: readonly
   };
 }
 
-function propose({ cube, results, pending, stream, untried, isTried }: Situation, count: number): readonly Place[] {
+function propose({ cube, results, pending, stream, untried, isTried }: Situation, count: number): readonly PlacedPoint[] {
   const { dimensions, pointAt, coordinatesOf } = cube;
   const goods = goodOf(results.length);
   const good = densityOf(
@@ -86,7 +86,7 @@ function propose({ cube, results, pending, stream, untried, isTried }: Situation
     dimensions,
   );
   const others = [...results.slice(goods), ...pending].map(({ coordinates }) => coordinates);
-  const chosen: Place[] = [];
+  const chosen: PlacedPoint[] = [];
   while (chosen.length < count) {
     // Points that are under way count as bad ones (a constant liar), so that those of a batch keep their distance.
     const rest = densityOf([...others, ...chosen.map(({ coordinates }) => coordinates)], dimensions);
@@ -96,8 +96,8 @@ function propose({ cube, results, pending, stream, untried, isTried }: Situation
         const point = pointAt(good.sample(stream));
         return { point, coordinates: coordinatesOf(point) };
       }).filter(({ point }) => !isTried(point));
-    const scores = candidates.map((place) =>
-      chosen.includes(place) ? -Infinity : good.at(place.coordinates) / rest.at(place.coordinates),
+    const scores = candidates.map((candidate) =>
+      chosen.includes(candidate) ? -Infinity : good.at(candidate.coordinates) / rest.at(candidate.coordinates),
     );
     const best = scores.indexOf(Math.max(...scores));
     if (best < 0 || scores[best] === -Infinity) break;
@@ -106,4 +106,5 @@ function propose({ cube, results, pending, stream, untried, isTried }: Situation
   return chosen;
 }
 
+/** The designer that specs call `tpe`. */
 export const tpeDesigner = (options: DesignerOptions): Designer => learner(options, { label: "tpe", startup: () => 8, propose });

@@ -16,7 +16,7 @@ export const bounds = {
   evaluationTokens: 2 ** 26,
   /** Points of a loss curve: steps ÷ evaluate.every. */
   evaluations: 100_000,
-  /** Trials of a sweep, and trainings that confirm. */
+  /** Trials of a sweep, and likewise trainings that confirm. */
   trials: 100_000,
   seeds: 100,
   /** Processes that train at the same time. */

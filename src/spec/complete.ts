@@ -9,9 +9,10 @@ import { designers, type MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
 import { fixedDefaults } from "./references.ts";
 import { ruleFindings, type PartialSpec } from "./rules.ts";
-import { specSchema, type ParameterSpec, type ParsedSpec } from "./schema.ts";
+import { specSchema, type HyperparameterDomain, type ParsedSpec } from "./schema.ts";
 
-export type Space = Readonly<Record<TransferableName, ParameterSpec> & { weight_decay?: ParameterSpec }>;
+/** A search space that names every hyperparameter; weight decay only where it is searched. */
+export type HyperparameterSpace = Readonly<Record<TransferableName, HyperparameterDomain> & { weight_decay?: HyperparameterDomain }>;
 
 /** A spec with nothing left to fill, in the file's own snake_case. */
 export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "depth" | "search"> {
@@ -26,7 +27,7 @@ export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "dept
     readonly batch: number | null;
     readonly early_stopping: { readonly method: "halving" | "asha"; readonly reduction: number; readonly rungs: readonly number[] } | null;
     readonly confirm: { readonly top: number; readonly seeds: number } | null;
-    readonly parameters: Space;
+    readonly parameters: HyperparameterSpace;
   };
 }
 
@@ -36,7 +37,7 @@ const defaultBatch = 8;
 const leastConfirmed = 4;
 
 /** The space searched when a spec gives none: ranges around the optimum measured at base width 32. */
-const defaultSpace: Readonly<Record<TransferableName, ParameterSpec>> = {
+const defaultSpace: Readonly<Record<TransferableName, HyperparameterDomain>> = {
   learning_rate: { distribution: "log_uniform", min: 1e-3, max: 1e-1 },
   init_std: { distribution: "log_uniform", min: 0.25, max: 4 },
   embedding_std: { values: [0.25, 0.5, 1, 2] },
@@ -45,13 +46,15 @@ const defaultSpace: Readonly<Record<TransferableName, ParameterSpec>> = {
   attention_multiplier: { distribution: "log_uniform", min: 0.25, max: 4 },
 };
 
+/** Fills what the schema's own defaults leave open. */
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const { data, model, width, depth, search, ...rest } = spec;
   const proxyDepth = depth?.proxy ?? model.layers;
   const given = Object.entries(search.parameters ?? {}).filter(
-    (entry): entry is [HyperparameterName, ParameterSpec] => entry[1] !== undefined,
+    (entry): entry is [HyperparameterName, HyperparameterDomain] => entry[1] !== undefined,
   );
-  const parameters: Space = search.parameters === undefined ? defaultSpace : { ...fixedDefaults, ...Object.fromEntries(given) };
+  const parameters: HyperparameterSpace =
+    search.parameters === undefined ? defaultSpace : { ...fixedDefaults, ...Object.fromEntries(given) };
   const size = spaceSize(parameters);
   const trials = search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size));
   const isText = typeof data.source === "string" || "files" in data.source;

@@ -9,8 +9,8 @@ import type { Diagnostic } from "../errors.ts";
 import type { Path } from "./document.ts";
 
 type Issue = z.core.$ZodIssue;
-/** A diagnostic before its path has become a place; `at` says whether the key or the value is wrong. */
-export type Finding = Omit<Diagnostic, "path" | "place"> & { readonly path: Path; readonly at?: "key" | "value" };
+/** A diagnostic before its path has become a position; `at` says whether the key or the value is wrong. */
+export type Finding = Omit<Diagnostic, "path" | "position"> & { readonly path: Path; readonly at?: "key" | "value" };
 
 /** The candidate nearest to what was written, when it is near enough to be a slip. */
 export function nearest(written: string, candidates: readonly string[]): string | undefined {
@@ -62,7 +62,7 @@ function expectation(schema: z.core.$ZodType): string {
   return typeNames[inner._zod.def.type] ?? inner._zod.def.type;
 }
 
-/** Of a union's branches, the one the user most likely meant: the one with the fewest mistakes. */
+/** The branch of a union that the user most likely meant: the one with the fewest mistakes. */
 function likelyBranch(branches: readonly (readonly Issue[])[]): number {
   // A branch of another type altogether is the least likely.
   const weight = (issue: Issue): number =>

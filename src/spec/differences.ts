@@ -1,6 +1,7 @@
 /** How two specs differ, key by key, and which of the differences only add to a run. */
 import type { CompleteSpec } from "./complete.ts";
 
+/** One key that differs between two specs. */
 export interface SpecDifference {
   /** Dotted path of the key. */
   readonly path: string;
@@ -20,6 +21,7 @@ const growing: ReadonlySet<string> = new Set(["search.trials", "search.confirm.t
 
 const show = (value: unknown): string => (value === undefined ? "nothing" : JSON.stringify(value));
 
+/** Every key that differs between two complete specs. */
 export function specDifferences(before: CompleteSpec, after: CompleteSpec): readonly SpecDifference[] {
   const [old, now] = [new Map(leaves(before, "")), new Map(leaves(after, ""))];
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((path) => {

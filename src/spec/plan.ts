@@ -3,12 +3,13 @@
  * the camelCase views of it that the rest of the program reads.
  */
 import type { Dataset, DataConfig } from "../data/dataset.ts";
-import type { ModelConfig } from "../model/config.ts";
-import { transferable, type BaseHps, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
+import type { ModelConfig, Size } from "../model/config.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
+import { transferable, type Hyperparameters, type TransferableName } from "../parametrization/roles.ts";
 import { depthTable, table } from "../parametrization/table.ts";
 import type { CompleteSpec } from "./complete.ts";
 
+/** A complete spec with its hash and its data. */
 export interface Plan {
   readonly spec: CompleteSpec;
   readonly specHash: string;
@@ -17,9 +18,7 @@ export interface Plan {
   readonly dataset: Dataset;
 }
 
-/** The hyperparameters a sweep records for a trial, by name. */
-export type Hyperparameters = Readonly<Partial<Record<HyperparameterName, number>>>;
-
+/** A spec's data section as the data folder reads it. */
 export function dataConfig(data: CompleteSpec["data"]): DataConfig {
   const { source, tokenizer = "bytes", validation } = data;
   if (typeof source === "string" || "files" in source) return { source, tokenizer, validation };
@@ -29,9 +28,14 @@ export function dataConfig(data: CompleteSpec["data"]): DataConfig {
   return { source: { ...files, vocabSize, ...(dtype !== undefined && { dtype }) }, tokenizer, validation };
 }
 
-/** Blocks of the models at which hyperparameters are stated, of the proxies, and of the target. */
-export function depthsOf({ model, depth }: CompleteSpec): Readonly<Record<"base" | "proxy" | "target", number>> {
-  return depth ?? { base: model.layers, proxy: model.layers, target: model.layers };
+/** Sizes of the models at which hyperparameters are stated, of the proxies, and of the target. */
+export function sizesOf({
+  model,
+  width,
+  depth,
+}: Pick<CompleteSpec, "model" | "width" | "depth">): Readonly<Record<"base" | "proxy" | "target", Size>> {
+  const size = (of: "base" | "proxy" | "target"): Size => ({ width: width[of], layers: depth?.[of] ?? model.layers });
+  return { base: size("base"), proxy: size("proxy"), target: size("target") };
 }
 
 /** A spec, and how many distinct tokens its data has. */
@@ -40,15 +44,15 @@ export interface Sized {
   readonly dataset: Pick<Dataset, "vocabSize">;
 }
 
-/** The model of one width, as deep as the proxies unless `layers` is given. */
-export function modelConfig({ spec, dataset }: Sized, width: number, layers = depthsOf(spec).proxy): ModelConfig {
+/** The model of one size. */
+export function modelConfig({ spec, dataset }: Sized, { width, layers }: Size): ModelConfig {
   const { head_dim: headDim, context, mlp_ratio: mlpRatio, biases, zero_init: zeroInit } = spec.model;
   const scaledResiduals = depthTable[spec.parametrization] && { scaledResiduals: true as const };
   return { layers, width, headDim, context, mlpRatio, biases, zeroInit, vocabSize: dataset.vocabSize, ...scaledResiduals };
 }
 
-/** What scales depend on at one width, as deep as the proxies unless `layers` is given. */
-export function scaling(spec: CompleteSpec, width: number, layers = depthsOf(spec).proxy): Scaling {
+/** What scales depend on at one size. */
+export function scaling(spec: CompleteSpec, { width, layers }: Size): Scaling {
   const depthRules = depthTable[spec.parametrization];
   return {
     rules: table[spec.parametrization],
@@ -56,21 +60,21 @@ export function scaling(spec: CompleteSpec, width: number, layers = depthsOf(spe
     baseWidth: spec.width.base,
     headDim: spec.model.head_dim,
     epsilon: spec.train.optimizer.epsilon,
-    ...(depthRules && { depth: { rules: depthRules, layers, baseLayers: depthsOf(spec).base } }),
+    ...(depthRules && { depth: { rules: depthRules, layers, baseLayers: sizesOf(spec).base.layers } }),
   };
 }
 
 /** A trial's recorded hyperparameters with the ones the sweep does not vary. */
-export function baseHps(spec: CompleteSpec, hyperparameters: Hyperparameters): BaseHps {
-  return { weight_decay: spec.train.optimizer.weight_decay, ...hyperparameters } as BaseHps;
+export function completeHyperparameters(spec: CompleteSpec, hyperparameters: Hyperparameters): Required<Hyperparameters> {
+  return { weight_decay: spec.train.optimizer.weight_decay, ...hyperparameters } as Required<Hyperparameters>;
 }
 
 /** One set of hyperparameters that stands for the spec's space: values that are fixed, and defaults of those that are searched. */
-export function statedHyperparameters({ search }: CompleteSpec): Readonly<Record<TransferableName, number>> {
+export function statedHyperparameters({ search }: CompleteSpec): Required<Omit<Hyperparameters, "weight_decay">> {
   const names = Object.keys(transferable) as TransferableName[];
   const valueOf = (name: TransferableName): number => {
     const domain = search.parameters[name];
     return "value" in domain ? domain.value : transferable[name].default;
   };
-  return Object.fromEntries(names.map((name) => [name, valueOf(name)])) as Record<TransferableName, number>;
+  return Object.fromEntries(names.map((name) => [name, valueOf(name)])) as Required<Omit<Hyperparameters, "weight_decay">>;
 }

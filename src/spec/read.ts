@@ -4,7 +4,7 @@
  */
 import { contextProblems, openDataset, type Dataset } from "../data/dataset.ts";
 import type { TokenizerName } from "../data/tokenizer.ts";
-import { exitCodes, UserError, type Diagnostic } from "../errors.ts";
+import { UserError, type Diagnostic } from "../errors.ts";
 import { hashOf } from "../hash.ts";
 import { completeSpec, type CompleteSpec } from "./complete.ts";
 import { salvage, schemaFindings, type Finding } from "./diagnose.ts";
@@ -13,9 +13,10 @@ import { dataConfig, type Plan } from "./plan.ts";
 import { notTransferable, ruleFindings, type PartialSpec } from "./rules.ts";
 import { sections, specSchema, type ParsedSpec } from "./schema.ts";
 
+/** A spec file as it was read. */
 export interface SpecFile {
   readonly text: string;
-  /** As the user named it; printed in diagnostics. */
+  /** The file as the user named it; printed in diagnostics. */
   readonly file: string;
   /** Where its relative paths start. */
   readonly directory: string;
@@ -81,7 +82,7 @@ async function tryData(
     const context = spec.model?.context;
     return { dataset, problems: context === undefined ? [] : contextProblems(dataset, context) };
   } catch (error) {
-    if (error instanceof UserError && error.exitCode === exitCodes.usage) return { problems: error.diagnostics };
+    if (error instanceof UserError && error.kind === "usage") return { problems: error.diagnostics };
     throw error;
   }
 }
@@ -101,15 +102,15 @@ function explainUntransferable(finding: Finding): Finding {
 }
 
 function located(document: SpecDocument, { path, at, ...finding }: Finding): Diagnostic {
-  return { ...finding, path: path.join("."), place: document.placeOf(path, at) };
+  return { ...finding, path: path.join("."), position: document.positionOf(path, at) };
 }
 
 function locateByPath(document: SpecDocument, problem: Diagnostic): Diagnostic {
   const path: Path = problem.path?.split(".") ?? [];
-  return { ...problem, place: document.placeOf(path) };
+  return { ...problem, position: document.positionOf(path) };
 }
 
 function byPlace(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
-  const order = ({ place }: Diagnostic): number => (place ? place.line * 1e6 + place.column : Infinity);
+  const order = ({ position }: Diagnostic): number => (position ? position.line * 1e6 + position.column : Infinity);
   return [...diagnostics].sort((a, b) => order(a) - order(b));
 }

@@ -4,14 +4,14 @@
  */
 import { transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import { isFree, valuesOf, levelsOf, type Domain, type Space } from "../search/space.ts";
-import { nearest, type Finding } from "./diagnose.ts";
 import { bounds } from "./bounds.ts";
-import type { ParameterSpec } from "./schema.ts";
+import { nearest, type Finding } from "./diagnose.ts";
+import type { HyperparameterDomain } from "./schema.ts";
 
-type Given = Partial<Record<HyperparameterName, ParameterSpec | undefined>>;
+type Given = Partial<Record<HyperparameterName, HyperparameterDomain | undefined>>;
 
 /** Lowest value each hyperparameter may take; `open` excludes the bound itself. */
-export const lowest: Readonly<Record<HyperparameterName, { readonly bound: number; readonly open: boolean }>> = {
+export const lowestAllowed: Readonly<Record<HyperparameterName, { readonly bound: number; readonly open: boolean }>> = {
   learning_rate: { bound: 0, open: true },
   init_std: { bound: 0, open: false },
   embedding_std: { bound: 0, open: false },
@@ -20,12 +20,13 @@ export const lowest: Readonly<Record<HyperparameterName, { readonly bound: numbe
   attention_multiplier: { bound: 0, open: true },
   weight_decay: { bound: 0, open: false },
 };
+/** Whether a value is below the lowest that a hyperparameter may take. */
 export const isBelow =
   (name: HyperparameterName) =>
   (value: number): boolean =>
-    lowest[name].open ? value <= lowest[name].bound : value < lowest[name].bound;
+    lowestAllowed[name].open ? value <= lowestAllowed[name].bound : value < lowestAllowed[name].bound;
 
-/** What a hyperparameter is that a spec's space does not name. */
+/** The domain of a hyperparameter that a spec's space does not name. */
 export const fixedDefaults = Object.fromEntries(
   Object.entries(transferable).map(([name, { default: value }]) => [name, { value }]),
 ) as Record<TransferableName, { readonly value: number }>;
@@ -121,7 +122,7 @@ function wrongReach(space: Space, name: HyperparameterName): readonly Finding[] 
   const path = ["search", "parameters", name];
   if ("same_as" in domain) {
     const { smallest } = reachOf(space, name);
-    const { bound, open } = lowest[name];
+    const { bound, open } = lowestAllowed[name];
     const untransferable = !(domain.same_as in transferable) && name in transferable;
     return [
       ...(untransferable

@@ -5,21 +5,22 @@
 import type { HyperparameterName } from "../parametrization/roles.ts";
 import type { MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
-import type { Finding } from "./diagnose.ts";
-import { isBelow, lowest, referenceFindings, spaceOf } from "./references.ts";
 import { bounds } from "./bounds.ts";
-import type { ParameterSpec, ParsedSpec } from "./schema.ts";
+import type { Finding } from "./diagnose.ts";
+import { isBelow, lowestAllowed, referenceFindings, spaceOf } from "./references.ts";
+import type { HyperparameterDomain, ParsedSpec } from "./schema.ts";
 
 type Partially<T> = T extends readonly unknown[] | string | number | boolean | undefined
   ? T
   : { readonly [K in keyof T]?: Partially<T[K]> | undefined };
+/** A spec of which parts may be missing, because they do not fit the schema. */
 export type PartialSpec = Partially<Omit<ParsedSpec, "search" | "data">> & {
   readonly data?: Partial<ParsedSpec["data"]>;
   readonly search?: {
     readonly method?: MethodName;
     readonly trials?: number;
     readonly confirm?: ParsedSpec["search"]["confirm"];
-    readonly parameters?: Partial<Record<HyperparameterName, ParameterSpec | undefined>>;
+    readonly parameters?: Partial<Record<HyperparameterName, HyperparameterDomain | undefined>>;
   };
 };
 type Rule = (spec: PartialSpec) => readonly Finding[];
@@ -30,7 +31,7 @@ export const notTransferable: ReadonlyMap<string, string> = new Map([
   ["dropout", "the best dropout depends on model and data size, so a proxy's does not transfer to the target; this model has none"],
 ]);
 
-const entries = (spec: PartialSpec): readonly (readonly [HyperparameterName, ParameterSpec])[] =>
+const entries = (spec: PartialSpec): readonly (readonly [HyperparameterName, HyperparameterDomain])[] =>
   Object.entries(spec.search?.parameters ?? {}).flatMap(([name, parameter]) =>
     parameter ? [[name as HyperparameterName, parameter] as const] : [],
   );
@@ -147,7 +148,7 @@ const rangeRule: Rule = (spec) =>
 const valueRule: Rule = (spec) =>
   entries(spec).flatMap(([name, parameter]): Finding[] => {
     if ("same_as" in parameter) return [];
-    const { bound, open } = lowest[name];
+    const { bound, open } = lowestAllowed[name];
     const key = "value" in parameter ? "value" : "values" in parameter ? "values" : "min";
     const values = "value" in parameter ? [parameter.value] : "values" in parameter ? parameter.values : [parameter.min];
     const path = ["search", "parameters", name, key] as const;

@@ -9,9 +9,9 @@ import { tokenTypes } from "../data/token-file.ts";
 import { tokenizers } from "../data/tokenizer.ts";
 import { precisions } from "../engines/engine.ts";
 import { zeroInits } from "../model/config.ts";
+import { parametrizations, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import { designers, methodNames } from "../search/designers.ts";
 import { bounds } from "./bounds.ts";
-import { parametrizations, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 
 const count = z.int().positive();
 const layers = count.max(bounds.layers);
@@ -19,12 +19,13 @@ const width = count.max(bounds.width);
 const steps = count.max(bounds.steps);
 const trials = count.max(bounds.trials);
 const seeds = count.max(bounds.seeds);
-/** Models of different size that curves compare. */
+/** How many sizes of models curves compare at most. */
 const maxSizes = 32;
 const fraction = z.number().min(0).max(1);
 const factor = z.number().min(0);
 
-export const distributions = ["log_uniform", "uniform", "int_uniform"] as const;
+/** The distributions that a range may have. */
+const distributions = ["log_uniform", "uniform", "int_uniform"] as const;
 
 const transfers = z
   .literal(false)
@@ -32,7 +33,7 @@ const transfers = z
   .describe(
     "`false` allows a hyperparameter that theory says does not transfer: it is searched on the proxies and not copied to the target",
   );
-/** More than anybody tries of one hyperparameter. */
+/** The most values of a list: more than anybody tries of one hyperparameter. */
 const maxValues = 10_000;
 const condition = {
   when: z
@@ -58,7 +59,8 @@ const names = [...(Object.keys(transferable) as TransferableName[]), "weight_dec
 const tied = z
   .strictObject({ same_as: z.enum(names).describe("the hyperparameter whose value it always takes"), transfers })
   .describe("tied to another one");
-export const parameter = z.union([range, values, fixed, tied]);
+/** What a spec may say of one hyperparameter. */
+const parameter = z.union([range, values, fixed, tied]);
 
 const files = z
   .strictObject({ files: z.array(z.string()).min(1).describe("globs of UTF-8 text files, relative to the spec file") })
@@ -103,6 +105,7 @@ const confirmation = z
   })
   .describe("trains the best again on fresh seeds and lets their means decide");
 
+/** The schema of each section of a spec. */
 export const sections = {
   name: z
     .string()
@@ -232,13 +235,15 @@ export const sections = {
     .describe("what `mutransfer curves` trains; every other hyperparameter has its `value`, or its default"),
 } as const;
 
+/** The schema of a spec file. */
 export const specSchema = z
   .strictObject(sections)
   .describe("A μTransfer sweep: train many proxies, pick the best, train the target with its hyperparameters");
 
 /** A spec with the schema's own defaults filled; those that depend on other keys are filled in complete.ts. */
 export type ParsedSpec = z.output<typeof specSchema>;
-export type ParameterSpec = z.output<typeof parameter>;
+/** What a spec says of one hyperparameter: how it is searched, or what it is. */
+export type HyperparameterDomain = z.output<typeof parameter>;
 
 /** JSON schema (draft-07) of the spec file, for editors. */
 export function jsonSchema(): object {

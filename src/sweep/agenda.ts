@@ -3,13 +3,14 @@
  * fresh seeds. A pure function of the spec and of how trials have ended so far, so that
  * a run that continues goes on with the same plan.
  */
-import { designers } from "../search/designers.ts";
-import type { Designer } from "../search/designer.ts";
 import { seedsFrom } from "../rng.ts";
+import { RunState, rungsOf, type TrialSummary } from "../run/state.ts";
+import { isSound } from "../run/trial-result.ts";
+import type { Trial } from "../run/trial.ts";
+import type { Designer } from "../search/designer.ts";
+import { designers } from "../search/designers.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
-import { isSound, rankTrials } from "./select.ts";
-import { RunState, rungsOf, type TrialSummary } from "./state.ts";
-import type { Trial } from "./trials.ts";
+import { rankTrials } from "./select.ts";
 
 /** A trial and the step it is to be trained to. */
 export interface Due {
@@ -22,6 +23,7 @@ type Settled = (trial: Trial) => boolean;
 /** How many of a rung's trials go on to the next. */
 const promotedOf = (count: number, reduction: number): number => Math.floor(count / reduction);
 
+/** What a sweep trains, and in which order. */
 export class Agenda {
   private readonly spec: CompleteSpec;
   private readonly designer: Designer;
@@ -77,7 +79,7 @@ export class Agenda {
         const ended = state.of(trial);
         return {
           point: trial.hyperparameters,
-          lossNats: ended?.validationLoss ?? null,
+          validationLoss: ended?.validationLoss ?? null,
           steps: ended?.steps ?? 0,
         };
       }),
@@ -115,7 +117,7 @@ export class Agenda {
         const loss = ended?.rungLosses[rung] ?? null;
         return ended === undefined || loss === null ? [] : [{ trial, loss, isBeyond: ended.steps > until }];
       });
-      // Of a rung that is complete at least one goes on; those that died on the way count as its worst.
+      // At least one goes on from a rung that is complete; those that died on the way count as its worst.
       const promoted = promotedOf(due.length === 0 ? cohort.length : reached.length, stopping.reduction);
       const kept = Math.max(due.length === 0 ? 1 : 0, promoted);
       cohort = reached
@@ -142,6 +144,7 @@ const isOpen =
     return status === undefined || status === "stopped" || (status === "failed" && !isGivenUp(trial));
   };
 
+/** How much there is to train. */
 export interface PlannedWork {
   /** Trainings that are begun: trials, and confirmations of the best. */
   readonly trainings: number;

@@ -1,13 +1,14 @@
 /**
  * Which trial wins, how sure that is, and in which order trials are shown.
  */
+import type { TrialSummary } from "../run/state.ts";
+import { isSound } from "../run/trial-result.ts";
 import { mean, pooledDeviation } from "../statistics.ts";
-import type { TrialSummary } from "./state.ts";
 
 const order = { completed: 0, stopped: 1, diverged: 2, failed: 3 } as const;
 
 type Ranked = Pick<TrialSummary, "id" | "status" | "validationLoss" | "hyperparameters" | "steps">;
-const rateOf = ({ hyperparameters }: Ranked): number => hyperparameters["learning_rate"] ?? 0;
+const rateOf = ({ hyperparameters }: Ranked): number => hyperparameters.learning_rate ?? 0;
 
 /**
  * Trials from best to worst: those that completed, then those that were stopped, the
@@ -24,27 +25,25 @@ export function rankTrials<T extends Ranked>(trials: readonly T[]): readonly T[]
   );
 }
 
-/** Whether a trial has a loss to be judged by. */
-export const isSound = ({ status }: Pick<TrialSummary, "status">): boolean => status === "completed" || status === "stopped";
-
 /** A trial trained again on fresh seeds. */
 export interface Confirmed {
   readonly id: number;
   readonly seeds: readonly number[];
   /** One per seed; null where it did not complete. */
-  readonly lossesNats: readonly (number | null)[];
+  readonly validationLosses: readonly (number | null)[];
   /** Null when a seed did not complete. */
-  readonly meanNats: number | null;
-  /** Of the trial's own first run, by which it was chosen; null when that was stopped early. */
-  readonly firstNats: number | null;
+  readonly meanLoss: number | null;
+  /** Loss of the trial's own first run, by which it was chosen; null when that was stopped early. */
+  readonly firstLoss: number | null;
 }
 
+/** The trial that wins, and how sure that is. */
 export interface Winner<T> {
   readonly trial: T;
   /** Mean over fresh seeds where there are any, else the loss of its only run. */
-  readonly lossNats: number;
-  /** Of that mean, pooled over all that were confirmed; null without fresh seeds. */
-  readonly standardErrorNats: number | null;
+  readonly validationLoss: number;
+  /** Standard error of that mean, pooled over all that were confirmed; null without fresh seeds. */
+  readonly standardError: number | null;
   /** From best to worst. */
   readonly confirmed: readonly Confirmed[];
 }
@@ -58,31 +57,31 @@ export function chooseWinner<T extends TrialSummary>(trials: readonly T[], seed:
   const again = new Map<number, T[]>();
   for (const trial of trials) if (trial.seed !== seed && first.has(trial.id)) again.set(trial.id, [...(again.get(trial.id) ?? []), trial]);
   const confirmed = [...again].map(([id, runs]): Confirmed => {
-    const lossesNats = runs.map(({ status, validationLoss }) => (status === "completed" ? validationLoss : null));
-    const sound = lossesNats.filter((loss) => loss !== null);
+    const validationLosses = runs.map(({ status, validationLoss }) => (status === "completed" ? validationLoss : null));
+    const sound = validationLosses.filter((loss) => loss !== null);
     return {
       id,
       seeds: runs.map((run) => run.seed),
-      lossesNats,
-      meanNats: sound.length === lossesNats.length ? mean(sound) : null,
-      firstNats: firstOf(first.get(id)),
+      validationLosses,
+      meanLoss: sound.length === validationLosses.length ? mean(sound) : null,
+      firstLoss: firstOf(first.get(id)),
     };
   });
-  confirmed.sort((a, b) => (a.meanNats ?? Infinity) - (b.meanNats ?? Infinity) || a.id - b.id);
+  confirmed.sort((a, b) => (a.meanLoss ?? Infinity) - (b.meanLoss ?? Infinity) || a.id - b.id);
   const [best] = confirmed;
-  if (best === undefined || best.meanNats === null) {
+  if (best === undefined || best.meanLoss === null) {
     const [trial] = rankTrials([...first.values()]);
     return trial?.status !== "completed"
       ? undefined
-      : { trial, lossNats: trial.validationLoss as number, standardErrorNats: null, confirmed };
+      : { trial, validationLoss: trial.validationLoss as number, standardError: null, confirmed };
   }
-  const standardErrorNats = seedDeviation(confirmed) / Math.sqrt(best.seeds.length);
-  const bound = best.meanNats + standardErrorNats;
-  const tied = confirmed.filter(({ meanNats }) => meanNats !== null && meanNats <= bound);
+  const standardError = seedDeviation(confirmed) / Math.sqrt(best.seeds.length);
+  const bound = best.meanLoss + standardError;
+  const tied = confirmed.filter(({ meanLoss }) => meanLoss !== null && meanLoss <= bound);
   const [winner] = tied
     .map((each) => ({ ...each, trial: first.get(each.id) as T }))
-    .sort((a, b) => rateOf(a.trial) - rateOf(b.trial) || (a.meanNats as number) - (b.meanNats as number) || a.id - b.id);
-  return { trial: winner.trial, lossNats: winner.meanNats as number, standardErrorNats, confirmed };
+    .sort((a, b) => rateOf(a.trial) - rateOf(b.trial) || (a.meanLoss as number) - (b.meanLoss as number) || a.id - b.id);
+  return { trial: winner.trial, validationLoss: winner.meanLoss as number, standardError, confirmed };
 }
 
 const firstOf = (trial: TrialSummary | undefined): number | null => (trial?.status === "completed" ? trial.validationLoss : null);
@@ -99,4 +98,6 @@ export function standings<T extends TrialSummary>(trials: readonly T[], seed: nu
 
 /** Standard deviation of a single seed's loss, pooled over the trials that have all of theirs; 0 with one seed each. */
 export const seedDeviation = (confirmed: readonly Confirmed[]): number =>
-  pooledDeviation(confirmed.map(({ lossesNats }) => (lossesNats.includes(null) ? [] : lossesNats.filter((loss) => loss !== null)))) ?? 0;
+  pooledDeviation(
+    confirmed.map(({ validationLosses }) => (validationLosses.includes(null) ? [] : validationLosses.filter((loss) => loss !== null))),
+  ) ?? 0;

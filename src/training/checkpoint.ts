@@ -1,6 +1,6 @@
 /**
  * Where a stack is in the middle of its training, as a file: weights and moments of
- * all lanes, the step, and each lane's record. Scalars follow from the job; batches and
+ * all lanes, the step, and each lane's record. Scalars follow from the training; batches and
  * initial weights are functions of the seed and the step, so the step is the data cursor
  * and the state of all randomness as well. What is left of a run from here is bit for bit the same.
  */
@@ -11,9 +11,9 @@ import { hashOf } from "../hash.ts";
 import { parametersOf } from "../model/config.ts";
 import type { Ref } from "../program/ops.ts";
 import { sizeOf } from "../program/program.ts";
-import { isLoss, type CurvePoint, type LaneSnapshot } from "./outcome.ts";
 import { initialScalars } from "./initialize.ts";
-import { programOf, type Checkpoint, type StackJob } from "./train.ts";
+import { isLoss, type CurvePoint, type LaneSnapshot } from "./outcome.ts";
+import { programOf, type Checkpoint, type Training } from "./train.ts";
 
 const format = "mutransfer checkpoint 1";
 const parts = ["weight", "firstMoment", "secondMoment"] as const satisfies readonly (keyof ParameterState)[];
@@ -32,13 +32,15 @@ const lanesSchema = z.array(
 ) satisfies z.ZodType<readonly LaneSnapshot[]>;
 
 /** What decides a stack's outcome: a checkpoint of anything else is of no use to it. `arithmetic` names engine and device. */
-export function jobIdentity({ model, scaling, train, lanes, dataSeed, data }: StackJob, arithmetic: string): string {
+export function trainingIdentity({ model, scaling, train, lanes, dataSeed, data }: Training, arithmetic: string): string {
   const counts = [data.train.count, data.validation.count];
-  return hashOf({ model, scaling, train, lanes, dataSeed, counts, arithmetic });
+  // Checkpoints of older versions are found by these names.
+  const named = lanes.map(({ seed, hyperparameters }) => ({ seed, hps: hyperparameters }));
+  return hashOf({ model, scaling, train, lanes: named, dataSeed, counts, arithmetic });
 }
 
 /** Bytes of a checkpoint's arrays. */
-export function checkpointBytes({ model, lanes }: Pick<StackJob, "model" | "lanes">): number {
+export function checkpointBytes({ model, lanes }: Pick<Training, "model" | "lanes">): number {
   return parametersOf(model).reduce((sum, { shape }) => sum + 4 * parts.length * lanes.length * sizeOf(shape), 0);
 }
 
@@ -55,8 +57,8 @@ export function encodeCheckpoint(
   return encodeSealed(tensors, { format, identity, step: String(state.step), lanes: JSON.stringify(lanes), ...labels });
 }
 
-/** A checkpoint of this job, or why the file is none. */
-export function decodeCheckpoint(bytes: Buffer, identity: string, job: StackJob): Checkpoint | string {
+/** A checkpoint of this training, or why the file is none. */
+export function decodeCheckpoint(bytes: Buffer, identity: string, training: Training): Checkpoint | string {
   const content = decodeSealed(bytes);
   if (typeof content === "string") return content;
   const { metadata, tensors } = content;
@@ -64,9 +66,9 @@ export function decodeCheckpoint(bytes: Buffer, identity: string, job: StackJob)
   if (metadata["identity"] !== identity) return "it is of another run, or of another engine";
   const step = Number(metadata["step"]);
   const lanes = lanesOf(metadata["lanes"] ?? "");
-  if (!Number.isInteger(step) || step < 0 || step > job.train.steps || lanes?.length !== job.lanes.length) return incomplete;
+  if (!Number.isInteger(step) || step < 0 || step > training.train.steps || lanes?.length !== training.lanes.length) return incomplete;
   if (lanes.some((lane) => Math.max(lane.curve.at(-1)?.step ?? 0, lane.divergedAt ?? 0) > step)) return incomplete;
-  const { shapes } = programOf(job);
+  const { shapes } = programOf(training);
   const arrays = new Map(tensors.map(({ name, data }) => [name, data]));
   let isComplete = true;
   const array = (name: string, ref: Ref): Float32Array => {
@@ -74,11 +76,11 @@ export function decodeCheckpoint(bytes: Buffer, identity: string, job: StackJob)
     if (data.length !== sizeOf(shapes.get(ref) ?? [])) isComplete = false;
     return data;
   };
-  const parameters = parametersOf(job.model).map(({ name }) => {
+  const parameters = parametersOf(training.model).map(({ name }) => {
     const [weight, firstMoment, secondMoment] = parts.map((part) => array(`${part}/${name}`, name));
     return [name, { weight, firstMoment, secondMoment }] as const;
   });
-  const state = { step, scalars: scalarsOfJob(job), parameters: new Map(parameters) };
+  const state = { step, scalars: scalarsFor(training), parameters: new Map(parameters) };
   return isComplete ? { state, lanes } : incomplete;
 }
 
@@ -92,17 +94,18 @@ function lanesOf(text: string): readonly LaneSnapshot[] | undefined {
   }
 }
 
-const scalarsOfJob = (job: StackJob): State["scalars"] => initialScalars(job.model, job.scaling, job.lanes, programOf(job).scalars);
+const scalarsFor = (training: Training): State["scalars"] =>
+  initialScalars(training.model, training.scaling, training.lanes, programOf(training).scalars);
 
 /** Each lane's part of a stack's checkpoint, as if it had trained alone. */
-export function partCheckpoint({ state, lanes }: Checkpoint, job: StackJob): readonly Checkpoint[] {
+export function partCheckpoint({ state, lanes }: Checkpoint, training: Training): readonly Checkpoint[] {
   return lanes.map((snapshot, lane) => {
     const part = (array: Float32Array): Float32Array =>
       array.subarray((array.length / lanes.length) * lane, (array.length / lanes.length) * (lane + 1));
     return {
       state: {
         step: state.step,
-        scalars: scalarsOfJob({ ...job, lanes: [job.lanes[lane]] }),
+        scalars: scalarsFor({ ...training, lanes: [training.lanes[lane]] }),
         parameters: mapParameters(state, (arrays) => (name) => part(arrays[name])),
       },
       lanes: [snapshot],
@@ -111,7 +114,7 @@ export function partCheckpoint({ state, lanes }: Checkpoint, job: StackJob): rea
 }
 
 /** Checkpoints of single lanes as one of a stack; undefined when there are none or their steps differ. */
-export function joinCheckpoints(parts: readonly Checkpoint[], job: StackJob): Checkpoint | undefined {
+export function joinCheckpoints(parts: readonly Checkpoint[], training: Training): Checkpoint | undefined {
   const [first] = parts;
   if (first === undefined || parts.some(({ state }) => state.step !== first.state.step)) return undefined;
   const joined = (ref: Ref, name: keyof ParameterState): Float32Array => {
@@ -123,7 +126,7 @@ export function joinCheckpoints(parts: readonly Checkpoint[], job: StackJob): Ch
   return {
     state: {
       step: first.state.step,
-      scalars: scalarsOfJob(job),
+      scalars: scalarsFor(training),
       parameters: mapParameters(first.state, (_, ref) => (name) => joined(ref, name)),
     },
     lanes: parts.flatMap(({ lanes }) => lanes),

@@ -12,6 +12,7 @@ export interface CurvePoint {
   readonly trainingLoss: number | null;
 }
 
+/** How one lane's training ended. */
 export interface Outcome {
   /** `stopped` is one that was sound when it was not trained any further. */
   readonly status: "completed" | "stopped" | "diverged";
@@ -28,20 +29,21 @@ const blownUpNats = 1e4;
 /** Rounding may put a loss of next to nothing below zero. */
 const leastNats = -1e-3;
 /** Whether a finite loss is one that a record can hold. */
-export const isLoss = (lossNats: number): boolean => lossNats >= leastNats && lossNats < blownUpNats;
+export const isLoss = (loss: number): boolean => loss >= leastNats && loss < blownUpNats;
 
 /** The loss, or null when it is not finite or blown up. */
-const sound = (lossNats: number): number | null => (isLoss(lossNats) ? lossNats : null);
+const sound = (loss: number): number | null => (isLoss(loss) ? loss : null);
 
 /** What a record holds, as plain data. */
 export interface LaneSnapshot {
   readonly curve: readonly CurvePoint[];
-  /** Of the training losses since the last evaluation. */
+  /** Sum of the training losses since the last evaluation, and how many they are. */
   readonly lossSum: number;
   readonly lossCount: number;
   readonly divergedAt: number | null;
 }
 
+/** What becomes of one lane while it trains: its curve, and the step at which it diverged. */
 export class LaneRecord {
   private readonly curve: CurvePoint[] = [];
   private lossSum = 0;
@@ -71,17 +73,17 @@ export class LaneRecord {
   }
 
   /** Takes the training loss of step `step`, counted from 1, before its update. */
-  trained(step: number, lossNats: number): void {
+  trained(step: number, loss: number): void {
     if (this.diverged) return;
-    this.lossSum += lossNats;
+    this.lossSum += loss;
     this.lossCount++;
-    if (sound(lossNats) === null) this.divergedAt = step;
+    if (sound(loss) === null) this.divergedAt = step;
   }
 
   /** Takes the validation loss after `step` updates. */
-  evaluated(step: number, lossNats: number): void {
+  evaluated(step: number, loss: number): void {
     if (this.diverged) return;
-    const validationLoss = sound(lossNats);
+    const validationLoss = sound(loss);
     this.curve.push({ step, validationLoss, trainingLoss: this.lossCount === 0 ? null : this.lossSum / this.lossCount });
     this.lossSum = this.lossCount = 0;
     if (validationLoss === null) this.divergedAt = step;

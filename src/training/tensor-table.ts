@@ -4,9 +4,10 @@
  */
 import { parametersOf, type ModelConfig } from "../model/config.ts";
 import { attentionScale, residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
-import type { BaseHps, Role } from "../parametrization/roles.ts";
+import type { Hyperparameters, Role } from "../parametrization/roles.ts";
 import { scalesOf } from "./initialize.ts";
 
+/** What one tensor gets; blocks that get the same share a row. */
 export interface TensorRow {
   readonly name: string;
   readonly role: Role;
@@ -19,6 +20,7 @@ export interface TensorRow {
   readonly epsilon: number;
 }
 
+/** What every tensor of a model gets. */
 export interface TensorTable {
   /** Factor on q·k. */
   readonly attention_scale: number;
@@ -27,9 +29,10 @@ export interface TensorTable {
   readonly tensors: readonly TensorRow[];
 }
 
-export function tensorTable(config: ModelConfig, scaling: Scaling, hps: BaseHps): TensorTable {
+/** The table of a model at its size, for one set of hyperparameters. */
+export function tensorTable(config: ModelConfig, scaling: Scaling, hyperparameters: Required<Hyperparameters>): TensorTable {
   const tensors = parametersOf(config).map((parameter): TensorRow => {
-    const { multiplier, initStd, learningRate, weightDecay, epsilon } = scalesOf(parameter, hps, scaling);
+    const { multiplier, initStd, learningRate, weightDecay, epsilon } = scalesOf(parameter, hyperparameters, scaling);
     return {
       name: parameter.name,
       role: parameter.role,
@@ -42,7 +45,7 @@ export function tensorTable(config: ModelConfig, scaling: Scaling, hps: BaseHps)
     };
   });
   return {
-    attention_scale: attentionScale(hps, scaling),
+    attention_scale: attentionScale(hyperparameters, scaling),
     ...(config.scaledResiduals && { residual_multiplier: residualMultiplier(scaling) }),
     tensors,
   };

@@ -14,6 +14,7 @@ import { scheduleFactor, type Schedule } from "../program/schedule.ts";
 import { initialState, type Lane } from "./initialize.ts";
 import { LaneRecord, type LaneSnapshot, type Outcome } from "./outcome.ts";
 
+/** How every lane of a stack is trained, but for its hyperparameters. */
 export interface TrainConfig {
   readonly steps: number;
   readonly batch: number;
@@ -28,7 +29,7 @@ export interface TrainConfig {
 }
 
 /** Everything that decides a stack's outcome; plain data, so that it can be sent to another process. */
-export interface StackJob {
+export interface Training {
   readonly model: ModelConfig;
   readonly scaling: Scaling;
   readonly train: TrainConfig;
@@ -39,14 +40,16 @@ export interface StackJob {
   readonly threads: number;
 }
 
-export interface Progress {
+/** How far a stack has come. */
+export interface StackProgress {
   readonly step: number;
   /** Latest validation loss per lane, in nats. */
   readonly validationLosses: readonly (number | null)[];
 }
 
+/** Who is told of a stack's progress, and has a clock. */
 export interface Observer {
-  onProgress(progress: Progress): void;
+  onProgress(progress: StackProgress): void;
   /** Seconds on a monotonic clock, to keep calls short enough for a live display. */
   now(): number;
 }
@@ -54,14 +57,14 @@ export interface Observer {
 /** Length of one call to the engine that the loop aims at: short enough for a live display, long enough to cost nothing. */
 const callSeconds = 0.4;
 
-/** The step a job trains with. */
-export function programOf({ model, train, lanes }: Pick<StackJob, "model" | "train" | "lanes">): Program {
+/** The step a training trains with. */
+export function programOf({ model, train, lanes }: Pick<Training, "model" | "train" | "lanes">): Program {
   return trainingStep(model, {
     trials: lanes.length,
     batch: train.batch,
     beta1: train.beta1,
     beta2: train.beta2,
-    weightDecay: lanes.some(({ hps }) => hps.weight_decay > 0),
+    weightDecay: lanes.some(({ hyperparameters }) => hyperparameters.weight_decay > 0),
   });
 }
 
@@ -82,12 +85,13 @@ export interface Keeping {
   /** A step after which it is time to save whatever the clock says; Infinity for none. */
   nextStep(step: number): number;
   /** Asked after each call. */
-  due(step: number): "go on" | "save" | "save and stop";
+  afterCall(step: number): "go on" | "save" | "save and stop";
   save(checkpoint: Checkpoint): void;
   /** Keeps each lane for itself, when training ends before its last step. */
   part(checkpoint: Checkpoint): void;
 }
 
+/** What training a stack has come to. */
 export interface Trained {
   /** In lane order; undefined when it was stopped before its end. */
   readonly outcomes: readonly Outcome[] | undefined;
@@ -99,18 +103,18 @@ export interface Trained {
 /** Trains one stack to its end, to step `until`, or until it is told to stop. */
 export async function trainStack(
   compile: Compile,
-  job: StackJob,
+  training: Training,
   observer: Observer,
   keeping?: Keeping,
-  until = job.train.steps,
+  until = training.train.steps,
 ): Promise<Trained> {
-  const { train, lanes } = job;
-  const program = programOf(job);
-  const executable = await compile(program, { threads: job.threads, precision: train.precision });
-  const data = openData(job);
+  const { train, lanes } = training;
+  const program = programOf(training);
+  const executable = await compile(program, { threads: training.threads, precision: train.precision });
+  const data = openData(training);
   try {
     const from = keeping?.from;
-    executable.load(from?.state ?? initialState(job.model, job.scaling, lanes, program.scalars));
+    executable.load(from?.state ?? initialState(training.model, training.scaling, lanes, program.scalars));
     const records = lanes.map((_, lane) => new LaneRecord(from?.lanes[lane]));
     let engineSeconds = 0;
     const timed = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -141,7 +145,7 @@ export async function trainStack(
       failpoint("worker.step");
       if (step === nextEvaluation) await evaluate(step);
       observer.onProgress({ step, validationLosses: records.map(({ latest }) => latest) });
-      const due = step < until ? keeping?.due(step) : undefined;
+      const due = step < until ? keeping?.afterCall(step) : undefined;
       if (due === undefined || due === "go on") continue;
       const state = await executable.read();
       keeping?.save({ state, lanes: records.map(({ snapshot }) => snapshot) });
@@ -165,7 +169,7 @@ interface OpenData {
   close(): void;
 }
 
-function openData({ data, dataSeed, train, model }: StackJob): OpenData {
+function openData({ data, dataSeed, train, model }: Training): OpenData {
   const shape: BatchShape = { batch: train.batch, context: model.context };
   const validation = readWindows(data.validation, validationStarts(train.evaluationBatches, data.validation.count, shape), shape);
   const reader = openTokens(data.train);

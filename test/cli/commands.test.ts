@@ -137,8 +137,9 @@ describe("plan", () => {
   });
 
   it("is what a dry run prints, in as many stacks as asked for", async () => {
-    const { stdout, code } = await cli("sweep", config("smoke"), "--dry-run", "--stack", "4", "--out", "never");
+    const { stdout, stderr, code } = await cli("sweep", config("smoke"), "--dry-run", "--stack", "4", "--out", "never");
     expect(code).toBe(0);
+    expect(stderr).not.toContain("reading");
     expect(stdout).toContain("6 random trials and 4 confirmations in stacks of 4");
     expect(existsSync(join(folder, "never"))).toBe(false);
   });

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import type { Results } from "../../src/sweep/results.ts";
+import type { Results } from "../../src/run/results.ts";
 import { start, until, type Finished, type Running } from "../support/cli.ts";
 import { library, missing } from "../support/cuda.ts";
 import { temporaryFolder } from "../support/folder.ts";

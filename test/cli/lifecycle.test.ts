@@ -4,18 +4,19 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { Engines } from "../../src/cli/engine.ts";
+import { Engines } from "../../src/placement/engines.ts";
+import { engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
-import type { Plan } from "../../src/spec/plan.ts";
+import { sizesOf, type Plan } from "../../src/spec/plan.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
-import { OpenFolder } from "../../src/sweep/open-folder.ts";
-import { stackJob } from "../../src/sweep/trials.ts";
-import type { WorkerMessage } from "../../src/sweep/worker-pool.ts";
+import { OpenFolder } from "../../src/run/open-folder.ts";
+import type { WorkerMessage } from "../../src/workers/tasks.ts";
 import { start, until, type Running } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { marked } from "../support/processes.ts";
 import { cpuEngine, hasNative } from "../support/native.ts";
+import { trainingOf } from "../../src/spec/training.ts";
 
 const folder = temporaryFolder();
 const spec = (name: string, text: string): string => {
@@ -43,7 +44,7 @@ search: {confirm: false, trials: 2}
 `,
 );
 const gone = (alive: () => readonly number[]): Promise<void> => until(() => alive().length === 0, 5000);
-const worker = fileURLToPath(new URL("../../dist/src/cli/worker.js", import.meta.url));
+const worker = fileURLToPath(new URL("../../dist/src/workers/worker.js", import.meta.url));
 
 describe("workers in the middle of a long call", () => {
   it.each(["SIGTERM", "SIGKILL", "SIGUSR1"] as const)("die with a parent that is ended by %s", async (signal) => {
@@ -62,7 +63,7 @@ describe("workers in the middle of a long call", () => {
       { text: slowText.replace("layers: 24", "layers: 1").replace("batch: 8", "batch: 160"), file: "slow.yaml", directory: folder },
       join(folder, "cache"),
     );
-    child.send({ kind: "prepare", job: stackJob(plan, openingTrials(plan.spec).slice(0, 1), 512, 1) });
+    child.send({ kind: "prepare", training: trainingOf(plan, openingTrials(plan.spec).slice(0, 1), sizesOf(plan.spec).proxy, 1) });
     await new Promise((resolve) => setTimeout(resolve, 1500));
     child.disconnect(); // this process lives on
     await gone(alive);
@@ -73,9 +74,9 @@ it("a worker heeds a stop that comes before its engine is loaded", async () => {
   const child = fork(worker, [cpuEngine], { serialization: "advanced", silent: true });
   const plan = await readPlan({ text: slowText, file: "slow.yaml", directory: folder }, join(folder, "cache"));
   const tiny: Plan = { ...plan, spec: { ...plan.spec, model: { ...plan.spec.model, layers: 1, context: 16 } } };
-  const job = stackJob(tiny, openingTrials(tiny.spec).slice(0, 1), 16, 1);
-  const keep = { folder: OpenFolder.make(join(folder, "early")).handle, stem: "early", identity: "", labels: {}, interval: {}, lanes: [] };
-  child.send({ kind: "train", job, keep });
+  const training = trainingOf(tiny, openingTrials(tiny.spec).slice(0, 1), { width: 16, layers: 1 }, 1);
+  const keep = { stem: "early", identity: "", labels: {}, interval: {}, lanes: [] };
+  child.send({ kind: "train", training, keep, store: OpenFolder.make(join(folder, "early")).handle });
   child.send({ kind: "stop" });
   const last = new Promise<WorkerMessage>((resolve) =>
     child.on("message", (message: WorkerMessage) => message.kind !== "news" && resolve(message)),
@@ -113,6 +114,17 @@ describe.each(Object.keys(codes) as Signal[])("%s", (signal) => {
   });
 });
 
+it.each(["SIGINT", "SIGTERM"] as const)("%s ends a coordinate check at once, with its worker", async (signal) => {
+  const { env, alive } = marked();
+  const running = start(["coord-check", slow, "--sizes", "64,128,256,512", "--out", `checked ${signal}`], { cwd: folder, env });
+  await until(() => /^width 64$/m.test(running.stderr()) && alive().length === 2);
+  for (const pid of alive()) process.kill(pid, signal);
+  await gone(alive);
+  const { code, stdout } = await running.finished;
+  expect([code, stdout]).toEqual([null, ""]);
+  expect(existsSync(join(folder, `checked ${signal}`))).toBe(false);
+});
+
 describe("after the close", () => {
   const loaded = join(folder, "loaded");
   const entry = join(folder, "noisy.mjs");
@@ -120,7 +132,7 @@ describe("after the close", () => {
     entry,
     `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(loaded)}, ""); process.on("message", () => undefined);`,
   );
-  const clock = { say: () => undefined, now: () => 0, entry };
+  const clock = { host: engineHost(), note: () => undefined, now: () => 0, workerScript: entry };
 
   it("no worker starts, however late it is found out which engines are worth trying", async () => {
     let answer: () => void = () => undefined;
@@ -129,7 +141,7 @@ describe("after the close", () => {
     const chooser = new Engines({}, { ...clock, registry });
     const warming = chooser.warm();
     const plan = await readPlan({ text: slowText, file: "slow.yaml", directory: folder }, join(folder, "cache"));
-    const choosing = chooser.choose({ plan, trials: openingTrials(plan.spec), width: 512 });
+    const choosing = chooser.choose({ plan, trials: openingTrials(plan.spec), of: "proxies", size: sizesOf(plan.spec).proxy });
     chooser.close();
     answer();
     await warming;

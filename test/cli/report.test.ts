@@ -5,13 +5,14 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { report, type ReportCommand } from "../../src/cli/report.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
+import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { UserError } from "../../src/errors.ts";
 import { hashOf } from "../../src/hash.ts";
 import { plain } from "../../src/report/style.ts";
 import { readPlan } from "../../src/spec/read.ts";
-import { takeLock } from "../../src/sweep/lock.ts";
-import { OpenFolder } from "../../src/sweep/open-folder.ts";
-import type { TransferRecord } from "../../src/transfer/record.ts";
+import { takeLock } from "../../src/run/lock.ts";
+import { OpenFolder } from "../../src/run/open-folder.ts";
+import type { TransferRecord } from "../../src/run/transfer-record.ts";
 import { run, type Finished } from "../support/cli.ts";
 import { inventedCheck, inventedCurves } from "../support/evidence.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -31,7 +32,7 @@ async function reported(name: string, options: ReportCommand = {}): Promise<Pick
   try {
     return { code: await report(join(folder, name), options, terminal), stdout };
   } catch (error) {
-    if (error instanceof UserError) return { code: error.exitCode, stdout };
+    if (error instanceof UserError) return { code: exitCodes[error.kind], stdout };
     throw error;
   }
 }

@@ -14,8 +14,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { RunStatus } from "../../src/report/status.ts";
-import type { Results } from "../../src/sweep/results.ts";
+import type { StatusView } from "../../src/report/status.ts";
+import type { Results } from "../../src/run/results.ts";
 import { bin, run, start, until, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { hasNative } from "../support/native.ts";
@@ -40,7 +40,7 @@ const statusOf = async (name: string): Promise<{ readonly code: number | null; r
   const { code, stdout } = await cli("status", name, "--json");
   return { code, status: JSON.parse(stdout) as Snaked };
 };
-type Snaked = Omit<RunStatus, "best" | "tornBytes"> & {
+type Snaked = Omit<StatusView, "best" | "tornBytes"> & {
   readonly best: { readonly trial: number; readonly validation_loss: number } | null;
   readonly torn_bytes: number;
 };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
-import type { Results } from "../../src/sweep/results.ts";
+import type { Results } from "../../src/run/results.ts";
 import { bin, run, start, until, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { resultsFileOf } from "../support/results.ts";
@@ -401,4 +401,17 @@ describe("early stopping", () => {
     expect(bytes("compacted", "results.json")).toBe(bytes("stopped", "results.json"));
     expect(readdirSync(join(folder, "stopped"))).not.toContain("checkpoints");
   });
+});
+
+it("says what may mislead of a spec that is swept, also of one that says what curves to draw", async () => {
+  const parameters = "{learning_rate: {distribution: log_uniform, min: 0.01, max: 0.1}, output_multiplier: {value: 1}}";
+  const text = `${tiny.replace("steps: 400", "steps: 100").replace(/parameters: .*/, `parameters: ${parameters}}`)}
+curves: {widths: [8, 16], learning_rates: {min: 0.01, max: 0.1, count: 4}, seeds: 1}
+`;
+  const name = spec("curved.yaml", text);
+  const note = /output_multiplier is fixed at 1/;
+  expect((await cli("sweep", name, "--out", "curved")).stderr).toMatch(note);
+  expect((await cli("retry", "curved", "0")).stderr).toMatch(note);
+  const drawn = await cli("curves", name, "--out", "curves");
+  expect([drawn.code, note.test(drawn.stderr)]).toEqual([0, false]);
 });

@@ -20,7 +20,7 @@ const shapes: Readonly<Record<string, Work>> = {
     ...{ model: { vocabSize: 100, context: 50 }, batch: 4, trials: 5 },
     limits: { logitFloats: 2 * 64 * 128 },
   },
-  "a batch in uneven groups of sequences": { model: {}, batch: 5, trials: 2, limits: { groupFloats: 2 * 20 * 400 } },
+  "a batch in uneven groups of sequences": { model: {}, batch: 5, trials: 2, limits: { sequenceGroupFloats: 2 * 20 * 400 } },
   "products in parts": { model: { context: 140, layers: 2 }, batch: 8 },
   "six layers": { model: { layers: 6 }, batch: 2 },
   "an epsilon that matters": { batch: 2, steps: 4, epsilon: 0.02 },

@@ -1,6 +1,6 @@
 /** Shapes too large for the float64 reference: two engines that share no arithmetic must agree on them. */
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
@@ -36,13 +36,13 @@ const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; re
 describe.skipIf(!hasNative)("native and onnxruntime train alike", () => {
   it.each(Object.entries(shapes))("%s", async (_, { model, batch, threads }) => {
     const config = { ...small, ...model };
-    const hps = {
+    const hyperparameters = {
       ...{ learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 4 },
       ...{ attention_multiplier: 1, weight_decay: 0.1 },
     };
     const program = trainingStep(config, { trials: 1, batch, beta1: 0.9, beta2: 0.95, weightDecay: true });
     const scaling = { rules: table.mup, width: config.width, baseWidth: 16, headDim: config.headDim, epsilon: 1e-8 };
-    const state = initialState(config, scaling, [{ seed: 3, hps }], program.scalars);
+    const state = initialState(config, scaling, [{ seed: 3, hyperparameters }], program.scalars);
     const stream = randomStream(4, "large batches");
     const steps = 3;
     const ids = (): Int32Array => Int32Array.from({ length: steps * batch * config.context }, () => stream.integer(config.vocabSize));

@@ -1,6 +1,6 @@
 /** `precision: mixed` on the engines that have it: as good as rounded operands allow, and on the CPU as reproducible as float32. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import type { Engine, Precision, State } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
@@ -40,7 +40,7 @@ interface Setup {
 }
 function setup(model: Partial<ModelConfig>, batch: number): Setup {
   const config = { ...small, ...model };
-  const hps = {
+  const hyperparameters = {
     ...{ learning_rate: 0.003, init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 4 },
     ...{ attention_multiplier: 1, weight_decay: 0.1 },
   };
@@ -51,7 +51,7 @@ function setup(model: Partial<ModelConfig>, batch: number): Setup {
   const ids = (): Int32Array => Int32Array.from({ length: count * batch * config.context }, () => stream.integer(config.vocabSize));
   return {
     program,
-    state: initialState(config, scaling, [{ seed: 3, hps }], program.scalars),
+    state: initialState(config, scaling, [{ seed: 3, hyperparameters }], program.scalars),
     batches: { count, tokens: ids(), targets: ids(), factors: new Float32Array(count).fill(1) },
   };
 }

@@ -1,4 +1,4 @@
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { engineConformance } from "./suite.ts";
 

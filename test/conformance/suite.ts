@@ -8,7 +8,7 @@ import type { Batches, Engine, Executable, State } from "../../src/engines/engin
 import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
 import type { Scaling } from "../../src/parametrization/resolve.ts";
-import type { BaseHps } from "../../src/parametrization/roles.ts";
+import type { Hyperparameters } from "../../src/parametrization/roles.ts";
 import { depthExponents, depthTable, table } from "../../src/parametrization/table.ts";
 import type { Ref } from "../../src/program/ops.ts";
 import { sizeOf, type Program } from "../../src/program/program.ts";
@@ -40,7 +40,7 @@ interface Golden {
     readonly width: number;
     readonly biases: boolean;
   };
-  readonly hyperparameters: Omit<BaseHps, "weight_decay">;
+  readonly hyperparameters: Omit<Required<Hyperparameters>, "weight_decay">;
   readonly logits: readonly number[];
   readonly gradients: Readonly<Record<string, readonly number[]>>;
   readonly losses: readonly number[];
@@ -48,7 +48,7 @@ interface Golden {
 
 const goldens = JSON.parse(readFileSync(new URL("../golden/golden.json", import.meta.url), "utf8")) as Readonly<Record<string, Golden>>;
 
-const defaultHps: BaseHps = {
+const defaultHps: Required<Hyperparameters> = {
   learning_rate: 0.01,
   init_std: 1,
   embedding_std: 1,
@@ -139,7 +139,7 @@ function setup(overrides: Partial<ModelConfig>, trials: number, batch: number, w
 const lanesOf = (count: number): readonly Lane[] =>
   Array.from({ length: count }, (_, n) => ({
     seed: 10 + n,
-    hps: {
+    hyperparameters: {
       ...defaultHps,
       learning_rate: 0.004 * (n + 1),
       output_multiplier: 2 + n,
@@ -237,7 +237,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
         ...(depthRules && { depth: { rules: depthRules, layers: c.layers, baseLayers: c.base_layers ?? c.layers } }),
       };
       const program = trainingStep(config, { trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true });
-      const lane = { seed: 1, hps: { ...hyperparameters, weight_decay: c.weight_decay } };
+      const lane = { seed: 1, hyperparameters: { ...hyperparameters, weight_decay: c.weight_decay } };
       const executable = await compile(program);
       executable.load(goldenState(initialState(config, scaling, [lane], program.scalars), config));
 

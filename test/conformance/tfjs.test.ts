@@ -1,6 +1,6 @@
 /** TensorFlow.js in plain JavaScript, always; and with libtensorflow, op by op and as a graph, where it is installed. */
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { openTfjs } from "../../src/engines/tfjs/engine.ts";
 import { installedPackages, loadTfjs, tensorflowEnvironment } from "../../src/engines/tfjs/load.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
@@ -25,12 +25,12 @@ describe.each(missing === undefined ? (["@tensorflow/tfjs-backend-cpu", addon] a
       const before = tf.memory().numTensors;
       const config = { layers: 1, width: 4, headDim: 2, context: 2, mlpRatio: 1, vocabSize: 5, biases: true, zeroInit: [] } as const;
       const program = trainingStep(config, { trials: 2, batch: 1, beta1: 0.9, beta2: 0.95, weightDecay: true });
-      const hps = {
+      const hyperparameters = {
         ...{ learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1 },
         ...{ output_multiplier: 4, attention_multiplier: 1, weight_decay: 0.1 },
       };
       const scaling = { rules: table.mup, width: 4, baseWidth: 4, headDim: 2, epsilon: 1e-8 };
-      const lanes = [0, 1].map((seed) => ({ seed, hps }));
+      const lanes = [0, 1].map((seed) => ({ seed, hyperparameters }));
       const executable = await (
         await openTfjs(host, { package: name as "@tensorflow/tfjs-node", mode: "eager" })
       ).compile(program, {

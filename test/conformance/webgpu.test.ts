@@ -1,6 +1,6 @@
 /** WebGPU on whatever device Vulkan offers: a GPU, or the software device that .ci/run installs. */
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { vulkanDevices } from "../../src/engines/gpus.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { engineConformance } from "./suite.ts";

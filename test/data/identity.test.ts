@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { openDataset, type DataConfig, type Dataset } from "../../src/data/dataset.ts";
 import { refuseChangedData } from "../../src/data/manifest.ts";
 import { openTokens, runOf } from "../../src/data/token-run.ts";
+import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { UserError } from "../../src/errors.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { idsIn } from "../support/tokens.ts";
@@ -26,7 +27,7 @@ const codeOf = async (of: () => unknown): Promise<string> => {
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const [{ code, message }] = error.diagnostics;
-    return `${error.exitCode} ${code} ${/[\w.-]+\.(bin|txt)/.exec(message)?.[0] ?? message}`;
+    return `${exitCodes[error.kind]} ${code} ${/[\w.-]+\.(bin|txt)/.exec(message)?.[0] ?? message}`;
   }
 };
 

@@ -10,13 +10,13 @@ import { missing } from "../support/cuda.ts";
 import { expectSameBits, expectSameTraining, type Work } from "../support/cuda-work.ts";
 import { standIn } from "../support/stand-in.ts";
 
-/** Each compares with the CPU, or the first trial with itself in stacks. */
+/** Checks by name: each compares with the CPU, or the first trial with itself in stacks. */
 const checks = {
   "small trials": [expectSameTraining, { batch: 2 }],
   "a width that is no multiple of four": [expectSameTraining, { model: { width: 35, headDim: 7 }, batch: 2 }],
   "a context of several tiles": [expectSameTraining, { model: { context: 140 }, batch: 1 }],
   "products in parts": [expectSameTraining, { model: { context: 140 }, batch: 8 }],
-  "groups of sequences": [expectSameTraining, { batch: 3, limits: { groupFloats: 20 * 400 } }],
+  "groups of sequences": [expectSameTraining, { batch: 3, limits: { sequenceGroupFloats: 20 * 400 } }],
   "logits in blocks of rows": [expectSameTraining, { batch: 4, trials: 2, limits: { logitFloats: 64 * 64 } }],
   "a stack with little room for logits": [expectSameTraining, { batch: 2, trials: 3 }],
   "an epsilon that matters": [expectSameTraining, { batch: 2, steps: 4, epsilon: 0.02 }],
@@ -28,10 +28,10 @@ const checks = {
 
 interface Fault {
   readonly what: string;
-  /** Kernels that have it; others are as they were. */
+  /** Kernels that have the fault; others are as they were. */
   readonly kernels: readonly string[];
   readonly file: string;
-  /** Stands in the file once. */
+  /** What the fault replaces; it stands in the file once. */
   readonly from: string;
   readonly to: string;
   readonly check: keyof typeof checks;

@@ -58,7 +58,7 @@ const probes = {
   if (depth == 8) mma_tf32(c, fa, fb);
   else mma_bf16(c, fa, fb);
   for (int i = 0; i < 4; i++) run.out[(group + i / 2 * 8) * 8 + 2 * inner + i % 2] = c[i];`,
-  // Of each row's 8 pairs, numbered over the whole, a matrix has one half or the other.
+  // A matrix has one half or the other of each row's 8 pairs, which are numbered over the whole.
   matrices: `  __shared__ __align__(16) uint32_t rows[64][8];
   for (int i = 0; i < 8; i++) rows[t][i] = 8 * t + i;
   __syncthreads();

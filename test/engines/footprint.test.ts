@@ -1,6 +1,6 @@
 /** Memory estimates against what a backend that counts every byte really holds at its fullest moment. */
 import { describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { loadTfjs } from "../../src/engines/tfjs/load.ts";
 import { openTfjs } from "../../src/engines/tfjs/engine.ts";
@@ -40,7 +40,7 @@ describe("the footprint as small ops", () => {
       threads: 1,
       precision: "float32",
     });
-    const hps = {
+    const hyperparameters = {
       ...{ learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1 },
       ...{ output_multiplier: 4, attention_multiplier: 1, weight_decay: 0 },
     };
@@ -50,7 +50,7 @@ describe("the footprint as small ops", () => {
       initialState(
         config,
         scaling,
-        [0, 1].map((seed) => ({ seed, hps })),
+        [0, 1].map((seed) => ({ seed, hyperparameters })),
         programOf(2).scalars,
       ),
     );

@@ -1,13 +1,13 @@
 /** The coordinate check must pass under μP and fail, by name, when any single rule of its table is broken. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { Engine } from "../../src/engines/engine.ts";
 import { coordCheck, type CheckPlan } from "../../src/evidence/coord-check.ts";
 import { coordCheckSchema, type CoordCheck } from "../../src/evidence/records.ts";
-import type { Subject } from "../../src/evidence/coordinates.ts";
+import { takeReadings, type Subject } from "../../src/training/coordinates.ts";
 import { judge } from "../../src/evidence/verdict.ts";
-import type { ModelConfig } from "../../src/model/config.ts";
+import { parameterCount, type ModelConfig } from "../../src/model/config.ts";
 import type { Role } from "../../src/parametrization/roles.ts";
 import { depthTable, table, type DepthExponents, type Exponents, type Rules } from "../../src/parametrization/table.ts";
 
@@ -30,14 +30,15 @@ const subjectOf =
     model: { ...config, width },
     scaling: { rules, width, baseWidth: 16, headDim: config.headDim, epsilon: 1e-8 },
   });
-const planOf = (rules: Rules): CheckPlan => ({
+type Models = Omit<CheckPlan, "parameters">;
+const planOf = (rules: Rules): Models => ({
   name: "check",
   axis: "width",
   sizes: [16, 32, 64, 128],
   parametrization: "mup",
   subject: subjectOf(rules),
   control: subjectOf(table.sp),
-  hps: {
+  hyperparameters: {
     learning_rate: 0.02,
     init_std: 1,
     embedding_std: 1,
@@ -59,10 +60,10 @@ let engine: Engine;
 beforeAll(async () => {
   engine = await engines.native.open(engineHost()).catch(() => engines.onnxruntime.open(engineHost()));
 });
-const check = (plan: CheckPlan): Promise<CoordCheck> =>
+const check = (plan: Models): Promise<CoordCheck> =>
   coordCheck(
-    (program, options) => engine.compile(program, options),
-    plan,
+    (subject, conditions, exercise) => takeReadings((program, options) => engine.compile(program, options), subject, conditions, exercise),
+    { ...plan, parameters: (size) => parameterCount(plan.subject(size).model) },
     () => undefined,
   );
 
@@ -123,7 +124,7 @@ describe("the coordinate check", () => {
   });
 
   describe("along the depth", () => {
-    const depthPlan = (rules: DepthExponents): CheckPlan => ({
+    const depthPlan = (rules: DepthExponents): Models => ({
       ...planOf(table.mup),
       axis: "depth",
       sizes: [2, 4, 8, 16],
@@ -159,7 +160,7 @@ describe("the coordinate check", () => {
 
   it("is inconclusive when nothing moves", async () => {
     const plan = planOf(table.mup);
-    const result = await check({ ...plan, hps: { ...plan.hps, learning_rate: 1e-30 } });
+    const result = await check({ ...plan, hyperparameters: { ...plan.hyperparameters, learning_rate: 1e-30 } });
     expect([result.verdict, result.reason]).toEqual(["INCONCLUSIVE", expect.stringContaining("did not move")]);
   });
 

@@ -7,41 +7,41 @@ const t8 = 2.306;
 
 describe("the prediction of the target's loss", () => {
   const law = (width: number): number => 1.7 + 5 * width ** -0.7;
-  const points = [16, 32, 128].map((width) => ({ width, lossNats: law(width) }));
+  const points = [16, 32, 128].map((width) => ({ width, validationLoss: law(width) }));
 
   it("is the power law's, when losses follow one", () => {
-    const { lossNats, lowNats, highNats, exponent } = predictLoss(points, 512, noiseOf(0.001));
+    const { validationLoss, low, high, exponent } = predictLoss(points, 512, noiseOf(0.001));
     expect(exponent).toBeCloseTo(0.7, 1);
-    expect(lossNats).toBeCloseTo(law(512), 3);
-    expect(lowNats).toBeLessThanOrEqual(lossNats);
-    expect(highNats).toBeGreaterThanOrEqual(lossNats);
+    expect(validationLoss).toBeCloseTo(law(512), 3);
+    expect(low).toBeLessThanOrEqual(validationLoss);
+    expect(high).toBeGreaterThanOrEqual(validationLoss);
   });
   it("has a range that grows with the seeds' noise", () => {
     const rangeOf = (deviation: number): number => {
-      const { lowNats, highNats } = predictLoss(points, 512, noiseOf(deviation));
-      return highNats - lowNats;
+      const { low, high } = predictLoss(points, 512, noiseOf(deviation));
+      return high - low;
     };
     expect(rangeOf(0.02)).toBeGreaterThan(2 * rangeOf(0.002));
   });
   it("is never below what a step would give, and no improvement where wider was worse", () => {
     const flat = predictLoss(
       [
-        { width: 16, lossNats: 2 },
-        { width: 64, lossNats: 2.1 },
+        { width: 16, validationLoss: 2 },
+        { width: 64, validationLoss: 2.1 },
       ],
       256,
       noiseOf(0.01),
     );
-    expect(flat.lossNats).toBeCloseTo(2.05, 12);
+    expect(flat.validationLoss).toBeCloseTo(2.05, 12);
     // The fit misses each point by 0.05, which is more than the seeds' noise.
-    expect(flat.highNats - flat.lossNats).toBeCloseTo(Math.hypot(0.05, 0.05) * Math.sqrt(1.5), 12);
-    expect(flat.lossNats - flat.lowNats).toBeCloseTo(flat.highNats - flat.lossNats, 12);
+    expect(flat.high - flat.validationLoss).toBeCloseTo(Math.hypot(0.05, 0.05) * Math.sqrt(1.5), 12);
+    expect(flat.validationLoss - flat.low).toBeCloseTo(flat.high - flat.validationLoss, 12);
     expect(flat.exponent).toBeNull();
   });
   it("has at least the noise of its points and of the target in its range", () => {
-    const constant = [16, 32, 64].map((width) => ({ width, lossNats: 2 }));
-    const { lossNats, lowNats, highNats } = predictLoss(constant, 256, noiseOf(0.01));
-    expect([lossNats - lowNats, highNats - lossNats].map((each) => each / (0.01 * Math.sqrt(4 / 3)))).toEqual([
+    const constant = [16, 32, 64].map((width) => ({ width, validationLoss: 2 }));
+    const { validationLoss, low, high } = predictLoss(constant, 256, noiseOf(0.01));
+    expect([validationLoss - low, high - validationLoss].map((each) => each / (0.01 * Math.sqrt(4 / 3)))).toEqual([
       expect.closeTo(t8, 1),
       expect.closeTo(t8, 1),
     ]);
@@ -50,29 +50,29 @@ describe("the prediction of the target's loss", () => {
     const at = (wide: number): number =>
       predictLoss(
         [
-          { width: 8, lossNats: 3.2 },
-          { width: 16, lossNats: wide },
+          { width: 8, validationLoss: 3.2 },
+          { width: 16, validationLoss: wide },
         ],
         40,
         noiseOf(0.01),
-      ).lossNats;
+      ).validationLoss;
     expect(at(2.9)).toBeLessThan(at(2.91));
     expect(at(2.97)).toBeLessThan(at(3));
   });
 });
 
 describe("objections to a launch", () => {
-  const sound = { width: 64, proxyNats: 2, halfNats: 1.95, winnerNats: 1.9, twiceNats: 1.97 };
+  const sound = { width: 64, proxy: 2, half: 1.95, winner: 1.9, twice: 1.97 };
   it("are none when the winner holds up, or is beaten by no more than the noise", () => {
     expect(objections(sound, noiseOf(0.01))).toEqual([]);
-    expect(objections({ ...sound, halfNats: 1.88 }, noiseOf(0.01))).toEqual([]);
-    expect(objections({ ...sound, twiceNats: null }, undefined)).toEqual([]);
+    expect(objections({ ...sound, half: 1.88 }, noiseOf(0.01))).toEqual([]);
+    expect(objections({ ...sound, twice: null }, undefined)).toEqual([]);
   });
   it.each([
-    [{ winnerNats: null }, /diverges/],
-    [{ halfNats: 1.8 }, /half the winner's/],
-    [{ twiceNats: 1.8 }, /twice the winner's/],
-    [{ proxyNats: 1.8 }, /worse than the proxy/],
+    [{ winner: null }, /diverges/],
+    [{ half: 1.8 }, /half the winner's/],
+    [{ twice: 1.8 }, /twice the winner's/],
+    [{ proxy: 1.8 }, /worse than the proxy/],
   ])("name what is wrong: %j", (change, message) => {
     expect(objections({ ...sound, ...change }, noiseOf(0.01))).toEqual([expect.stringMatching(message)]);
   });

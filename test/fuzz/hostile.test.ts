@@ -8,11 +8,11 @@ import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { describe, expect, it } from "vitest";
-import { exitCodes } from "../../src/errors.ts";
+import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { randomStream } from "../../src/rng.ts";
 import { readPlan } from "../../src/spec/read.ts";
-import { parseResults, type Results } from "../../src/sweep/results.ts";
-import { encodeLine } from "../../src/sweep/journal-lines.ts";
+import { parseResults, type Results } from "../../src/run/results.ts";
+import { encodeLine } from "../../src/run/journal-lines.ts";
 import { run, type Finished } from "../support/cli.ts";
 import { checkRefusal, listing } from "./fuzz.ts";
 import {

@@ -9,15 +9,15 @@ import { UserError } from "../../src/errors.ts";
 import { renderDiagnostics } from "../../src/report/diagnostics.ts";
 import { plain } from "../../src/report/style.ts";
 import { readPlan } from "../../src/spec/read.ts";
-import { checkpointedStacks, checkpointStem, checkpointsOf, cleanCheckpoints, loadCheckpoint } from "../../src/sweep/checkpoints.ts";
-import { OpenFolder } from "../../src/sweep/open-folder.ts";
+import { checkpointedStacks, checkpointStem, checkpointsOf, cleanCheckpoints, loadCheckpoint } from "../../src/run/checkpoints.ts";
+import { OpenFolder } from "../../src/run/open-folder.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
 import { decodeCheckpoint } from "../../src/training/checkpoint.ts";
 import { randomStream } from "../../src/rng.ts";
 import { checkedRun } from "../support/tokens.ts";
 import { pick } from "./mutate.ts";
 import { checkRefusal, fuzz, listing, mostMilliseconds } from "./fuzz.ts";
-import { arena, cache, checkpoint, checkpointMutant, identity, job, plan, specMutant, tokenMutant } from "./inputs.ts";
+import { arena, cache, checkpoint, checkpointMutant, identity, training, plan, specMutant, tokenMutant } from "./inputs.ts";
 
 const runFolder = join(arena, "run");
 
@@ -92,13 +92,13 @@ it(
           writeFileSync(join(checkpoints, `${stem}-7.safetensors`), bytes);
           writeFileSync(join(checkpoints, `${stem}-6.safetensors`), checkpoint);
           checkpointedStacks(run);
-          expect(loadCheckpoint(run, stem, identity, job, () => undefined)?.lanes).toHaveLength(2);
+          expect(loadCheckpoint(run, stem, identity, training, () => undefined)?.lanes).toHaveLength(2);
           cleanCheckpoints(run, () => true);
           expect(checkpointsOf(run, stem).length).toBeGreaterThan(0);
         }
         const content = decodeSafetensors(bytes);
         if (typeof content === "string") refuse(content);
-        const decoded = decodeCheckpoint(bytes, identity, job);
+        const decoded = decodeCheckpoint(bytes, identity, training);
         if (typeof decoded === "string") refuse(decoded);
       },
     );

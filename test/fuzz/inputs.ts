@@ -8,12 +8,11 @@ import { hashOf } from "../../src/hash.ts";
 import { randomStream, type RandomStream } from "../../src/rng.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { specTemplate } from "../../src/spec/template.ts";
-import { memberLabels } from "../../src/sweep/checkpoints.ts";
-import { encodeLine } from "../../src/sweep/journal-lines.ts";
-import { resultsText, type Results } from "../../src/sweep/results.ts";
+import { memberLabels } from "../../src/run/checkpoints.ts";
+import { encodeLine } from "../../src/run/journal-lines.ts";
+import { resultsText, type Results } from "../../src/run/results.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
-import { stackJob } from "../../src/sweep/trials.ts";
-import { encodeCheckpoint, jobIdentity } from "../../src/training/checkpoint.ts";
+import { encodeCheckpoint, trainingIdentity } from "../../src/training/checkpoint.ts";
 import { initialState } from "../../src/training/initialize.ts";
 import { programOf } from "../../src/training/train.ts";
 import { shapeOf } from "../../src/program/program.ts";
@@ -22,6 +21,8 @@ import { resultsFileOf } from "../support/results.ts";
 import { runRecord } from "../support/run.ts";
 import { npy } from "../support/tokens.ts";
 import { mutateBytes, mutateText, mutateTree, pick } from "./mutate.ts";
+import { trainingOf } from "../../src/spec/training.ts";
+import { sizesOf } from "../../src/spec/plan.ts";
 
 /** In a folder of its own, so that what is written beside it is noticed. */
 export const arena = join(memoryFolder(), "arena");
@@ -134,10 +135,10 @@ export const tokenFiles: readonly Buffer[] = [
 ];
 export const tokenMutant = (random: RandomStream): Buffer => mutateBytes(pick(tokenFiles, random), random, pick(tokenFiles, random));
 
-export const job = stackJob(plan, openingTrials(plan.spec).slice(0, 2), 8, 1);
-export const identity = jobIdentity(job, "e");
-const program = programOf(job);
-const lanes = job.lanes.map(() => ({
+export const training = trainingOf(plan, openingTrials(plan.spec).slice(0, 2), sizesOf(plan.spec).proxy, 1);
+export const identity = trainingIdentity(training, "e");
+const program = programOf(training);
+const lanes = training.lanes.map(() => ({
   curve: [{ step: 0, trainingLoss: null, validationLoss: 4 }],
   lossSum: 1,
   lossCount: 1,
@@ -145,7 +146,7 @@ const lanes = job.lanes.map(() => ({
 }));
 export const checkpoint = Buffer.concat([
   ...encodeCheckpoint(
-    { state: initialState(job.model, job.scaling, job.lanes, program.scalars), lanes },
+    { state: initialState(training.model, training.scaling, training.lanes, program.scalars), lanes },
     identity,
     memberLabels(openingTrials(plan.spec).slice(0, 2)),
     (ref) => shapeOf(program, ref),

@@ -3,15 +3,16 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { reopenPlan } from "../../src/spec/read.ts";
-import { repairJournal } from "../../src/sweep/repair.ts";
-import { parseResults } from "../../src/sweep/results.ts";
-import { OpenFolder } from "../../src/sweep/open-folder.ts";
-import { runFiles } from "../../src/sweep/run-folder.ts";
-import { readRun, Run } from "../../src/sweep/run.ts";
+import { repairJournal } from "../../src/run/repair.ts";
+import { parseResults } from "../../src/run/results.ts";
+import { OpenFolder } from "../../src/run/open-folder.ts";
+import { runFiles } from "../../src/run/run-folder.ts";
+import { readRun, Run } from "../../src/run/run.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
-import { planLaunch } from "../../src/transfer/transfer.ts";
+import { planLaunch } from "../../src/studies/launch.ts";
 import { fuzz, listing, mostMilliseconds } from "./fuzz.ts";
 import { arena, cache, journalMutant, plan, resultsMutant } from "./inputs.ts";
+import { sizesOf } from "../../src/spec/plan.ts";
 
 const runFolder = join(arena, "run");
 
@@ -31,7 +32,7 @@ it(
       async (text) => {
         const results = parseResults(text, "results.json");
         const reopened = await reopenPlan(results.spec, arena, cache);
-        if (results.best !== null) planLaunch(reopened, results, results.best, results.spec.width.target, 1);
+        if (results.best !== null) planLaunch(reopened, results, results.best, sizesOf(results.spec).target, 1);
       },
     );
   },

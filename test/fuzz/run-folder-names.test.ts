@@ -15,12 +15,13 @@ import { status } from "../../src/cli/status.ts";
 import { sweep } from "../../src/cli/sweep.ts";
 import { Terminal } from "../../src/cli/terminal.ts";
 import { transfer } from "../../src/cli/transfer.ts";
+import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { UserError } from "../../src/errors.ts";
 import { plain } from "../../src/report/style.ts";
-import { reportNames, runFiles, runFolders } from "../../src/sweep/run-folder.ts";
+import { reportNames, runFiles, runFolders } from "../../src/run/run-folder.ts";
 import { start } from "../support/cli.ts";
 import { arena, cache, journal, resultsFile, sealResults, texts } from "./inputs.ts";
-import type { Results } from "../../src/sweep/results.ts";
+import type { Results } from "../../src/run/results.ts";
 import { cpuEngine } from "../support/native.ts";
 
 process.env["MUTRANSFER_CACHE"] = cache;
@@ -91,7 +92,7 @@ async function refusal(work: () => Promise<number>): Promise<string> {
   try {
     return String(await work());
   } catch (error) {
-    if (error instanceof UserError) return `${error.exitCode} ${error.diagnostics[0].code}`;
+    if (error instanceof UserError) return `${exitCodes[error.kind]} ${error.diagnostics[0].code}`;
     throw error;
   }
 }

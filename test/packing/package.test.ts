@@ -16,7 +16,7 @@ import { callFields } from "../../src/engines/native/header.ts";
 import { loadLibrary, type CallField } from "../../src/engines/native/library.ts";
 import { prebuiltFile, prebuiltTargets } from "../../src/engines/native/prebuilt.ts";
 import { loadModule } from "../../src/engines/native/web-assembly.ts";
-import type { Results } from "../../src/sweep/results.ts";
+import type { Results } from "../../src/run/results.ts";
 import { engineConformance } from "../conformance/suite.ts";
 import { temporaryFolder } from "../support/folder.ts";
 

@@ -3,7 +3,7 @@
  * with Adam, ε → 0 and no decay they train the same function. Checked on the engine.
  */
 import { expect, it } from "vitest";
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
@@ -43,7 +43,7 @@ it("tables 3, 8 and 9 give the same Adam losses", async () => {
   const steps = 10;
   const ids = (): Int32Array => Int32Array.from({ length: steps * 4 * 8 }, () => stream.integer(13));
   const batches = { count: steps, tokens: ids(), targets: ids(), factors: new Float32Array(steps).fill(1) };
-  const hps = {
+  const hyperparameters = {
     learning_rate: 0.01,
     init_std: 1,
     embedding_std: 0.7,
@@ -57,7 +57,12 @@ it("tables 3, 8 and 9 give the same Adam losses", async () => {
     Object.values(forms).map(async (rules) => {
       const executable = await engine.compile(program, { threads: 1, precision: "float32" });
       executable.load(
-        initialState(config, { rules, width: 32, baseWidth: 8, headDim: 8, epsilon: 1e-20 }, [{ seed: 1, hps }], program.scalars),
+        initialState(
+          config,
+          { rules, width: 32, baseWidth: 8, headDim: 8, epsilon: 1e-20 },
+          [{ seed: 1, hyperparameters }],
+          program.scalars,
+        ),
       );
       const result = await executable.train(batches);
       await executable.dispose();

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { attentionScale, residualMultiplier, resolve, type Scaling } from "../../src/parametrization/resolve.ts";
-import type { BaseHps, Role } from "../../src/parametrization/roles.ts";
+import type { Hyperparameters, Role } from "../../src/parametrization/roles.ts";
 import { depthExponents, depthTable, table, type DepthExponents } from "../../src/parametrization/table.ts";
 import { tolerances } from "../tolerances.ts";
 
 /** σ = 0.02 absolute at base width 256 is 0.32 in units of 1/√fan_in. */
-const hps: BaseHps = {
+const hyperparameters: Required<Hyperparameters> = {
   learning_rate: 6e-3,
   init_std: 0.32,
   embedding_std: 0.02,
@@ -26,7 +26,7 @@ const near = (actual: number, expected: number): void =>
 
 describe("μP at width 1024 from base width 256 (m = 4)", () => {
   it("hidden: std 0.01, learning rate 1.5e-3, decay 0.4, ε 2.5e-9", () => {
-    const scales = resolve(hps, at(1024), tensor("hidden"));
+    const scales = resolve(hyperparameters, at(1024), tensor("hidden"));
     near(scales.initStd, 0.01);
     near(scales.learningRate, 1.5e-3);
     near(scales.weightDecay, 0.4);
@@ -36,30 +36,30 @@ describe("μP at width 1024 from base width 256 (m = 4)", () => {
   });
 
   it("embedding: std 0.02 and learning rate 6e-3 as at the base, ε 2.5e-9", () => {
-    const scales = resolve(hps, at(1024), tensor("embedding"));
+    const scales = resolve(hyperparameters, at(1024), tensor("embedding"));
     expect([scales.initStd, scales.learningRate, scales.multiplier]).toEqual([0.02, 6e-3, 1]);
     near(scales.epsilon, 2.5e-9);
   });
 
   it("readout: logits × 0.25, std and learning rate as at the base", () => {
-    const scales = resolve(hps, at(1024), tensor("readout"));
+    const scales = resolve(hyperparameters, at(1024), tensor("readout"));
     expect(scales.multiplier).toBe(0.25);
     near(scales.initStd, 0.02);
     expect(scales.learningRate).toBe(6e-3);
-    expect(resolve(hps, at(1024), tensor("readout", true)).initStd).toBe(0);
+    expect(resolve(hyperparameters, at(1024), tensor("readout", true)).initStd).toBe(0);
   });
 
   it("norms and biases: learning rate as at the base, never decayed", () => {
     for (const role of ["norm", "bias"] as const) {
-      const scales = resolve(hps, at(1024), tensor(role));
+      const scales = resolve(hyperparameters, at(1024), tensor(role));
       expect([scales.learningRate, scales.weightDecay, scales.initStd, scales.multiplier]).toEqual([6e-3, 0, 0, 1]);
       near(scales.epsilon, 2.5e-9);
     }
   });
 
   it("attention: 8 / 64 = 0.125", () => {
-    expect(attentionScale(hps, at(1024))).toBe(0.125);
-    near(attentionScale({ ...hps, attention_multiplier: 2 }, at(1024)), 0.25);
+    expect(attentionScale(hyperparameters, at(1024))).toBe(0.125);
+    near(attentionScale({ ...hyperparameters, attention_multiplier: 2 }, at(1024)), 0.25);
   });
 
   it.each([
@@ -67,12 +67,12 @@ describe("μP at width 1024 from base width 256 (m = 4)", () => {
     [2, 0.02 / Math.SQRT2, 3e-3, 0.2, 5e-9, 0.5],
     [4, 0.01, 1.5e-3, 0.4, 2.5e-9, 0.25],
   ])("at ratio %i: hidden std %f, rate %f, decay %f, ε %f; readout multiplier %f", (ratio, std, rate, decay, epsilon, multiplier) => {
-    const hidden = resolve(hps, at(256 * ratio), tensor("hidden"));
+    const hidden = resolve(hyperparameters, at(256 * ratio), tensor("hidden"));
     near(hidden.initStd, std);
     near(hidden.learningRate, rate);
     near(hidden.weightDecay, decay);
     near(hidden.epsilon, epsilon);
-    near(resolve(hps, at(256 * ratio), tensor("readout")).multiplier, multiplier);
+    near(resolve(hyperparameters, at(256 * ratio), tensor("readout")).multiplier, multiplier);
   });
 });
 
@@ -84,24 +84,25 @@ describe("CompleteP at width 1024 from 256 (m = 4) and eight times the base dept
     expect(depthTable.completep).toEqual(depthExponents(1));
     const scaling = deep(depthExponents(1));
     near(residualMultiplier(scaling), 0.125);
-    for (const role of ["hidden", "norm", "bias"] as const) near(resolve(hps, scaling, inBlock(role)).epsilon, 3.125e-10);
-    for (const role of ["embedding", "readout", "norm", "bias"] as const) near(resolve(hps, scaling, tensor(role)).epsilon, 2.5e-9);
-    near(resolve(hps, scaling, inBlock("hidden")).learningRate, 1.5e-3);
-    near(resolve(hps, scaling, inBlock("norm")).learningRate, 6e-3);
-    near(resolve(hps, scaling, inBlock("hidden")).initStd, 0.01);
+    for (const role of ["hidden", "norm", "bias"] as const) near(resolve(hyperparameters, scaling, inBlock(role)).epsilon, 3.125e-10);
+    for (const role of ["embedding", "readout", "norm", "bias"] as const)
+      near(resolve(hyperparameters, scaling, tensor(role)).epsilon, 2.5e-9);
+    near(resolve(hyperparameters, scaling, inBlock("hidden")).learningRate, 1.5e-3);
+    near(resolve(hyperparameters, scaling, inBlock("norm")).learningRate, 6e-3);
+    near(resolve(hyperparameters, scaling, inBlock("hidden")).initStd, 0.01);
   });
 
   it("a = ½: residual 0.35355, hidden rate 5.3033e-4, and the final norm's rate as at the base", () => {
     const scaling = deep(depthExponents(0.5));
     near(residualMultiplier(scaling), 1 / Math.sqrt(8));
-    near(resolve(hps, scaling, inBlock("hidden")).learningRate, 1.5e-3 / Math.sqrt(8));
-    near(resolve(hps, scaling, inBlock("bias")).learningRate, 6e-3 / Math.sqrt(8));
-    near(resolve(hps, scaling, tensor("norm")).learningRate, 6e-3);
+    near(resolve(hyperparameters, scaling, inBlock("hidden")).learningRate, 1.5e-3 / Math.sqrt(8));
+    near(resolve(hyperparameters, scaling, inBlock("bias")).learningRate, 6e-3 / Math.sqrt(8));
+    near(resolve(hyperparameters, scaling, tensor("norm")).learningRate, 6e-3);
   });
 
   it("is μP at the base depth, and μP's residuals have no multiplier", () => {
     const scaling: Scaling = { ...deep(depthExponents(1)), depth: { rules: depthExponents(1), layers: 2, baseLayers: 2 } };
-    expect(resolve(hps, scaling, inBlock("hidden"))).toEqual(resolve(hps, at(1024), inBlock("hidden")));
+    expect(resolve(hyperparameters, scaling, inBlock("hidden"))).toEqual(resolve(hyperparameters, at(1024), inBlock("hidden")));
     expect([residualMultiplier(scaling), residualMultiplier(at(1024))]).toEqual([1, 1]);
   });
 });
@@ -109,11 +110,11 @@ describe("CompleteP at width 1024 from 256 (m = 4) and eight times the base dept
 describe("sp", () => {
   it("equals μP bit for bit at width ratio 1", () => {
     for (const role of Object.keys(table.mup) as Role[])
-      expect(resolve(hps, at(256), tensor(role))).toEqual(resolve(hps, at(256, table.sp), tensor(role)));
+      expect(resolve(hyperparameters, at(256), tensor(role))).toEqual(resolve(hyperparameters, at(256, table.sp), tensor(role)));
   });
 
   it("leaves every value as it is at other widths", () => {
     for (const role of Object.keys(table.sp) as Role[])
-      expect(resolve(hps, at(2048, table.sp), tensor(role))).toEqual(resolve(hps, at(256, table.sp), tensor(role)));
+      expect(resolve(hyperparameters, at(2048, table.sp), tensor(role))).toEqual(resolve(hyperparameters, at(256, table.sp), tensor(role)));
   });
 });

@@ -4,21 +4,25 @@ import { prelaunchSchema, sealed } from "../../src/evidence/records.ts";
 import { coordinateCheck } from "../../src/report/page/coordinates.ts";
 import { csvOf, jsonOf } from "../../src/report/page/files.ts";
 import { lossFrame } from "../../src/report/page/frames.ts";
-import { sampledTrials, thinned, type ReportInput } from "../../src/report/page/input.ts";
+import { sampledTrials, type ReportInput } from "../../src/report/page/input.ts";
+import { thinned } from "../../src/statistics.ts";
 import { makeReport } from "../../src/report/page/report.ts";
 import { inkPairs } from "../../src/report/page/theme.ts";
+import { Progress } from "../../src/studies/progress.ts";
 import { chooseWinner, rankTrials } from "../../src/sweep/select.ts";
-import { summaryOf } from "../../src/sweep/state.ts";
-import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import { summaryOf } from "../../src/run/state.ts";
+import type { TrialResult } from "../../src/run/trial-result.ts";
 import { inventedCheck, inventedCurves, inventedPrelaunch } from "../support/evidence.ts";
 import { madeTrial, reportSpec, runOf } from "../support/report.ts";
-import type { RunRecord } from "../../src/sweep/records.ts";
+import type { RunRecord } from "../../src/run/records.ts";
 
 function inputOf(trials: readonly TrialResult[]): ReportInput {
   const spec = reportSpec(Math.max(1, trials.length));
   const ranked = rankTrials(trials.map((trial, offset) => summaryOf(trial, { offset, bytes: 0 })));
+  const progress = new Progress();
+  for (const trial of ranked) progress.end(trial);
   const best = chooseWinner(ranked, 1)?.trial;
-  const winner = best && trials[best.place.offset];
+  const winner = best && trials[best.extent.offset];
   return {
     folder: "run",
     phase: "finished",
@@ -27,7 +31,8 @@ function inputOf(trials: readonly TrialResult[]): ReportInput {
     writtenSpec: spec,
     specHash: "h",
     ranked,
-    sample: thinned(ranked, sampledTrials).map(({ place }) => trials[place.offset]),
+    counts: progress.counts,
+    sample: thinned(ranked, sampledTrials).map(({ extent }) => trials[extent.offset]),
     best: winner
       ? {
           trial: winner.id,

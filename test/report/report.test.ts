@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { renderDiagnostics } from "../../src/report/diagnostics.ts";
-import { jsonLine } from "../../src/report/json.ts";
-import { bytesOf, countOf, duration, flopsOf, percentOf } from "../../src/report/numbers.ts";
-import { SweepProgress } from "../../src/report/progress.ts";
-import { renderRanking, trialsCsv } from "../../src/report/ranking.ts";
+import { jsonLine } from "../../src/json.ts";
+import { bytesOf, countOf, duration, flopsOf, percentOf } from "../../src/numbers.ts";
+import { lineOf, progressBlock, progressLine } from "../../src/report/progress.ts";
+import { renderRanking } from "../../src/report/ranking.ts";
 import { colored, plain } from "../../src/report/style.ts";
-import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import { Progress } from "../../src/studies/progress.ts";
+import type { SweepEvent } from "../../src/sweep/events.ts";
+import type { TrialResult } from "../../src/run/trial-result.ts";
 
 const trial = (id: number, loss: number | null, hyperparameters: Record<string, number>, reason?: string): TrialResult => ({
   id,
@@ -30,7 +32,7 @@ it("diagnostics point at their column and give the way out", () => {
   expect(
     renderDiagnostics(
       [
-        { code: "c", message: "wrong", path: "x", place, hint: "do this" },
+        { code: "c", message: "wrong", path: "x", position: place, hint: "do this" },
         { code: "d", message: "also" },
       ],
       plain,
@@ -63,19 +65,6 @@ describe("the ranking", () => {
       renderRanking(ranked, ranked.length, [], plain),
     );
   });
-
-  it("as CSV has every trial and hyperparameter, exactly", () => {
-    expect([...trialsCsv([...ranked, trial(3, null, { learning_rate: 2, init_std: 1 }, 'died, "badly"')], 1)].join("")).toBe(
-      [
-        "rank,trial,status,validation_loss,steps,seed,learning_rate,init_std,reason",
-        "1,2,completed,1.23456,10,1,0.012345678,1,",
-        "2,0,completed,2,10,1,0.1,1,",
-        "3,1,diverged,,10,1,1,1,",
-        '4,3,failed,,10,1,2,1,"died, ""badly"""',
-        "",
-      ].join("\n"),
-    );
-  });
 });
 
 describe("progress", () => {
@@ -90,16 +79,29 @@ describe("progress", () => {
     resumedSteps: 100,
   } as const;
 
+  /** What is shown after some events, and the lines that they were worth. */
+  const after = (...events: readonly SweepEvent[]): { readonly progress: Progress; readonly lines: readonly (string | undefined)[] } => {
+    const progress = new Progress();
+    const lines = events.map((event) => {
+      const line = lineOf(event, progress, plain);
+      progress.apply(event);
+      return line;
+    });
+    return { progress, lines };
+  };
+
   it("counts what is done, running and left, and shows the best", () => {
-    const progress = new SweepProgress(100);
-    expect(progress.apply(started, plain)).toBe("continuing: 1 of 4 trials are in the journal already");
-    progress.apply({ event: "stack_progress", stack: 0, trials: [1], step: 50, validationLosses: [2.5] }, plain);
-    progress.apply({ event: "stack_progress", stack: 1, trials: [2], step: 100, validationLosses: [2.25] }, plain);
-    expect(progress.apply({ event: "trial_finished", trial: { ...trial(2, 2.25, {}), steps: 100 } }, plain)).toBeUndefined();
-    progress.apply({ event: "stack_finished", stack: 1, trials: [2], engineSeconds: 1 }, plain);
+    const { progress, lines } = after(
+      started,
+      { event: "stack_progress", stack: 0, trials: [1], step: 50, validationLosses: [2.5] },
+      { event: "stack_progress", stack: 1, trials: [2], step: 100, validationLosses: [2.25] },
+      { event: "trial_finished", trial: { ...trial(2, 2.25, {}), steps: 100 } },
+      { event: "stack_finished", stack: 1, trials: [2], engineSeconds: 1 },
+    );
+    expect(lines).toEqual(["continuing: 1 of 4 trials are in the journal already", undefined, undefined, undefined, undefined]);
     // 1.5 of 3 fresh trials in 10 s: 10 s more, 15 steps a second.
-    expect(progress.line(110)).toBe("s: 62 % · 2/4 trials · 15 steps/s · 0:10 left · best 2.2500 (trial 2)");
-    expect(progress.block(110, plain)).toEqual([
+    expect(progressLine(progress, 10)).toBe("s: 62 % · 2/4 trials · 15 steps/s · 0:10 left · best 2.2500 (trial 2)");
+    expect(progressBlock(progress, 10, plain)).toEqual([
       `s ${"█".repeat(15)}${"░".repeat(9)} 62 % · 2/4 trials · 15 steps/s · 0:10 left`,
       "  trial 1: step 50/100, validation loss 2.5000",
       "  best 2.2500 (trial 2)",
@@ -107,13 +109,23 @@ describe("progress", () => {
   });
 
   it("says at once what a user must know", () => {
-    const progress = new SweepProgress(0);
-    progress.apply(started, plain);
-    expect(progress.apply({ event: "stack_retried", stack: 0, attempt: 2, reason: "killed" }, plain)).toBe(
-      "stack 0 is tried again (attempt 2): killed",
+    const { lines } = after(
+      started,
+      { event: "stack_retried", stack: 0, attempt: 2, reason: "killed" },
+      { event: "trial_finished", trial: trial(1, null, {}) },
+      { event: "trial_finished", trial: trial(2, null, {}, "died") },
     );
-    expect(progress.apply({ event: "trial_finished", trial: trial(1, null, {}) }, plain)).toBe("trial 1 diverged");
-    expect(progress.apply({ event: "trial_finished", trial: trial(2, null, {}, "died") }, plain)).toBe("trial 2 failed: died");
+    expect(lines.slice(1)).toEqual(["stack 0 is tried again (attempt 2): killed", "trial 1 diverged", "trial 2 failed: died"]);
+  });
+
+  it("takes going on for news, but not from a rung", () => {
+    const { lines } = after(
+      started,
+      { event: "stack_resumed", stack: 0, trials: [1, 2], step: 7 },
+      { event: "rung_reached", trial: { ...trial(1, 2, {}), status: "stopped", steps: 20 } },
+      { event: "stack_resumed", stack: 1, trials: [1], step: 20 },
+    );
+    expect(lines.slice(1)).toEqual(["trials 1–2: going on from step 7", undefined, undefined]);
   });
 });
 

@@ -14,15 +14,14 @@ const noise = randomStream(1, "noise");
 const sampled = (count: number, deviation: number): readonly Sample[] =>
   suggest("random", space, count, 3).map((point) => ({
     point,
-    lossNats:
-      2 + 0.1 * (Math.log2(point["learning_rate"]) + 6) ** 2 + 0.02 * Math.log2(point["init_std"]) ** 2 + deviation * noise.normal(),
+    loss: 2 + 0.1 * (Math.log2(point["learning_rate"]) + 6) ** 2 + 0.02 * Math.log2(point["init_std"]) ** 2 + deviation * noise.normal(),
   }));
 
 describe("the best learning rate", () => {
   it("is the vertex of a parabola, exactly when the losses are one", () => {
     const best = bestLog2Rate(
       { learning_rate: space["learning_rate"] },
-      sampled(40, 0).map(({ point }) => ({ point, lossNats: (Math.log2(point["learning_rate"]) + 6) ** 2 })),
+      sampled(40, 0).map(({ point }) => ({ point, loss: (Math.log2(point["learning_rate"]) + 6) ** 2 })),
       1,
     );
     expect(best?.value).toBeCloseTo(-6, 5);
@@ -39,11 +38,11 @@ describe("the best learning rate", () => {
     expect(widthOf(quiet)).toBeLessThan(widthOf(noisy) / 3);
   });
   it("is never beyond what was tried, and unknown from too little", () => {
-    const rising = [-9, -8.5, -8, -7.5, -7].map((rate) => ({ point: { learning_rate: 2 ** rate }, lossNats: rate }));
+    const rising = [-9, -8.5, -8, -7.5, -7].map((rate) => ({ point: { learning_rate: 2 ** rate }, loss: rate }));
     expect(bestLog2Rate(space, rising, 1)?.value).toBe(-9);
     expect(bestLog2Rate(space, rising.slice(0, 4), 1)).toBeUndefined();
     expect(bestLog2Rate(space, [], 1)).toBeUndefined();
-    expect(bestLog2Rate(space, Array(9).fill({ point: { learning_rate: 0.1 }, lossNats: 1 }), 1)).toBeUndefined();
+    expect(bestLog2Rate(space, Array(9).fill({ point: { learning_rate: 0.1 }, loss: 1 }), 1)).toBeUndefined();
   });
 });
 
@@ -59,7 +58,7 @@ describe("importance", () => {
     }
   });
   it("takes divergence for the worst, and says nothing from too little", () => {
-    const cliff = sampled(60, 0).map(({ point }) => ({ point, lossNats: point["learning_rate"] > 0.05 ? null : 2 }));
+    const cliff = sampled(60, 0).map(({ point }) => ({ point, loss: point["learning_rate"] > 0.05 ? null : 2 }));
     expect(importances(space, cliff, 1)[0]).toMatchObject({ name: "learning_rate" });
     expect(importances(space, sampled(9, 0), 1)).toEqual([]);
   });

@@ -88,7 +88,7 @@ describe.each(["random", "grid", "sobol"] as const)("%s, which does not learn,",
     const designer = designers[method].make(options);
     const parts = [5, 4, 3].flatMap((count) => {
       const points = designer.suggest(count);
-      designer.observe(points.map((point) => ({ point, lossNats: 1, steps: 1 })));
+      designer.observe(points.map((point) => ({ point, validationLoss: 1, steps: 1 })));
       return points;
     });
     expect(parts).toEqual(whole);
@@ -97,7 +97,7 @@ describe.each(["random", "grid", "sobol"] as const)("%s, which does not learn,",
 
   it("goes on after the results that a run resumes from", () => {
     const designer = designers[method].make(options);
-    designer.observe(whole.slice(0, 5).map((point) => ({ point, lossNats: 1, steps: 1 })));
+    designer.observe(whole.slice(0, 5).map((point) => ({ point, validationLoss: 1, steps: 1 })));
     expect(designer.suggest(7)).toEqual(whole.slice(5));
   });
 });

@@ -20,13 +20,14 @@ function search(method: MethodName, loss: Loss, { trials = 40, batch = 4, seed =
   while (observations.length < trials) {
     const results = designer
       .suggest(Math.min(batch, trials - observations.length))
-      .map((point) => ({ point, lossNats: loss(point), steps: 10 }));
+      .map((point) => ({ point, validationLoss: loss(point), steps: 10 }));
     designer.observe(results);
     observations.push(...results);
   }
   return observations;
 }
-const best = (observations: readonly Observation[]): number => Math.min(...observations.map(({ lossNats }) => lossNats ?? Infinity));
+const best = (observations: readonly Observation[]): number =>
+  Math.min(...observations.map(({ validationLoss }) => validationLoss ?? Infinity));
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** A bowl whose best rate depends on the std, and which diverges above. */
@@ -103,16 +104,16 @@ describe.each(["tpe", "gp"] as const)("%s", (method) => {
 
 it("results are ranked by how far they went, then by loss; what failed comes last", () => {
   const observations = [
-    { point: { a: 1 }, lossNats: 3, steps: 10 },
-    { point: { a: 2 }, lossNats: null, steps: 4 },
-    { point: { a: 3 }, lossNats: 2.5, steps: 5 },
-    { point: { a: 4 }, lossNats: 4, steps: 5 },
-    { point: { a: 5 }, lossNats: 2, steps: 10 },
-    { point: { a: 6 }, lossNats: 1, steps: 2 },
+    { point: { a: 1 }, validationLoss: 3, steps: 10 },
+    { point: { a: 2 }, validationLoss: null, steps: 4 },
+    { point: { a: 3 }, validationLoss: 2.5, steps: 5 },
+    { point: { a: 4 }, validationLoss: 4, steps: 5 },
+    { point: { a: 5 }, validationLoss: 2, steps: 10 },
+    { point: { a: 6 }, validationLoss: 1, steps: 2 },
   ];
   const results = ranked(observations);
   expect(results.map(({ point }) => point["a"])).toEqual([5, 1, 3, 4, 6, 2]);
-  const losses = results.map(({ lossNats }) => lossNats);
+  const losses = results.map(({ loss }) => loss);
   expect(losses).toEqual([...losses].sort((a, b) => a - b));
   expect(losses.slice(0, 2)).toEqual([2, 3]);
 });

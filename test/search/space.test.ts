@@ -42,7 +42,7 @@ it.each(methodNames)("%s suggests every point of it once, and no other", (method
   const designer = designers[method].make({ space, seed: 3, trials: 9 });
   const points = [4, 4, 1].flatMap((count) => {
     const suggested = designer.suggest(count);
-    designer.observe(suggested.map((point) => ({ point, lossNats: point["std"] + point["inner"], steps: 1 })));
+    designer.observe(suggested.map((point) => ({ point, validationLoss: point["std"] + point["inner"], steps: 1 })));
     return suggested;
   });
   const texts = (all: readonly object[]): Set<string> => new Set(all.map((each) => JSON.stringify(each)));

@@ -3,18 +3,18 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { describe, expect, it } from "vitest";
-import { checkProxy } from "../../src/cli/memory.ts";
+import { checkProxy } from "../../src/placement/memory.ts";
 import { engines } from "../../src/engines/registry.ts";
-import { exitCodes, UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/errors.ts";
 import { flopsPerStep } from "../../src/model/config.ts";
 import { bounds } from "../../src/spec/bounds.ts";
-import { depthsOf, modelConfig } from "../../src/spec/plan.ts";
+import { sizesOf, modelConfig } from "../../src/spec/plan.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { jsonSchema } from "../../src/spec/schema.ts";
 import { openingTrials, plannedWork } from "../../src/sweep/agenda.ts";
-import { stackJob } from "../../src/sweep/trials.ts";
 import { programOf } from "../../src/training/train.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { trainingOf } from "../../src/spec/training.ts";
 
 const folder = temporaryFolder();
 const mostSeconds = 5;
@@ -75,22 +75,19 @@ async function planned(spec: unknown): Promise<string> {
     const plan = await readPlan(file, join(folder, "cache"), checkProxy);
     const trials = openingTrials(plan.spec);
     plannedWork(plan.spec);
-    for (const [width, layers] of [
-      [plan.spec.width.proxy, depthsOf(plan.spec).proxy],
-      [plan.spec.width.target, depthsOf(plan.spec).target],
-    ] as const) {
-      const job = stackJob(plan, trials.slice(0, 1), width, 2, layers);
-      await engines.native.footprint(programOf(job), 2);
-      expect(flopsPerStep(modelConfig(plan, width, layers), plan.spec.train.batch)).toBeLessThan(Infinity);
+    for (const size of Object.values(sizesOf(plan.spec))) {
+      const training = trainingOf(plan, trials.slice(0, 1), size, 2);
+      await engines.native.footprint(programOf(training), 2);
+      expect(flopsPerStep(modelConfig(plan, size), plan.spec.train.batch)).toBeLessThan(Infinity);
     }
     return "";
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    expect(error.exitCode).toBe(exitCodes.usage);
+    expect(error.kind).toBe("usage");
     return error.diagnostics[0].code;
   }
 }
-/** Of this process, whatever else the machine does. */
+/** Plans a spec within a bound on this process's own CPU time, whatever else the machine does. */
 async function inTime(spec: unknown): Promise<string> {
   const started = process.cpuUsage();
   const code = await planned(spec);

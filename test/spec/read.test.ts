@@ -21,7 +21,7 @@ async function problems(text: string): Promise<readonly Diagnostic[]> {
 }
 /** Mistakes as `code line:column path`. */
 const summary = (diagnostics: readonly Diagnostic[]): string[] =>
-  diagnostics.map(({ code, place, path }) => `${code} ${place ? `${place.line}:${place.column}` : "-"} ${path ?? ""}`.trim());
+  diagnostics.map(({ code, position: place, path }) => `${code} ${place ? `${place.line}:${place.column}` : "-"} ${path ?? ""}`.trim());
 
 const smallest = "name: small\ndata: {source: moby-dick}\nwidth: {proxy: 32, target: 128}\nsearch: {trials: 4}\n";
 
@@ -358,6 +358,6 @@ describe("mistakes", () => {
     expect(found.map(({ hint }) => hint ?? "")).toEqual(
       expect.arrayContaining(["did you mean tokenizer?", "did you mean cosine?", "did you mean learning_rate?"]),
     );
-    for (const { place } of found) expect(place?.excerpt).toBe(text.split("\n")[(place?.line ?? 0) - 1]);
+    for (const { position: place } of found) expect(place?.excerpt).toBe(text.split("\n")[(place?.line ?? 0) - 1]);
   });
 });

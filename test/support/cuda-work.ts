@@ -1,6 +1,6 @@
 /** Small trainings that the cuda engine and the CPU must agree on, and the stacks in which a trial must be the same. */
 import { expect } from "vitest";
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import type { Engine, Precision, State } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
@@ -45,11 +45,14 @@ export async function trained(
   const config = configOf(work);
   const program = programOf(work);
   const scaling = { rules: table.mup, width: config.width, baseWidth: 16, headDim: config.headDim, epsilon };
-  const hps = {
+  const hyperparameters = {
     ...{ init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 4 },
     ...{ attention_multiplier: 1, weight_decay: 0.1 },
   };
-  const lanes = Array.from({ length: trials }, (_, seed) => ({ seed, hps: { ...hps, learning_rate: 0.002 * (seed + 1) } }));
+  const lanes = Array.from({ length: trials }, (_, seed) => ({
+    seed,
+    hyperparameters: { ...hyperparameters, learning_rate: 0.002 * (seed + 1) },
+  }));
   const stream = randomStream(4, "cuda batches");
   const cells = batch * config.context;
   const ids = (): Int32Array => Int32Array.from({ length: steps * cells }, () => stream.integer(config.vocabSize));

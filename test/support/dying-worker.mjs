@@ -7,30 +7,30 @@ import { existsSync, writeFileSync } from "node:fs";
 
 const outcome = { status: "completed", validationLoss: 1.5, curve: [], steps: 7 };
 process.on("disconnect", () => process.exit());
-process.on("message", ({ kind, job }) => {
+process.on("message", ({ kind, training }) => {
   if (kind === "stop") return;
   // Describes itself by a variable that it was given, a little late so that every worker gets one of several requests.
   if (kind === "describe") return setTimeout(() => process.send({ kind: "done", result: { version: process.env.NAME } }), 100);
-  const answer = () => process.send({ kind: "done", result: { outcomes: job.lanes.map(() => outcome), engineSeconds: 0.5 } });
-  process.send({ kind: "news", news: { step: 3, validationLosses: job.lanes.map(() => 2.5) } });
-  const lane = job.lanes[0].seed;
+  const answer = () => process.send({ kind: "done", result: { outcomes: training.lanes.map(() => outcome), engineSeconds: 0.5 } });
+  process.send({ kind: "news", news: { step: 3, validationLosses: training.lanes.map(() => 2.5) } });
+  const lane = training.lanes[0].seed;
   if (lane === 1) answer();
   if (lane === 2) {
     process.stderr.write("last words", () => process.abort());
   }
   if (lane === 3) {
-    if (existsSync(job.data.train.pieces[0].file.path)) answer();
+    if (existsSync(training.data.train.pieces[0].file.path)) answer();
     else {
-      writeFileSync(job.data.train.pieces[0].file.path, "");
+      writeFileSync(training.data.train.pieces[0].file.path, "");
       process.kill(process.pid, "SIGKILL");
     }
   }
   if (lane === 7) {
-    if (job.lanes.length <= 2) answer();
+    if (training.lanes.length <= 2) answer();
     else process.send({ kind: "failed", reason: "out of memory", outOfMemory: true });
   }
   if (lane === 8) {
-    if (existsSync(job.data.train.pieces[0].file.path)) answer();
+    if (existsSync(training.data.train.pieces[0].file.path)) answer();
     else process.send({ kind: "failed", reason: "not yet" });
   }
   if (lane === 4) process.send({ kind: "failed", reason: "out of memory" });

@@ -5,8 +5,8 @@
  */
 import { expect } from "vitest";
 import { cudaFields, type CudaInstruction, type CudaKind } from "../../src/engines/cuda/fields.ts";
-import type { Group, Product } from "../../src/engines/cuda/fuse.ts";
-import type { Launch } from "../../src/engines/cuda/launches.ts";
+import type { LaunchGroup, Product } from "../../src/engines/cuda/fuse.ts";
+import type { GroupLaunch } from "../../src/engines/cuda/launches.ts";
 import { instructionFields, type Buffer, type FieldTable, type Instruction, type Operand } from "../../src/engines/lowered/instructions.ts";
 import { hashOf } from "../../src/hash.ts";
 
@@ -40,8 +40,8 @@ class Memory {
     if (of === undefined) return "none";
     const { buffer, line } = of as Operand;
     const known = this.all.get(buffer);
-    if (!known && buffer.lanePosition === undefined) throw new Error("nobody has written what is read");
-    if (!known) return `state from line ${(buffer.lanePosition ?? 0) + line}`;
+    if (!known && buffer.laneLine === undefined) throw new Error("nobody has written what is read");
+    if (!known) return `state from line ${(buffer.laneLine ?? 0) + line}`;
     return (exactly && known.get(`${line} 0`)) || hashOf([line, [...known].sort()]);
   }
   write({ to: { buffer, line }, name, row = 0 }: Write): void {
@@ -89,36 +89,36 @@ export function afterInstructions(instructions: readonly Instruction[]): Memory 
 }
 
 /** Products of a launch, each with those that go on in its registers. */
-export function chainsOf(entries: readonly Product[]): readonly (readonly Product[])[] {
-  const linked = new Set(entries.map(({ next }) => next));
-  const chainFrom = (index: number): readonly Product[] => (index < 0 ? [] : [entries[index], ...chainFrom(entries[index].next)]);
-  return entries.flatMap((_, index) => (linked.has(index) ? [] : [chainFrom(index)]));
+export function chainsOf(instructions: readonly Product[]): readonly (readonly Product[])[] {
+  const linked = new Set(instructions.map(({ next }) => next));
+  const chainFrom = (index: number): readonly Product[] => (index < 0 ? [] : [instructions[index], ...chainFrom(instructions[index].next)]);
+  return instructions.flatMap((_, index) => (linked.has(index) ? [] : [chainFrom(index)]));
 }
 /** What may not depend on one another. */
-export const unitsOf = ({ entries }: Launch): readonly Group[] =>
-  entries[0].kind === "product"
-    ? chainsOf(entries as readonly Product[])
-    : entries[0].kind === "normGradients"
-      ? [entries]
-      : entries.map((o) => [o]);
+export const unitsOf = ({ instructions }: GroupLaunch): readonly LaunchGroup[] =>
+  instructions[0].kind === "product"
+    ? chainsOf(instructions as readonly Product[])
+    : instructions[0].kind === "normGradients"
+      ? [instructions]
+      : instructions.map((o) => [o]);
 
-/** Carries out launches: the entries of one all at once, unless a block goes through them one after the other. */
+/** Carries out launches: the instructions of one all at once, unless a block goes through them one after the other. */
 class Launched {
   readonly memory = new Memory();
-  /** Of a product in parts: its name, given what its sum begins with. */
+  /** The name of a product in parts, given what its sum begins with. */
   private readonly inParts = new Map<string, (initial: string) => string>();
 
-  launch(launch: Launch): void {
-    const [{ kind }] = launch.entries;
+  launch(launch: GroupLaunch): void {
+    const [{ kind }] = launch.instructions;
     if (kind === "normGradients") {
       // A block goes through them one after the other.
-      for (const o of launch.entries) for (const write of this.writesOf(o)) this.memory.write(write);
+      for (const o of launch.instructions) for (const write of this.writesOf(o)) this.memory.write(write);
       return;
     }
     const writes =
       kind === "product"
-        ? chainsOf(launch.entries as readonly Product[]).flatMap((chain) => this.product(chain))
-        : launch.entries.flatMap((o) => this.writesOf(o));
+        ? chainsOf(launch.instructions as readonly Product[]).flatMap((chain) => this.product(chain))
+        : launch.instructions.flatMap((o) => this.writesOf(o));
     // All at once: nobody has seen what another one wrote.
     for (const write of writes) this.memory.write(write);
   }
@@ -171,7 +171,7 @@ class Launched {
 }
 
 /** What launches leave behind. */
-export function afterLaunches(launches: readonly Launch[]): Memory {
+export function afterLaunches(launches: readonly GroupLaunch[]): Memory {
   const launched = new Launched();
   for (const launch of launches) launched.launch(launch);
   return launched.memory;

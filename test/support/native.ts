@@ -1,5 +1,5 @@
 /** The CPU engine of this machine's tests: a clone has the native one where there is a C compiler, and CI must. */
-import { engineHost } from "../../src/cli/cache.ts";
+import { engineHost } from "../../src/cache.ts";
 import { EngineUnavailable, type EngineName } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { completeSpec, type CompleteSpec } from "../../src/spec/complete.ts";
 import { specSchema } from "../../src/spec/schema.ts";
 import { hashOf } from "../../src/hash.ts";
-import { encodeLine } from "../../src/sweep/journal-lines.ts";
-import type { JournalRecord } from "../../src/sweep/records.ts";
-import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import { encodeLine } from "../../src/run/journal-lines.ts";
+import type { JournalRecord } from "../../src/run/records.ts";
+import type { TrialResult } from "../../src/run/trial-result.ts";
 import { runRecord } from "./run.ts";
 
 export const reportSpec = (trials: number): CompleteSpec =>

@@ -1,9 +1,10 @@
 /** Results files made of given trials, as a sweep would write them. */
+import { makeHead } from "../../src/sweep/head.ts";
 import type { Plan } from "../../src/spec/plan.ts";
-import type { Environment } from "../../src/sweep/environment.ts";
-import { makeHead, parseResults, resultsText, type Results } from "../../src/sweep/results.ts";
-import { summaryOf } from "../../src/sweep/state.ts";
-import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import type { Environment } from "../../src/run/environment.ts";
+import { parseResults, resultsText, type Results } from "../../src/run/results.ts";
+import { summaryOf } from "../../src/run/state.ts";
+import type { TrialResult } from "../../src/run/trial-result.ts";
 
 export function resultsFileOf(plan: Plan, trials: readonly TrialResult[], environment: Environment): string {
   const summaries = trials.map((trial, index) => summaryOf(trial, { offset: index, bytes: 0 }));

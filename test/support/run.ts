@@ -2,8 +2,8 @@
 import { completeSpec, type CompleteSpec } from "../../src/spec/complete.ts";
 import { specSchema } from "../../src/spec/schema.ts";
 import { hashOf } from "../../src/hash.ts";
-import { journalVersion, type JournalRecord, type RunRecord } from "../../src/sweep/records.ts";
-import type { TrialResult } from "../../src/sweep/trial-result.ts";
+import { journalVersion, type JournalRecord, type RunRecord } from "../../src/run/records.ts";
+import type { TrialResult } from "../../src/run/trial-result.ts";
 
 export const spec: CompleteSpec = completeSpec(
   specSchema.parse({ name: "x", data: { source: "moby-dick" }, width: { proxy: 16, target: 32 }, search: { trials: 4, confirm: false } }),

@@ -3,10 +3,10 @@ import { describe, expect, it } from "vitest";
 import { completeSpec, type CompleteSpec } from "../../src/spec/complete.ts";
 import { specSchema } from "../../src/spec/schema.ts";
 import { Agenda, plannedWork, rungReports } from "../../src/sweep/agenda.ts";
-import { RunState } from "../../src/sweep/state.ts";
-import type { TrialResult } from "../../src/sweep/trial-result.ts";
-import type { Trial } from "../../src/sweep/trials.ts";
+import { RunState } from "../../src/run/state.ts";
+import type { TrialResult } from "../../src/run/trial-result.ts";
 import { runRecord } from "../support/run.ts";
+import type { Trial } from "../../src/run/trial.ts";
 
 const place = { offset: 0, bytes: 0 };
 const specOf = (search: object): CompleteSpec =>

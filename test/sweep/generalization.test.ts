@@ -11,9 +11,9 @@ describe("training and validation loss part", () => {
   it("by more than a tenth of a nat, and by more than seeds explain", () => {
     expect(partingOf([run(2, 2.05), run(2, 2.06)])).toBeUndefined();
     expect(partingOf([run(2, 1.7), run(2, 1.6)])).toBeUndefined();
-    expect(partingOf([run(2, 2.5), run(2, 2.52), run(2, 2.48)])).toMatchObject({ trainingNats: 2, validationNats: 2.5 });
+    expect(partingOf([run(2, 2.5), run(2, 2.52), run(2, 2.48)])).toMatchObject({ trainingLoss: 2, validationLoss: 2.5 });
     expect(partingOf([run(2, 2.5), run(2, 3.5), run(2, 1.9)])).toBeUndefined();
-    expect(partingOf([run(2, 2.5)])).toEqual({ trainingNats: 2, validationNats: 2.5, errorNats: null });
+    expect(partingOf([run(2, 2.5)])).toEqual({ trainingLoss: 2, validationLoss: 2.5, errorNats: null });
   });
 
   it("says nothing without losses", () => {
@@ -31,7 +31,7 @@ it("passes over a text are told of from twice on", () => {
 });
 
 it("losses that part while a text is read once are laid to the held-out text", () => {
-  const parting = { trainingNats: 2, validationNats: 3, errorNats: null };
+  const parting = { trainingLoss: 2, validationLoss: 3, errorNats: null };
   expect(dataNotes({ passes: 0.5, parting })).toEqual([expect.stringContaining("unlike the one that is trained on")]);
   expect(dataNotes({ passes: 50, parting })).toHaveLength(2);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { chooseWinner, seedDeviation, rankTrials, standings } from "../../src/sweep/select.ts";
-import type { TrialSummary } from "../../src/sweep/state.ts";
+import type { TrialSummary } from "../../src/run/state.ts";
 
 const run = (id: number, loss: number | null, options: Partial<TrialSummary> & { rate?: number } = {}): TrialSummary => ({
   id,
@@ -11,7 +11,7 @@ const run = (id: number, loss: number | null, options: Partial<TrialSummary> & {
   steps: 10,
   trainingLoss: null,
   rungLosses: [],
-  place: { offset: 0, bytes: 0 },
+  extent: { offset: 0, bytes: 0 },
   ...options,
 });
 const seeds = (id: number, losses: readonly (number | null)[], rate?: number): TrialSummary[] =>
@@ -39,8 +39,8 @@ describe("the winner", () => {
   it("without confirmations is the best single run, and there is none when nothing completed", () => {
     expect(chooseWinner([run(0, 2.1), run(1, 2)], 1)).toMatchObject({
       trial: { id: 1 },
-      lossNats: 2,
-      standardErrorNats: null,
+      validationLoss: 2,
+      standardError: null,
       confirmed: [],
     });
     expect(chooseWinner([run(0, null), run(1, 3, { status: "stopped" })], 1)).toBeUndefined();
@@ -51,12 +51,12 @@ describe("the winner", () => {
     expect(winner).toMatchObject({
       trial: { id: 1, seed: 1 },
       confirmed: [
-        { id: 1, firstNats: 2 },
-        { id: 0, firstNats: 1.9 },
+        { id: 1, firstLoss: 2 },
+        { id: 0, firstLoss: 1.9 },
       ],
     });
-    expect(winner?.lossNats).toBeCloseTo(2.1, 12);
-    expect(winner?.standardErrorNats).toBeCloseTo(0.01 / Math.sqrt(3), 12);
+    expect(winner?.validationLoss).toBeCloseTo(2.1, 12);
+    expect(winner?.standardError).toBeCloseTo(0.01 / Math.sqrt(3), 12);
     expect(standings(trials, 1).map(({ id }) => id)).toEqual([1, 0]);
   });
   it("is the lower learning rate of those within a standard error of the best", () => {
@@ -72,15 +72,19 @@ describe("the winner", () => {
   });
   it("is not one of which a fresh seed diverged", () => {
     const trials = [run(0, 1), run(1, 2), ...seeds(0, [1, null, 1]), ...seeds(1, [2, 2, 2])];
-    expect(chooseWinner(trials, 1)).toMatchObject({ trial: { id: 1 }, lossNats: 2, confirmed: [{ id: 1 }, { id: 0, meanNats: null }] });
+    expect(chooseWinner(trials, 1)).toMatchObject({
+      trial: { id: 1 },
+      validationLoss: 2,
+      confirmed: [{ id: 1 }, { id: 0, meanLoss: null }],
+    });
   });
   it("may be one whose first run was stopped early", () => {
     const trials = [run(0, 2), run(1, 2.5, { status: "stopped", steps: 3 }), ...seeds(0, [2.2]), ...seeds(1, [2])];
     expect(chooseWinner(trials, 1)).toMatchObject({
       trial: { id: 1 },
       confirmed: [
-        { id: 1, firstNats: null },
-        { id: 0, firstNats: 2 },
+        { id: 1, firstLoss: null },
+        { id: 0, firstLoss: 2 },
       ],
     });
   });
@@ -88,9 +92,9 @@ describe("the winner", () => {
 
 it("the deviation of a seed is pooled over trials", () => {
   const confirmed = [
-    { id: 0, seeds: [2, 3], lossesNats: [1, 3], meanNats: 2, firstNats: 1 },
-    { id: 1, seeds: [2, 3], lossesNats: [5, 5], meanNats: 5, firstNats: 1 },
-    { id: 2, seeds: [2, 3], lossesNats: [5, null], meanNats: null, firstNats: 1 },
+    { id: 0, seeds: [2, 3], validationLosses: [1, 3], meanLoss: 2, firstLoss: 1 },
+    { id: 1, seeds: [2, 3], validationLosses: [5, 5], meanLoss: 5, firstLoss: 1 },
+    { id: 2, seeds: [2, 3], validationLosses: [5, null], meanLoss: null, firstLoss: 1 },
   ];
   expect(seedDeviation(confirmed)).toBe(1);
 });

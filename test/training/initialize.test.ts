@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
-import type { BaseHps } from "../../src/parametrization/roles.ts";
+import type { Hyperparameters } from "../../src/parametrization/roles.ts";
 import { table } from "../../src/parametrization/table.ts";
 import { initialState } from "../../src/training/initialize.ts";
 
-const hps: BaseHps = {
+const hyperparameters: Required<Hyperparameters> = {
   learning_rate: 0.01,
   init_std: 0.8,
   embedding_std: 0.5,
@@ -27,8 +27,8 @@ const config: ModelConfig = {
 const scaling = { rules: table.mup, width: 128, baseWidth: 32, headDim: 16, epsilon: 1e-8 };
 const scalars = trainingStep(config, { trials: 2, batch: 1, beta1: 0.9, beta2: 0.95, weightDecay: true }).scalars;
 const lanes = [
-  { hps, seed: 1 },
-  { hps: { ...hps, learning_rate: 0.02, init_std: 1.6 }, seed: 1 },
+  { hyperparameters, seed: 1 },
+  { hyperparameters: { ...hyperparameters, learning_rate: 0.02, init_std: 1.6 }, seed: 1 },
 ];
 
 describe("a stack's starting state", () => {

@@ -14,12 +14,19 @@ const train = {
   evaluateAt: [],
   evaluationBatches: 1,
 };
-const hps = { learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 1, attention_multiplier: 1 };
+const hyperparameters = {
+  learning_rate: 0.01,
+  init_std: 1,
+  embedding_std: 1,
+  input_multiplier: 1,
+  output_multiplier: 1,
+  attention_multiplier: 1,
+};
 
 it.each([
   [[0, 0], false],
   [[0, 0.1], true],
 ])("a step for lanes of weight decay %j decays weights: %s", (decays, expected) => {
-  const lanes = decays.map((weight_decay) => ({ seed: 1, hps: { ...hps, weight_decay } }));
+  const lanes = decays.map((weight_decay) => ({ seed: 1, hyperparameters: { ...hyperparameters, weight_decay } }));
   expect(programOf({ model, train, lanes }).scalars.includes("decay.hidden")).toBe(expected);
 });

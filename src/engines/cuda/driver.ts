@@ -9,12 +9,13 @@ import { cudaLibraries } from "../gpus.ts";
 
 /** A handle or an address on the device. */
 export type Pointer = bigint;
+/** How many blocks a kernel is launched with, in each direction. */
 export type Grid = readonly [number, number, number];
 
 /** The driver's name for having no memory left, on which others may only be lucky later. */
 export const outOfMemory = "CUDA_ERROR_OUT_OF_MEMORY";
 
-/** Without a `code` of its own: errors that have one are the system's, and those a sweep does not go on after. */
+/** A failed call of the driver. It has no `code`: errors that have one are the system's, and those a sweep does not go on after. */
 export class DriverError extends Error {
   constructor(call: string, code: string, text: string) {
     super(`${call}: ${code}${text === "" || text === code ? "" : ` (${text})`}`);
@@ -34,11 +35,11 @@ export interface DriverLibrary {
 /** The first of the driver's libraries that can be loaded, or the one at `path`; throws EngineUnavailable when there is none. */
 export async function openLibrary(path?: string): Promise<DriverLibrary> {
   const reasons: string[] = [];
-  const places = path ? [path] : cudaLibraries;
-  for (const place of places) {
+  const paths = path ? [path] : cudaLibraries;
+  for (const each of paths) {
     try {
       const { default: koffi } = await import("koffi");
-      const library = koffi.load(place);
+      const library = koffi.load(each);
       const describe = (name: string): ((code: number) => string) => {
         const made = library.func(`int ${name}(int, _Out_ const char **)`) as (code: number, out: [string | null]) => number;
         return (code) => {
@@ -69,21 +70,22 @@ export async function openLibrary(path?: string): Promise<DriverLibrary> {
         },
       };
     } catch (error) {
-      reasons.push(`${place}: ${(error as Error).message}`);
+      reasons.push(`${each}: ${(error as Error).message}`);
     }
   }
   throw new EngineUnavailable(`the cuda engine needs an NVIDIA GPU and its driver: ${reasons.join("; ")}`);
 }
 
 /** The value that a call writes through its first argument. */
-export function made<T extends number | bigint>(zero: T, call: (out: [T]) => void): T {
+function made<T extends number | bigint>(zero: T, call: (out: [T]) => void): T {
   const out: [T] = [zero];
   call(out);
   return out[0];
 }
-/** Likewise a handle or an address. */
+/** The handle or the address that a call writes through its first argument. */
 export const pointer = (call: (out: [bigint | number]) => void): Pointer => BigInt(made<bigint | number>(0n, call));
 
+/** The driver's context on one device. */
 export interface DriverContext {
   readonly device: number;
   readonly handle: Pointer;
@@ -104,12 +106,13 @@ export function enterContext(library: DriverLibrary): DriverContext {
   }
 }
 
-/** What is launched again and again. */
+/** Recorded launches that are run again and again as one. */
 export interface Graph {
   run(): void;
   dispose(): void;
 }
 
+/** What the engine asks of the driver, on one device. */
 export interface Driver {
   readonly library: DriverLibrary;
   readonly name: string;
@@ -125,7 +128,7 @@ export interface Driver {
   download(to: ArrayBufferView, from: Pointer): void;
   clear(memory: Pointer, words: number): void;
   launch(kernel: Pointer, grid: Grid, threads: number, parameters: ArrayBuffer): void;
-  /** Records what `body` launches. */
+  /** Records what `body` launches, without running it. */
   capture(body: () => void): Graph;
   /** Resolves when everything launched so far is done; rejects with what went wrong on the device. */
   finished(): Promise<void>;
@@ -137,7 +140,7 @@ const dotted = (version: number): string => `${Math.floor(version / 1000)}.${Mat
 
 const attributes = { multiprocessors: 16, major: 75, minor: 76 } as const;
 const [captureRelaxed, notReady] = [2, 600];
-/** Looks at a call that has just begun, some microseconds apart: a short one must not wait for a timer's millisecond. */
+/** Times that a call which has just begun is looked at, some microseconds apart: a short one must not wait for a timer's millisecond. */
 const eagerPolls = 5000;
 /** cuLaunchKernel's `extra`: CU_LAUNCH_PARAM_BUFFER_POINTER, …, CU_LAUNCH_PARAM_BUFFER_SIZE, …, CU_LAUNCH_PARAM_END. */
 const [bufferPointer, bufferSize, end] = [1n, 2n, 0n];

@@ -4,15 +4,15 @@
  */
 import type { Program } from "../../program/program.ts";
 import { EngineUnavailable, type CompileOptions, type Engine, type Footprint, type Host } from "../engine.ts";
-import { Lane } from "../lowered/lane.ts";
+import { LaneMemory } from "../lowered/lane-memory.ts";
 import { openDriver, openLibrary, outOfMemory, type Driver, type Pointer } from "./driver.ts";
-import { CudaExecutable, inputWords, type Kernels } from "./executable.ts";
+import { CudaExecutable, inputWords, type KernelHandles } from "./executable.ts";
 import { layout } from "./fields.ts";
 import { modes, type Mode } from "./kernels.ts";
 import { loadKernels } from "./ptx.ts";
 import { ptxIndex } from "./sources.ts";
 import { planRun } from "./step.ts";
-import { cardLimits, type Limits } from "./target.ts";
+import { cardLimits, type CudaLimits } from "./target.ts";
 
 /** Kernels are compiled for this compute capability and all that follow. */
 const leastCapability = 75;
@@ -20,7 +20,7 @@ const leastCapability = 75;
 const mixedCapability = 80;
 
 /** The engine on the first GPU that this process may use; throws EngineUnavailable where there is none, or it is too old. */
-export async function openCuda(host: Host, limits: Limits = cardLimits): Promise<Engine> {
+export async function openCuda(host: Host, limits: CudaLimits = cardLimits): Promise<Engine> {
   const { MUTRANSFER_LIBCUDA: path } = host.environment;
   const overrides = overridesIn(host.environment);
   const driver = openDriver(await openLibrary(path));
@@ -54,7 +54,7 @@ export async function openCuda(host: Host, limits: Limits = cardLimits): Promise
 }
 
 /** What a bench tries on a card: products of another kind than the precision asks for, and how many lanes a launch has at most. */
-function overridesIn(environment: Host["environment"]): { readonly mode?: Mode | undefined; readonly limits?: Pick<Limits, "lanes"> } {
+function overridesIn(environment: Host["environment"]): { readonly mode?: Mode | undefined; readonly limits?: Pick<CudaLimits, "lanes"> } {
   const { MUTRANSFER_CUDA_PRODUCTS: products, MUTRANSFER_CUDA_LANES: lanes } = environment;
   const mode = modes.find((each) => each === products);
   if (products && mode === undefined)
@@ -64,7 +64,7 @@ function overridesIn(environment: Host["environment"]): { readonly mode?: Mode |
   return { mode, limits: { lanes: Number(lanes) } };
 }
 
-function loadedOnce({ library }: Driver, path: string | undefined, say: Host["say"]): Kernels {
+function loadedOnce({ library }: Driver, path: string | undefined, say: Host["say"]): KernelHandles {
   const loaded = new Map<string, Pointer>();
   return async (names) => {
     const missing = names.filter((name) => !loaded.has(name));
@@ -76,8 +76,8 @@ function loadedOnce({ library }: Driver, path: string | undefined, say: Host["sa
 
 /** Memory of training and evaluating with all lanes. */
 export function footprintOf(program: Program): Footprint {
-  const lane = new Lane(program, layout);
-  const { workspace, fleeting } = planRun(program, lane, cardLimits).bytes;
+  const laneMemory = new LaneMemory(program, layout);
+  const { workspace, fleeting } = planRun(program, laneMemory, cardLimits).bytes;
   const inputs = Object.values(inputWords(program, cardLimits)).reduce((sum, words) => sum + 4 * words, 0);
-  return { bytes: 4 * program.dims.trials * lane.floats + workspace + fleeting + inputs, largestTensorBytes: workspace };
+  return { bytes: 4 * program.dims.trials * laneMemory.floats + workspace + fleeting + inputs, largestTensorBytes: workspace };
 }

@@ -8,7 +8,7 @@ import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import { stepScalarValues, type StepScalars } from "../../program/schedule.ts";
 import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
 import { checkBatches, vocabularyOf } from "../lowered/ids.ts";
-import { copyOfScalars } from "../lowered/lane.ts";
+import { copyOfScalars } from "../lowered/lane-memory.ts";
 import type { Purpose } from "../lowered/lowering.ts";
 import { gatherRows, matrixOf } from "../lowered/memory.ts";
 import type { Driver, Graph, Pointer } from "./driver.ts";
@@ -17,20 +17,20 @@ import type { Mode } from "./kernels.ts";
 import { DeviceLanes } from "./lanes.ts";
 import { threadsOf } from "./launches.ts";
 import { planRun, planStep, workingBytes, type RunPlan, type StepPlan, type WorkingBytes } from "./step.ts";
-import type { Limits } from "./target.ts";
+import type { CudaLimits } from "./target.ts";
 
-/** Handles of kernels, by name. */
-export type Kernels = (names: readonly string[]) => Promise<ReadonlyMap<string, Pointer>>;
+/** Has kernels loaded, and gives the handle of each by name. */
+export type KernelHandles = (names: readonly string[]) => Promise<ReadonlyMap<string, Pointer>>;
 
 /** Where and how a program is to run. */
-export interface Place {
+export interface Backing {
   readonly driver: Driver;
-  readonly kernels: Kernels;
-  readonly limits: Limits;
+  readonly kernels: KernelHandles;
+  readonly limits: CudaLimits;
   readonly mode: Mode;
 }
 
-const stepsAtOnce = ({ dims: { batch, context } }: Program, { steps, tokens }: Limits): number =>
+const stepsAtOnce = ({ dims: { batch, context } }: Program, { steps, tokens }: CudaLimits): number =>
   Math.min(steps, Math.max(1, Math.floor(tokens / (batch * context))));
 
 interface Working {
@@ -46,8 +46,8 @@ interface Compiled {
 
 const inputNames = ["tokens", "targets", "order", "factor", "stepSize", "epsilonScale", "losses", "step"] as const;
 type Inputs<T> = Readonly<Record<(typeof inputNames)[number], T>>;
-/** Words of what goes in and comes out: ids, scalars and losses of some steps, and their counter. */
-export function inputWords(program: Program, limits: Limits): Inputs<number> {
+/** How many words each input and output has: ids, scalars and losses of some steps, and their counter. */
+export function inputWords(program: Program, limits: CudaLimits): Inputs<number> {
   const { trials, batch, context } = program.dims;
   const steps = stepsAtOnce(program, limits);
   const ids = steps * batch * context;
@@ -57,30 +57,31 @@ export function inputWords(program: Program, limits: Limits): Inputs<number> {
   };
 }
 
+/** One program on a GPU, with the memory of its state and steps. */
 export class CudaExecutable implements Executable {
-  private readonly place: Place;
+  private readonly backing: Backing;
   private readonly program: Program;
   private readonly vocabulary: number;
   private readonly lanes: DeviceLanes;
   private readonly inputs: Inputs<Pointer>;
   private readonly compiled = new Map<string, Compiled>();
   private run: RunPlan | undefined;
-  /** What training and evaluating share. */
+  /** The memory that training and evaluating share. */
   private working: Working | undefined;
-  /** All memory of steps. */
+  /** All memory that steps have been given. */
   private readonly owned: Pointer[] = [];
   private scalars: State["scalars"] = new Map();
   private step = 0;
   private busy = false;
 
-  constructor(place: Place, program: Program) {
-    this.place = place;
+  constructor(backing: Backing, program: Program) {
+    this.backing = backing;
     this.program = program;
     this.vocabulary = vocabularyOf(program);
-    this.lanes = new DeviceLanes(place.driver, program, place.limits);
-    const words = inputWords(program, place.limits);
+    this.lanes = new DeviceLanes(backing.driver, program, backing.limits);
+    const words = inputWords(program, backing.limits);
     this.inputs = Object.fromEntries(
-      inputNames.map((name) => [name, place.driver.allocate(4 * words[name])]),
+      inputNames.map((name) => [name, backing.driver.allocate(4 * words[name])]),
     ) as unknown as Inputs<Pointer>;
   }
 
@@ -114,7 +115,7 @@ export class CudaExecutable implements Executable {
 
   dispose(): Promise<void> {
     invariant(!this.busy, "dispose", "a call is still running on this executable");
-    const { driver } = this.place;
+    const { driver } = this.backing;
     for (const { graph } of this.compiled.values()) graph.dispose();
     this.compiled.clear();
     for (const memory of [...this.owned.splice(0), ...Object.values(this.inputs)]) driver.free(memory);
@@ -126,10 +127,10 @@ export class CudaExecutable implements Executable {
   private copyOut({ plan, working }: Compiled, name: Ref): Float32Array {
     const [trials, ...shape] = shapeOf(this.program, name);
     const size = sizeOf(shape);
-    const { begin, floats } = plan.placeOf(name);
+    const { begin, floats } = plan.rangeOf(name);
     const [values, stored] = [new Float32Array(trials * size), new Float32Array(floats)];
     for (let lane = 0; lane < trials; lane++) {
-      this.place.driver.download(stored, working.workspace + BigInt(4 * (lane * plan.workspaceFloats + begin)));
+      this.backing.driver.download(stored, working.workspace + BigInt(4 * (lane * plan.workspaceFloats + begin)));
       gatherRows(layout, stored, matrixOf(shape), values.subarray(lane * size, (lane + 1) * size));
     }
     return values;
@@ -139,15 +140,15 @@ export class CudaExecutable implements Executable {
     const key = `${purpose} ${names.join()}`;
     const known = this.compiled.get(key);
     if (known) return known;
-    const { driver, kernels, limits, mode } = this.place;
+    const { driver, kernels, limits, mode } = this.backing;
     const { trials } = this.program.dims;
-    const { lane } = this.lanes;
+    const { laneMemory } = this.lanes;
     let plan: StepPlan, working: Working;
     if (purpose === "inspect") {
-      plan = planStep(this.program, lane, limits, purpose, names);
+      plan = planStep(this.program, laneMemory, limits, purpose, names);
       working = this.allocate(workingBytes(plan, trials));
     } else {
-      this.run ??= planRun(this.program, lane, limits);
+      this.run ??= planRun(this.program, laneMemory, limits);
       plan = this.run[purpose];
       working = this.working ??= this.allocate(this.run.bytes);
     }
@@ -165,7 +166,7 @@ export class CudaExecutable implements Executable {
 
   private allocate({ workspace, fleeting }: WorkingBytes): Working {
     const own = (bytes: number): Pointer => {
-      const memory = this.place.driver.allocate(Math.max(4, bytes));
+      const memory = this.backing.driver.allocate(Math.max(4, bytes));
       this.owned.push(memory);
       return memory;
     };
@@ -179,11 +180,11 @@ export class CudaExecutable implements Executable {
     { count, tokens, targets }: Batches,
     scalars: StepScalars = { factor: new Float32Array(count), stepSize: new Float32Array(count), epsilonScale: new Float32Array(count) },
   ): Promise<Float32Array> {
-    const { driver } = this.place;
+    const { driver } = this.backing;
     const { trials, batch, context } = this.program.dims;
     const cells = batch * context;
     const losses = new Float32Array(count * trials);
-    const most = stepsAtOnce(this.program, this.place.limits);
+    const most = stepsAtOnce(this.program, this.backing.limits);
     invariant(!this.busy, "call", "a call is still running on this executable");
     checkBatches(this.program, this.vocabulary, { count, tokens, targets });
     this.busy = true;

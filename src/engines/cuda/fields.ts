@@ -4,10 +4,10 @@
  * and attention are fused and split here. What each computes stands at its kernel.
  */
 import { instructionFields, instructionStructs, typeName, type InstructionIn, type InstructionOf } from "../lowered/instructions.ts";
-import type { Layout } from "../lowered/memory.ts";
+import type { RowLayout } from "../lowered/memory.ts";
 
 /** Lines of 128 bytes, which is what a warp reads at once. */
-export const layout: Layout = { lineFloats: 32, crowdedLines: Infinity };
+export const layout: RowLayout = { lineFloats: 32, crowdedLines: Infinity };
 
 const { matrixProduct, attentionBackward, adamw, ...unchanged } = instructionFields;
 

@@ -4,14 +4,15 @@
  * independent ones share a launch, and deep products of few outputs are cut in parts.
  * All of it follows from shapes alone. Which kernel runs a launch is in launches.ts.
  */
+import { allOperandsOf, temporaryOperands } from "../lowered/instructions.ts";
 import type { Instruction, Operand } from "../lowered/instructions.ts";
-import { allOperandsOf, placedOperands } from "../lowered/instructions.ts";
 import { linesOf, rowLength, type Matrix } from "../lowered/memory.ts";
 import { cudaFields, groupSizes, layout, type CudaInstruction, type CudaInstructionOf, type CudaKind } from "./fields.ts";
 
+/** A matrix product, with what rides on it. */
 export type Product = CudaInstructionOf<"product">;
-/** Instructions of one kind for one launch. */
-export type Group = readonly CudaInstruction[];
+/** Instructions of one kind that one launch carries out. */
+export type LaunchGroup = readonly CudaInstruction[];
 
 /** Operands that an instruction writes; it reads the others, and some of these as well. */
 const written: { readonly [K in CudaKind]: readonly (typeof cudaFields)[K]["buffers"][number][] } = {
@@ -43,7 +44,7 @@ const writesOf = (o: CudaInstruction): readonly Operand[] => {
   return written[o.kind].flatMap((name) => values[name] ?? []);
 };
 
-/** The same instructions in this engine's terms. */
+/** The lowering's instructions in this engine's terms. */
 function translate(instructions: readonly Instruction[]): readonly CudaInstruction[] {
   const attentions = instructions.filter((o) => o.kind === "attention");
   return instructions.flatMap((o): readonly CudaInstruction[] => {
@@ -109,50 +110,50 @@ function conflict(a: CudaInstruction, b: CudaInstruction): boolean {
   return touches(writesOf(a), operandsOf(b)) || touches(writesOf(b), operandsOf(a));
 }
 
-/** How many instructions of a kind, of which `o` is the next, may share a launch with those of `group`. */
-function joins(group: Group, o: CudaInstruction): boolean {
-  const [first] = group;
-  if (first.kind !== o.kind || !(o.kind in groupSizes) || group.length >= groupSizes[o.kind as keyof typeof groupSizes]) return false;
+/** Whether `o`, the next instruction, may share a launch with those of `launchGroup`. */
+function joins(launchGroup: LaunchGroup, o: CudaInstruction): boolean {
+  const [first] = launchGroup;
+  if (first.kind !== o.kind || !(o.kind in groupSizes) || launchGroup.length >= groupSizes[o.kind as keyof typeof groupSizes]) return false;
   if (first.kind === "normGradients")
-    return o.kind === "normGradients" && same(first.dGain, o.dGain) && group.every((each) => isOfRow(each, o));
-  return group.every((each) => continues(o, each) || !conflict(each, o));
+    return o.kind === "normGradients" && same(first.dGain, o.dGain) && launchGroup.every((each) => isOfRow(each, o));
+  return launchGroup.every((each) => continues(o, each) || !conflict(each, o));
 }
-/** Gradients behind one norm: a block adds up its row's gain from all of them, one after the other. */
+/** Whether two instructions are gradients behind one norm: a block adds up its row's gain from all of them, one after the other. */
 const isOfRow = (a: CudaInstruction, b: CudaInstruction): boolean =>
   a.kind === "normGradients" && b.kind === "normGradients" && a.fanIn === b.fanIn && !same(a.gradient, b.gradient);
 
 /** Each instruction joins the last launch of its kind that it may, not before anything that it depends on. */
-function grouped(instructions: readonly CudaInstruction[]): CudaInstruction[][] {
-  const groups: CudaInstruction[][] = [];
+function launchGroupsOf(instructions: readonly CudaInstruction[]): CudaInstruction[][] {
+  const launchGroups: CudaInstruction[][] = [];
   for (const o of instructions) {
     let joined = false;
-    for (let index = groups.length - 1; index >= 0 && !joined; index--) {
-      if (joins(groups[index], o)) {
-        groups[index].push(o);
+    for (let index = launchGroups.length - 1; index >= 0 && !joined; index--) {
+      if (joins(launchGroups[index], o)) {
+        launchGroups[index].push(o);
         joined = true;
-      } else if (groups[index].some((each) => conflict(each, o))) break;
+      } else if (launchGroups[index].some((each) => conflict(each, o))) break;
     }
-    if (!joined) groups.push([o]);
+    if (!joined) launchGroups.push([o]);
   }
-  return groups;
+  return launchGroups;
 }
 
-/** Depth of a part is never less. */
+/** The least depth of a part. */
 const leastPartDepth = 512;
 /** A product of this many tiles of 64 is not cut: parts that are kept cost memory traffic, fleeting ones are few lanes' and mostly stay in L2. */
 const enoughTiles = { kept: 32, fleeting: 256 } as const;
 const [tile, depthStep] = [64, 16] as const;
 
 /** Cuts deep products of few outputs in parts, each a sum of its own, so that a GPU's many processors share them. */
-function inParts(group: Group): readonly Group[] {
+function inParts(launchGroup: LaunchGroup): readonly LaunchGroup[] {
   const sums: CudaInstruction[] = [];
-  const cut = group.map((o): CudaInstruction => {
+  const cut = launchGroup.map((o): CudaInstruction => {
     if (
       o.kind !== "product" ||
       o.active ||
       o.factor ||
       !o.out ||
-      group.some((each) => each !== o && (continues(o, each) || continues(each, o)))
+      launchGroup.some((each) => each !== o && (continues(o, each) || continues(each, o)))
     )
       return o;
     const tiles = Math.ceil(o.rows / tile) * Math.ceil(o.columns / tile);
@@ -173,8 +174,9 @@ function inParts(group: Group): readonly Group[] {
 }
 
 /** What is launched, in order; buffers for which `isKept` holds are written even if nothing reads them. */
-export const fuse = (instructions: readonly Instruction[], isKept: (operand: Operand) => boolean): readonly Group[] =>
-  grouped(withEpilogues(translate(instructions), isKept)).flatMap(inParts);
+export const fuse = (instructions: readonly Instruction[], isKept: (operand: Operand) => boolean): readonly LaunchGroup[] =>
+  launchGroupsOf(withEpilogues(translate(instructions), isKept)).flatMap(inParts);
 
-/** Operands of a launch that need a place. */
-export const placedIn = (group: Group): readonly Operand[] => group.flatMap((each) => placedOperands(cudaFields, each));
+/** Operands of a launch that are in temporary buffers. */
+export const temporaryOperandsOf = (launchGroup: LaunchGroup): readonly Operand[] =>
+  launchGroup.flatMap((each) => temporaryOperands(cudaFields, each));

@@ -6,6 +6,7 @@
 import { snake, typeName } from "../lowered/instructions.ts";
 import { groupSizes, type CudaKind } from "./fields.ts";
 
+/** One kernel as it is compiled and launched. */
 export interface Kernel {
   /** Header in kernels/ that has the function. */
   readonly file: string;
@@ -39,6 +40,7 @@ const cross = <A extends string | number, B extends string | number, V>(
 ): Readonly<Record<string, V>> => Object.fromEntries(as.flatMap((a) => bs.map((b) => [name(a, b), value(a, b)])));
 
 const attentionKinds = ["attention", "attentionQueries", "attentionKeys"] as const;
+/** The kinds of instruction that attention is made of. */
 export type AttentionKind = (typeof attentionKinds)[number];
 const attentionThreads = (headDim: HeadDim): number => (headDim === "any" ? 128 : Math.min(2 * headDim, 128));
 /** Warps of a block on tensor cores. */
@@ -58,11 +60,13 @@ const simple = (file: string, kind: CudaKind, threads: number): Kernel => ({
   ...{ kind, threads, blocks: 1, capability: 75 },
 });
 
+/** Names the kernel of matrix products in a mode and a tile. */
 export const productKernel = (mode: Mode, tile: Tile): string => `products_${mode}_${tile}`;
-/** Only bfloat16 has attention on tensor cores: other modes' scores are float32's. */
+/** Names a kernel of attention. Only bfloat16 has one on tensor cores: other modes' scores are float32's. */
 export const attentionKernel = (kind: AttentionKind, headDim: HeadDim, mode: Mode): string =>
   mode === "bf16" && headDim !== "any" ? `${kind}_bf16_${headDim}` : `${kind}_${headDim}`;
 
+/** Every kernel, by name. */
 export const kernels: Readonly<Record<string, Kernel>> = {
   ...cross(modes, tiles, productKernel, (mode, tile) => ({
     file: "product.cuh",

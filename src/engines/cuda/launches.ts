@@ -5,7 +5,7 @@
 import { wordsOf, type Operand } from "../lowered/instructions.ts";
 import { rowLength } from "../lowered/memory.ts";
 import { cudaFields, groupSizes, layout, type CudaInstruction, type CudaInstructionOf, type CudaKind } from "./fields.ts";
-import type { Group, Product } from "./fuse.ts";
+import type { LaunchGroup, Product } from "./fuse.ts";
 import {
   attentionKernel,
   headDims,
@@ -25,64 +25,65 @@ export interface Setting {
   /** Blocks that fill the card. */
   readonly fullGrid: number;
 }
-export interface Launch {
+/** How one launch group is run. */
+export interface GroupLaunch {
   readonly kernel: string;
   /** Blocks along x and y; z counts lanes. */
   readonly grid: readonly [number, number];
-  readonly entries: Group;
+  readonly instructions: LaunchGroup;
 }
 
 type Attention = { [K in AttentionKind]: CudaInstructionOf<K> }[AttentionKind];
 
 const over = (total: number, each: number): number => Math.ceil(total / each);
-/** Four elements for each of 256 threads. */
+/** Blocks for so many floats, when each of 256 threads has four. */
 const elementBlocks = (floats: number): number => over(floats, 4 * 256);
 
-/** Gives each entry its first block; entries whose `blocks` are 0 are reached from another one. */
-function placed<K extends keyof typeof groupSizes>(
-  entries: readonly CudaInstructionOf<K>[],
-  blocks: (entry: CudaInstructionOf<K>) => number,
-): { readonly entries: readonly CudaInstructionOf<K>[]; readonly total: number } {
+/** Gives each instruction its first block; those whose `blocks` are 0 are reached from another one. */
+function withFirstBlocks<K extends keyof typeof groupSizes>(
+  given: readonly CudaInstructionOf<K>[],
+  blocks: (o: CudaInstructionOf<K>) => number,
+): { readonly instructions: readonly CudaInstructionOf<K>[]; readonly total: number } {
   let total = 0;
-  const all = entries.map((entry) => {
-    const count = blocks(entry);
+  const instructions = given.map((o) => {
+    const count = blocks(o);
     total += count;
-    return { ...entry, firstBlock: count === 0 ? -1 : total - count };
+    return { ...o, firstBlock: count === 0 ? -1 : total - count };
   });
-  return { entries: all, total };
+  return { instructions, total };
 }
 
 /** The product after `o` in the sum that it belongs to. */
-const nextOf = (o: Product, group: readonly Product[]): number =>
-  group.findIndex(
+const nextOf = (o: Product, all: readonly Product[]): number =>
+  all.findIndex(
     (each, index) =>
-      index > group.indexOf(o) && each.initial !== undefined && each.out?.buffer === o.out?.buffer && each.out?.line === o.out?.line,
+      index > all.indexOf(o) && each.initial !== undefined && each.out?.buffer === o.out?.buffer && each.out?.line === o.out?.line,
   );
 
-function products(group: readonly Product[], { mode, lanes, fullGrid }: Setting): Launch {
-  const links = new Set(group.map((o) => nextOf(o, group)));
-  const heads = group.filter((_, index) => !links.has(index));
+function products(all: readonly Product[], { mode, lanes, fullGrid }: Setting): GroupLaunch {
+  const links = new Set(all.map((o) => nextOf(o, all)));
+  const heads = all.filter((_, index) => !links.has(index));
   const tilesOf = ({ parts, rows, columns }: Product, edge: Tile): number => parts * over(rows, edge) * over(columns, edge);
   const fillsLarge = heads.every(({ rows, columns }) => rows >= 128 && columns >= 128);
   const tile: Tile = fillsLarge && lanes * heads.reduce((sum, o) => sum + tilesOf(o, 128), 0) >= fullGrid ? 128 : 64;
-  const chained = group.map((o) => ({ ...o, next: nextOf(o, group) }));
-  const { entries, total } = placed<"product">(chained, (o) => (links.has(chained.indexOf(o)) ? 0 : tilesOf(o, tile)));
-  return { kernel: productKernel(mode, tile), grid: [total, 1], entries };
+  const chained = all.map((o) => ({ ...o, next: nextOf(o, all) }));
+  const { instructions, total } = withFirstBlocks<"product">(chained, (o) => (links.has(chained.indexOf(o)) ? 0 : tilesOf(o, tile)));
+  return { kernel: productKernel(mode, tile), grid: [total, 1], instructions };
 }
 
-function attention(o: Attention, { mode }: Setting): Launch {
+function attention(o: Attention, { mode }: Setting): GroupLaunch {
   const { kind } = o;
   const headDim: HeadDim = headDims.find((each) => each === "any" || o.headDim <= each) ?? "any";
   const heads = (o.rows / o.context) * (o.width / o.headDim);
   const blocks = over(o.context, attentionRows(kind, headDim, mode));
-  return { kernel: attentionKernel(kind, headDim, mode), grid: [heads, blocks], entries: [o] };
+  return { kernel: attentionKernel(kind, headDim, mode), grid: [heads, blocks], instructions: [o] };
 }
 
-type LaunchRule<K extends CudaKind> = (entries: readonly CudaInstructionOf<K>[], setting: Setting) => Launch;
-/** One instruction, with as many blocks as it asks for. */
+type LaunchRule<K extends CudaKind> = (instructions: readonly CudaInstructionOf<K>[], setting: Setting) => GroupLaunch;
+/** The rule for a launch of one instruction, with as many blocks as `blocks` says. */
 const single =
   <K extends CudaKind>(kernel: K, blocks: (o: CudaInstructionOf<K>) => number): LaunchRule<K> =>
-  (entries) => ({ kernel, grid: [blocks(entries[0]), 1], entries: entries as unknown as Group });
+  (instructions) => ({ kernel, grid: [blocks(instructions[0]), 1], instructions: instructions as unknown as LaunchGroup });
 
 const rules: { readonly [K in CudaKind]: LaunchRule<K> } = {
   embed: single("embed", ({ rows, width }) => elementBlocks(rows * rowLength(layout, width))),
@@ -93,9 +94,11 @@ const rules: { readonly [K in CudaKind]: LaunchRule<K> } = {
   biasRow: single("biasRow", ({ fanOut }) => over(fanOut, 128)),
   columnSum: single("columnSum", ({ columns }) => over(columns, 32)),
   product: products,
-  sumParts: (group) => {
-    const { entries, total } = placed<"sumParts">(group, ({ rows, columns }) => elementBlocks(rows * rowLength(layout, columns)));
-    return { kernel: "sumParts", grid: [total, 1], entries };
+  sumParts: (all) => {
+    const { instructions, total } = withFirstBlocks<"sumParts">(all, ({ rows, columns }) =>
+      elementBlocks(rows * rowLength(layout, columns)),
+    );
+    return { kernel: "sumParts", grid: [total, 1], instructions };
   },
   attention: ([o], setting) => attention(o, setting),
   attentionQueries: ([o], setting) => attention(o, setting),
@@ -105,25 +108,26 @@ const rules: { readonly [K in CudaKind]: LaunchRule<K> } = {
   multiplyElements: single("multiplyElements", ({ lines }) => elementBlocks(lines * layout.lineFloats)),
   crossEntropy: single("crossEntropy", ({ rows, vocabulary }) => (vocabulary > narrowVocabulary ? rows : over(rows, 8))),
   meanLoss: single("meanLoss", () => 1),
-  adamw: (group) => {
-    const { entries, total } = placed<"adamw">(group, ({ lines }) => elementBlocks(lines * layout.lineFloats));
-    return { kernel: "adamw", grid: [total, 1], entries };
+  adamw: (all) => {
+    const { instructions, total } = withFirstBlocks<"adamw">(all, ({ lines }) => elementBlocks(lines * layout.lineFloats));
+    return { kernel: "adamw", grid: [total, 1], instructions };
   },
   advance: single("advance", () => 1),
 };
-/** Up to this many the kernel gives a row to a warp; NARROW_VOCABULARY in kernels/rows.cuh. */
+/** Vocabularies up to this size have a warp for each row of logits; NARROW_VOCABULARY in kernels/rows.cuh. */
 const narrowVocabulary = 1024;
 
-export const launchOf = (group: Group, setting: Setting): Launch =>
-  (rules[group[0].kind] as unknown as (entries: Group, setting: Setting) => Launch)(group, setting);
+/** The kernel and the grid that run a launch group. */
+export const launchOf = (launchGroup: LaunchGroup, setting: Setting): GroupLaunch =>
+  (rules[launchGroup[0].kind] as unknown as (instructions: LaunchGroup, setting: Setting) => GroupLaunch)(launchGroup, setting);
 
 /** The launch's own words: its instruction's, or how many there are and each of them, with room for as many as there may be. */
-export function launchWords({ entries }: Launch, reference: (operand: Operand) => number): readonly number[] {
-  const each = entries.map((entry: CudaInstruction) => wordsOf(cudaFields, entry, reference));
-  const most: number | undefined = (groupSizes as Readonly<Partial<Record<CudaKind, number>>>)[entries[0].kind];
+export function launchWords({ instructions }: GroupLaunch, reference: (operand: Operand) => number): readonly number[] {
+  const each = instructions.map((o: CudaInstruction) => wordsOf(cudaFields, o, reference));
+  const most: number | undefined = (groupSizes as Readonly<Partial<Record<CudaKind, number>>>)[instructions[0].kind];
   if (most === undefined) return each[0];
-  const room = (most - entries.length) * each[0].length;
-  return [entries.length, ...each.flat(), ...new Array<number>(room).fill(0)];
+  const room = (most - instructions.length) * each[0].length;
+  return [instructions.length, ...each.flat(), ...new Array<number>(room).fill(0)];
 }
 
 /** Threads of a block of a kernel. */

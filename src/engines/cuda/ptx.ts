@@ -11,6 +11,7 @@ import { packageRoot } from "../sources.ts";
 import { DriverError, pointer, type DriverLibrary, type Pointer } from "./driver.ts";
 import { entryOf, ptxOf } from "./sources.ts";
 
+/** How kernels are loaded. */
 export interface LoadOptions {
   /** The driver's library as openLibrary was given it. */
   readonly path?: string | undefined;
@@ -25,15 +26,15 @@ export interface KernelPtx {
   readonly kernel: string;
   readonly ptx: string;
 }
-/** What a thread answers. */
+/** What a thread answers: a kernel's handle, or why there is none. */
 export type Answer = { readonly kernel: string; readonly handle: Pointer } | { readonly error: string };
 
 /** The driver compiles on one core for each thread; more than these have nothing to do in a run of about 14 kernels. */
 const mostThreads = 8;
-/** So few are loaded before threads have started. */
+/** So few kernels are loaded in less time than threads take to start. */
 const fewKernels = 3;
 
-/** As built, from wherever this file runs: threads run JavaScript. */
+/** The thread's file as it is built, from wherever this one runs: threads run JavaScript. */
 const threadEntry = (): string => join(packageRoot(), "dist/src/engines/cuda/compile-worker.js");
 
 /** Handles of kernels by name, in the context that is this thread's in `library`; rejects with what the driver says of the first that it refuses. */

@@ -32,7 +32,7 @@ export function kernelsDigest(): string {
 
 /** What index.json says of the PTX beside it. */
 export interface PtxIndex {
-  /** Of the sources. */
+  /** Digest of the sources that the PTX was made from. */
   readonly digest: string;
   /** Digest of each kernel's PTX. */
   readonly kernels: Readonly<Record<string, string>>;
@@ -40,6 +40,7 @@ export interface PtxIndex {
 
 const read = (name: string): string => readFileSync(join(packageRoot(), ptxPath, name), "utf8");
 
+/** The index of the PTX that this package has. */
 export const ptxIndex = (): PtxIndex => JSON.parse(read("index.json")) as PtxIndex;
 
 /** A kernel's PTX as it lies there. */

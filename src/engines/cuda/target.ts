@@ -8,10 +8,10 @@ import { shapeOf, type Program } from "../../program/program.ts";
 import type { Target } from "../lowered/target.ts";
 import { layout } from "./fields.ts";
 
-/** How much is worked on at once. */
-export interface Limits {
-  /** Floats of activations that a group of sequences may leave for the backward pass. */
-  readonly groupFloats: number;
+/** How much the engine works on at once; tests and benches lower it. */
+export interface CudaLimits {
+  /** Floats of activations that a sequence group may leave for the backward pass. */
+  readonly sequenceGroupFloats: number;
   /** Floats of logits, of all lanes that are worked on at once, that L2 holds beside what else a product reads. */
   readonly logitFloats: number;
   /** Floats of one lane's logits where L2 is not to hold them. */
@@ -26,12 +26,12 @@ export interface Limits {
   /** Blocks that fill the card, where they are not as many as it has multiprocessors. */
   readonly fullGrid?: number;
 }
-/** 8 GB of activations; 32 MB of logits, which the L2 of an A100, an H100 and their successors holds, or 1 GB; all lanes. */
-export const cardLimits: Limits = {
-  ...{ groupFloats: 2 ** 31, logitFloats: 2 ** 23, looseLogitFloats: 2 ** 28 },
+/** The limits on a card: 8 GB of activations; 32 MB of logits, which the L2 of an A100, an H100 and their successors holds, or 1 GB; all lanes. */
+export const cardLimits: CudaLimits = {
+  ...{ sequenceGroupFloats: 2 ** 31, logitFloats: 2 ** 23, looseLogitFloats: 2 ** 28 },
   ...{ steps: 256, tokens: 2 ** 22, spanFloats: 2 ** 22, lanes: Infinity },
 };
-/** Rows of logits come in tiles of products. */
+/** Rows of a tile of a product: rows of logits come in whole tiles. */
 const tileRows = 64;
 
 function outputsOf(op: ForwardOp): readonly Ref[] {
@@ -45,7 +45,7 @@ function outputsOf(op: ForwardOp): readonly Ref[] {
  * have few rows at once, which stay in L2, and wide ones many.
  */
 function blockRowsOf(
-  { logitFloats, looseLogitFloats }: Pick<Limits, "logitFloats" | "looseLogitFloats">,
+  { logitFloats, looseLogitFloats }: Pick<CudaLimits, "logitFloats" | "looseLogitFloats">,
   rowFloats: number,
   width: number,
 ): number {
@@ -53,15 +53,16 @@ function blockRowsOf(
   return (16 * width) / tight <= 20 + (16 * width) / loose ? tight : loose;
 }
 
-export const cudaTarget = ({ groupFloats, ...limits }: Limits): Target => ({
+/** How the engine wants programs lowered under its limits. */
+export const cudaTarget = ({ sequenceGroupFloats, ...limits }: CudaLimits): Target => ({
   layout,
-  groupRows: (program: Program) => {
+  sequenceGroupRows: (program: Program) => {
     const logits = program.forward.find((op) => op.kind === "cross_entropy")?.logits;
     const columns = program.forward
       .flatMap(outputsOf)
       .filter((ref) => ref !== logits)
       .reduce((sum, ref) => sum + (shapeOf(program, ref).at(-1) as number), 0);
-    return Math.floor(groupFloats / columns);
+    return Math.floor(sequenceGroupFloats / columns);
   },
   blockRows: (rowFloats, width) => blockRowsOf(limits, rowFloats, width),
 });

@@ -3,6 +3,7 @@ import { invariant } from "../../errors.ts";
 import { shapeOf, type Program } from "../../program/program.ts";
 import type { Batches } from "../engine.ts";
 
+/** The number of token ids that a program knows. */
 export function vocabularyOf(program: Program): number {
   const loss = program.forward.at(-1);
   return loss?.kind === "cross_entropy" ? (shapeOf(program, loss.logits).at(-1) as number) : 0;

@@ -5,7 +5,7 @@
  */
 import { invariant } from "../../errors.ts";
 
-/** Operands: `buffers` hold references, `numbers` sizes and flags. */
+/** The operands of each kind of instruction. */
 export const instructionFields = {
   embed: { buffers: ["table", "positions", "multiplier", "out"], numbers: ["width", "context", "firstRow", "rows"] },
   embedBackward: {
@@ -40,29 +40,30 @@ export const instructionFields = {
   },
 } as const;
 
-/** Operands of each kind of instruction: `buffers` hold references, `numbers` sizes and flags. */
+/** A table of operands for each kind of instruction: `buffers` hold references, `numbers` sizes and flags. */
 export type FieldTable = Readonly<Record<string, { readonly buffers: readonly string[]; readonly numbers: readonly string[] }>>;
 
-/** Memory of one trial's state (`lane`) or of the step's intermediate values, in lines. */
+/** A block of memory, in lines: part of one lane's state, or an intermediate value of the step. */
 export interface Buffer {
   readonly lines: number;
-  /** Position in the lane; absent for buffers whose place is found by `placeBuffers`. */
-  readonly lanePosition?: number;
-  /** Made and used up by a few instructions: a target may run those for few lanes at a time, all in the same memory. */
+  /** The line of the lane's memory at which it begins; absent for temporary buffers, which `placeBuffers` finds lines for. */
+  readonly laneLine?: number;
+  /** Whether it is made and used up by a few instructions: a target may run those for few lanes at a time, all in the same memory. */
   readonly isFleeting?: true;
 }
-/** A buffer from some line on. */
+/** A reference to what lies in a buffer from some line on. */
 export interface Operand {
   readonly buffer: Buffer;
   readonly line: number;
 }
 
-/** Instruction of kind K of a table. */
+/** An instruction of kind K of a table. */
 export type InstructionOf<T extends FieldTable, K extends keyof T> = { readonly kind: K } & {
   readonly [B in T[K]["buffers"][number]]: Operand | undefined;
 } & { readonly [V in T[K]["numbers"][number]]: number };
-/** Any instruction of a table. */
+/** An instruction of any kind of a table. */
 export type InstructionIn<T extends FieldTable> = { [K in keyof T]: InstructionOf<T, K> }[keyof T];
+/** Any instruction for one lane. */
 export type Instruction = InstructionIn<typeof instructionFields>;
 
 /** Operands of an instruction, in the order of the table; undefined where it has none. */
@@ -70,9 +71,9 @@ export function allOperandsOf<T extends FieldTable>(table: T, instruction: Instr
   const values = instruction as unknown as Readonly<Record<string, Operand | undefined>>;
   return table[instruction.kind].buffers.map((name) => values[name]);
 }
-/** Operands that are not part of the lane's state, and so need a place. */
-export const placedOperands = <T extends FieldTable>(table: T, instruction: InstructionIn<T>): readonly Operand[] =>
-  allOperandsOf(table, instruction).filter((operand) => operand !== undefined && operand.buffer.lanePosition === undefined) as Operand[];
+/** Operands in temporary buffers: those that are no part of the lane's state, and so have to be given lines. */
+export const temporaryOperands = <T extends FieldTable>(table: T, instruction: InstructionIn<T>): readonly Operand[] =>
+  allOperandsOf(table, instruction).filter((operand) => operand !== undefined && operand.buffer.laneLine === undefined) as Operand[];
 
 /** Words of an instruction as its struct has them, -1 for an operand that it lacks; `reference` gives an operand's line. */
 export function wordsOf<T extends FieldTable>(
@@ -93,6 +94,7 @@ export function wordsOf<T extends FieldTable>(
   return words;
 }
 
+/** A name in snake case, as C structs have it. */
 export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 /** A kind of instruction as the name of its C struct. */
 export const typeName = (name: string): string => name[0].toUpperCase() + name.slice(1);

@@ -6,24 +6,26 @@
 import { dispatch, type Kind, type OpOf, type Ref } from "../../program/ops.ts";
 import type { Program } from "../../program/program.ts";
 import type { Instruction, Operand } from "./instructions.ts";
-import type { Lane } from "./lane.ts";
-import { Lowering, type Group, type Purpose } from "./lowering.ts";
+import type { LaneMemory } from "./lane-memory.ts";
+import { Lowering, type SequenceGroup, type Purpose } from "./lowering.ts";
 import { biasRowOf, branchForward, branchGradients, branchTargets, normBackward, normalize } from "./norm.ts";
 import { forwardProduct, productGradients } from "./products.ts";
-import type { Target } from "./target.ts";
 import { crossEntropy, readoutAndLoss } from "./readout.ts";
+import type { Target } from "./target.ts";
 
+/** A lowered program: its instructions in order, and where the tensors lie that they leave. */
 export interface Lowered {
   readonly instructions: readonly Instruction[];
   readonly buffers: ReadonlyMap<Ref, Operand>;
 }
 
-export function lower(program: Program, target: Target, lane: Lane, purpose: Purpose, inspected: readonly Ref[] = []): Lowered {
-  const lowering = new Lowering(program, target, lane, purpose, new Set(inspected));
-  const perGroup = lowering.survey([...program.forward, ...(purpose === "evaluate" ? [] : program.backward)]);
-  for (const group of groupsOf(program, target, purpose)) {
-    lowering.begin(group);
-    for (const op of perGroup) dispatch(rules, op, lowering);
+/** Lowers one part of a step for one lane; `inspected` are tensors that are to be found afterwards. */
+export function lower(program: Program, target: Target, laneMemory: LaneMemory, purpose: Purpose, inspected: readonly Ref[] = []): Lowered {
+  const lowering = new Lowering(program, target, laneMemory, purpose, new Set(inspected));
+  const ops = lowering.survey([...program.forward, ...(purpose === "evaluate" ? [] : program.backward)]);
+  for (const sequenceGroup of sequenceGroupsOf(program, target, purpose)) {
+    lowering.begin(sequenceGroup);
+    for (const op of ops) dispatch(rules, op, lowering);
   }
   if (purpose === "train") for (const op of program.updates) dispatch(rules, op, lowering);
   return { instructions: lowering.instructions, buffers: lowering.operands };
@@ -31,11 +33,11 @@ export function lower(program: Program, target: Target, lane: Lane, purpose: Pur
 
 /**
  * The batch in groups of whole sequences that go through forward and backward pass one after the other,
- * adding to the same gradients: memory, and with it the traffic between caches, is that of one group.
+ * adding to the same gradients: memory, and with it the traffic between caches, is that of one sequence group.
  */
-function groupsOf(program: Program, target: Target, purpose: Purpose): readonly Group[] {
+function sequenceGroupsOf(program: Program, target: Target, purpose: Purpose): readonly SequenceGroup[] {
   const { batch, context } = program.dims;
-  const wanted = purpose === "inspect" ? Infinity : target.groupRows(program);
+  const wanted = purpose === "inspect" ? Infinity : target.sequenceGroupRows(program);
   const sequences = Math.min(batch, Math.max(1, Math.floor(wanted / context)));
   return Array.from({ length: Math.ceil(batch / sequences) }, (_, index) => ({
     firstRow: index * sequences * context,
@@ -57,7 +59,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       out: l.operand(out),
       width: l.matrix(out).columns,
       context: l.program.dims.context,
-      firstRow: l.group.firstRow,
+      firstRow: l.sequenceGroup.firstRow,
       rows: l.rows,
     }),
   embedding_backward: ({ of, dOut, dTable, dPositions }, l) =>
@@ -70,9 +72,9 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       width: l.matrix(dOut).columns,
       vocabulary: l.matrix(dTable).rows,
       context: l.program.dims.context,
-      firstRow: l.group.firstRow,
+      firstRow: l.sequenceGroup.firstRow,
       rows: l.rows,
-      accumulate: Number(!l.group.isFirst),
+      accumulate: Number(!l.sequenceGroup.isFirst),
     }),
   norm_linear: (op, l) => {
     normalize(l, op);
@@ -105,7 +107,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       dBias: l.optional(dBias),
       dX: l.operand(dX),
       addsToDx: false,
-      isFirst: l.group.isFirst,
+      isFirst: l.sequenceGroup.isFirst,
       rows: l.rows,
     });
   },
@@ -139,11 +141,11 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       const gradient = l.purpose === "evaluate" ? undefined : l.operand(l.lossGradient);
       crossEntropy(l, l.operand(logits), gradient, losses, { first: 0, count: l.rows }, l.matrix(logits).columns);
     }
-    if (l.group.isLast) l.emit({ kind: "meanLoss", losses, rows: l.totalRows });
+    if (l.sequenceGroup.isLast) l.emit({ kind: "meanLoss", losses, rows: l.totalRows });
   },
   cross_entropy_backward: () => undefined, // done with the loss
   adamw: ({ parameter, gradient, learningRate, decay, epsilon }, l) => {
-    const { weight, first, second } = l.lane.parameter(parameter);
+    const { weight, first, second } = l.laneMemory.parameter(parameter);
     l.emit({
       kind: "adamw",
       weight,
@@ -153,7 +155,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       learningRate: l.operand(learningRate),
       decay: l.optional(decay),
       epsilon: l.operand(epsilon),
-      ...l.lane.betas,
+      ...l.laneMemory.betas,
       lines: weight.buffer.lines,
     });
   },

@@ -6,7 +6,7 @@
 import { dispatch, type Kind, type Op, type OpOf, type Ref } from "../../program/ops.ts";
 import { shapeOf, type Program } from "../../program/program.ts";
 import type { Buffer, Instruction, Operand } from "./instructions.ts";
-import type { Lane } from "./lane.ts";
+import type { LaneMemory } from "./lane-memory.ts";
 import { linesOf, matrixLines, matrixOf, rowLength, type Matrix } from "./memory.ts";
 import type { Target } from "./target.ts";
 
@@ -31,29 +31,31 @@ const reads: { readonly [K in Kind]: (op: OpOf<K>) => readonly Ref[] } = {
   adamw: ({ gradient }) => [gradient],
 };
 
-/** Some whole sequences of the batch. */
-export interface Group {
+/** Some whole sequences of the batch, whose rows are lowered together. */
+export interface SequenceGroup {
   readonly firstRow: number;
   readonly rows: number;
   readonly isFirst: boolean;
   readonly isLast: boolean;
 }
 
+/** The op whose norm is folded into the products behind it. */
 export type Norm = OpOf<"norm_linear">;
 
+/** The state of one lowering: what has been emitted, and where each tensor lies. */
 export class Lowering {
   readonly instructions: Instruction[] = [];
   operands = new Map<Ref, Operand>();
   readonly program: Program;
   readonly target: Target;
-  readonly lane: Lane;
+  readonly laneMemory: LaneMemory;
   readonly purpose: Purpose;
   /** The readout whose logits go into the loss and nowhere else: it is lowered together with the loss. */
   readonly readout: Norm | undefined;
   readonly lossGradient: Ref;
-  /** The sequences whose rows are being lowered. */
-  group: Group;
-  /** Tensors that outlive a group: gradients of parameters and what they are made from. */
+  /** The sequences whose rows are being lowered now. */
+  sequenceGroup: SequenceGroup;
+  /** Tensors that outlive a sequence group: gradients of parameters and what they are made from. */
   private readonly lasting = new Map<Ref, Operand>();
   private readonly inspected: ReadonlySet<Ref>;
   private readonly gradientsOfParameters = new Set<Ref>();
@@ -61,13 +63,13 @@ export class Lowering {
   /** Sums that ride on the op that makes one of their terms, by that term. */
   private readonly riders = new Map<Ref, OpOf<"add">>();
 
-  constructor(program: Program, target: Target, lane: Lane, purpose: Purpose, inspected: ReadonlySet<Ref>) {
+  constructor(program: Program, target: Target, laneMemory: LaneMemory, purpose: Purpose, inspected: ReadonlySet<Ref>) {
     this.program = program;
     this.target = target;
-    this.lane = lane;
+    this.laneMemory = laneMemory;
     this.purpose = purpose;
     this.inspected = inspected;
-    this.group = { firstRow: 0, rows: 0, isFirst: true, isLast: true };
+    this.sequenceGroup = { firstRow: 0, rows: 0, isFirst: true, isLast: true };
     for (const parameter of program.parameters) this.gradientsOfParameters.add(program.gradients.get(parameter) as Ref);
     this.lossGradient = program.backward.find((op) => op.kind === "cross_entropy_backward")?.dLogits as Ref;
     const logits = program.forward.find((op) => op.kind === "cross_entropy")?.logits as Ref;
@@ -93,21 +95,22 @@ export class Lowering {
   get totalRows(): number {
     return this.program.dims.batch * this.program.dims.context;
   }
-  /** Rows of the present group. */
+  /** Rows of the present sequence group. */
   get rows(): number {
-    return this.group.rows;
+    return this.sequenceGroup.rows;
   }
-  /** Starts a group: activations of the one before are forgotten, so that their memory is used again. */
-  begin(group: Group): void {
-    this.group = group;
+  /** Starts a sequence group: activations of the one before are forgotten, so that their memory is used again. */
+  begin(sequenceGroup: SequenceGroup): void {
+    this.sequenceGroup = sequenceGroup;
     this.operands = new Map(this.lasting);
   }
 
+  /** Adds an instruction to those so far. */
   emit(instruction: Instruction): void {
     this.instructions.push(instruction);
   }
 
-  /** Nobody but the next op wants this tensor. */
+  /** Whether nobody but the next op wants this tensor. */
   passing(ref: Ref): boolean {
     return this.uses.get(ref) === 1 && !this.inspected.has(ref);
   }
@@ -119,32 +122,37 @@ export class Lowering {
     return { out: this.operand(sum.out), residual: this.operand(sum.a === made ? sum.b : sum.a) };
   }
 
+  /** Where a tensor lies; one that lies nowhere yet gets a temporary buffer. */
   operand(ref: Ref): Operand {
-    const known = this.operands.get(ref) ?? this.lane.operand(ref);
+    const known = this.operands.get(ref) ?? this.laneMemory.operand(ref);
     if (known) return known;
     const operand = this.temporary(this.matrixLines(this.matrix(ref)));
     return this.gradientsOfParameters.has(ref) ? this.lasts(ref, operand) : this.keep(ref, operand);
   }
+  /** Notes where a tensor lies, until the sequence group ends. */
   keep(ref: Ref, operand: Operand): Operand {
     this.operands.set(ref, operand);
     return operand;
   }
+  /** Notes where a tensor lies that outlives the sequence group. */
   lasts(ref: Ref, operand: Operand): Operand {
     this.lasting.set(ref, operand);
     return this.keep(ref, operand);
   }
-  /** What one op of a group leaves for another that is no tensor of the program. */
+  /** What one op leaves for another of the same sequence group that is no tensor of the program. */
   named(name: string, lines: number): Operand {
     return this.operands.get(name) ?? this.keep(name, this.temporary(lines));
   }
+  /** Where a tensor lies that an op may lack. */
   optional(ref: Ref | undefined): Operand | undefined {
     return ref === undefined ? undefined : this.operand(ref);
   }
+  /** A new buffer of so many lines. */
   temporary(lines: number): Operand {
     const buffer: Buffer = { lines };
     return { buffer, line: 0 };
   }
-  /** Like `temporary`, for what is used up at once. */
+  /** A new buffer like a temporary one, for what is used up at once. */
   fleeting(lines: number): Operand {
     return { buffer: { lines, isFleeting: true }, line: 0 };
   }
@@ -159,7 +167,7 @@ export class Lowering {
   matrix(ref: Ref): Matrix {
     const [, ...shape] = shapeOf(this.program, ref);
     const whole = matrixOf(shape);
-    // An activation is [B, T, ·], and of those only the group's rows are in memory.
+    // An activation is [B, T, ·], and of those only the sequence group's rows are in memory.
     return shape.length === 3 ? { ...whole, rows: this.rows } : whole;
   }
   linesOf(floats: number): number {

@@ -1,6 +1,6 @@
 /**
  * Where everything lies: matrices on whole lines, a lane's state one after
- * the other, and intermediate values in a workspace whose places are used again
+ * the other, and intermediate values in a workspace whose lines are used again
  * as soon as a value is no longer needed.
  */
 import { sizeOf } from "../../program/program.ts";
@@ -8,75 +8,80 @@ import type { Shape } from "../../program/shapes.ts";
 import type { Buffer, Operand } from "./instructions.ts";
 
 /** How rows lie in memory. */
-export interface Layout {
+export interface RowLayout {
   /** Floats in a line; every row of a matrix starts on one. */
   readonly lineFloats: number;
   /** Rows of a multiple of this many lines get one more, so that walking down a column does not meet the same few sets of a cache; Infinity for none. */
   readonly crowdedLines: number;
 }
 
-export const linesOf = ({ lineFloats }: Layout, floats: number): number => Math.ceil(floats / lineFloats);
+/** Lines that so many floats take. */
+export const linesOf = ({ lineFloats }: RowLayout, floats: number): number => Math.ceil(floats / lineFloats);
 /** Length in floats of a stored row of `columns` values. */
-export function rowLength(layout: Layout, columns: number): number {
+export function rowLength(layout: RowLayout, columns: number): number {
   const lines = linesOf(layout, columns);
   return (lines % layout.crowdedLines === 0 ? lines + 1 : lines) * layout.lineFloats;
 }
 
-/** The last axis is the row; all before it count rows. */
+/** A tensor as rows of its last axis; all axes before it count rows. */
 export interface Matrix {
   readonly rows: number;
   readonly columns: number;
 }
 /** A tensor's shape without its trial axis, as a matrix. */
 export const matrixOf = (shape: Shape): Matrix => ({ rows: sizeOf(shape.slice(0, -1)), columns: shape.at(-1) ?? 1 });
-export const matrixLines = (layout: Layout, { rows, columns }: Matrix): number => (rows * rowLength(layout, columns)) / layout.lineFloats;
+/** Lines that a stored matrix takes. */
+export const matrixLines = (layout: RowLayout, { rows, columns }: Matrix): number =>
+  (rows * rowLength(layout, columns)) / layout.lineFloats;
 
-/** Copies a dense matrix to or from stored rows. */
-export function scatterRows(layout: Layout, dense: Float32Array, { rows, columns }: Matrix, stored: Float32Array): void {
+/** Copies a dense matrix to stored rows. */
+export function scatterRows(layout: RowLayout, dense: Float32Array, { rows, columns }: Matrix, stored: Float32Array): void {
   const row = rowLength(layout, columns);
   if (row === columns) return stored.set(dense);
   for (let r = 0; r < rows; r++) stored.set(dense.subarray(r * columns, (r + 1) * columns), r * row);
 }
-export function gatherRows(layout: Layout, stored: Float32Array, { rows, columns }: Matrix, dense: Float32Array): void {
+/** Copies stored rows to a dense matrix. */
+export function gatherRows(layout: RowLayout, stored: Float32Array, { rows, columns }: Matrix, dense: Float32Array): void {
   const row = rowLength(layout, columns);
   if (row === columns) return dense.set(stored.subarray(0, dense.length));
   for (let r = 0; r < rows; r++) dense.set(stored.subarray(r * row, r * row + columns), r * columns);
 }
 
-export interface Placement {
-  /** First line of each buffer. */
-  readonly position: ReadonlyMap<Buffer, number>;
+/** Where buffers lie in one block of memory, and how many lines that has. */
+export interface PlacedBuffers {
+  /** The line at which each buffer begins. */
+  readonly firstLines: ReadonlyMap<Buffer, number>;
   readonly lines: number;
 }
 
 /**
- * Gives each buffer that steps name the lowest place that is free from the first to the last
+ * Gives each buffer that steps name the lowest lines that are free from the first to the last
  * step that names it; buffers in `kept` stay to the end. `steps` holds the operands of each.
  */
-export function placeBuffers(steps: readonly (readonly Operand[])[], kept: ReadonlySet<Buffer>): Placement {
+export function placeBuffers(steps: readonly (readonly Operand[])[], kept: ReadonlySet<Buffer>): PlacedBuffers {
   const lastUse = new Map<Buffer, number>();
-  steps.forEach((operands, index) => {
-    for (const { buffer } of operands) lastUse.set(buffer, kept.has(buffer) ? Infinity : index);
+  steps.forEach((operands, step) => {
+    for (const { buffer } of operands) lastUse.set(buffer, kept.has(buffer) ? Infinity : step);
   });
-  const position = new Map<Buffer, number>();
+  const firstLines = new Map<Buffer, number>();
   let lines = 0;
-  /** Buffers in use, by place: in a deep model very many, most of which wait for the backward pass. */
+  /** Buffers in use, in the order in which they lie: in a deep model very many, most of which wait for the backward pass. */
   const live: { readonly buffer: Buffer; readonly begin: number }[] = [];
-  steps.forEach((operands, index) => {
+  steps.forEach((operands, step) => {
     for (const { buffer } of operands) {
-      if (position.has(buffer)) continue;
-      let [begin, place] = [0, 0];
-      for (; place < live.length && begin + buffer.lines > live[place].begin; place++)
-        begin = Math.max(begin, live[place].begin + live[place].buffer.lines);
-      position.set(buffer, begin);
+      if (firstLines.has(buffer)) continue;
+      let [begin, index] = [0, 0];
+      for (; index < live.length && begin + buffer.lines > live[index].begin; index++)
+        begin = Math.max(begin, live[index].begin + live[index].buffer.lines);
+      firstLines.set(buffer, begin);
       lines = Math.max(lines, begin + buffer.lines);
-      live.splice(place, 0, { buffer, begin });
+      live.splice(index, 0, { buffer, begin });
     }
     for (const { buffer } of operands) {
-      if (lastUse.get(buffer) !== index) continue;
-      const place = live.findIndex((each) => each.buffer === buffer);
-      if (place >= 0) live.splice(place, 1);
+      if (lastUse.get(buffer) !== step) continue;
+      const index = live.findIndex((each) => each.buffer === buffer);
+      if (index >= 0) live.splice(index, 1);
     }
   });
-  return { position, lines };
+  return { firstLines, lines };
 }

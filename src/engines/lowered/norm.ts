@@ -8,10 +8,12 @@ import type { Operand } from "./instructions.ts";
 import type { Lowering, Norm } from "./lowering.ts";
 import { forwardProduct, productGradients } from "./products.ts";
 
-export interface Rows {
+/** Rows from one on, counted within the sequence group. */
+export interface RowRange {
   readonly first: number;
   readonly count: number;
 }
+/** Where the gradients of one branch are written. */
 export interface BranchTargets {
   readonly dWeight: Operand;
   readonly dBias: Operand | undefined;
@@ -19,13 +21,13 @@ export interface BranchTargets {
   readonly addsToNormal: boolean;
 }
 
-/** A matrix from a row on. */
+/** The operand of a matrix from one of its rows on. */
 function from(l: Lowering, { buffer, line }: Operand, row: number, columns: number): Operand {
   return { buffer, line: line + l.matrixLines({ rows: row, columns }) };
 }
 
-/** Normalised x and inverse deviations, kept for the backward pass. */
-export function normalized(l: Lowering, of: Norm): { readonly normal: Operand; readonly inverse: Operand; readonly width: number } {
+/** Where normalised x and the inverse deviations lie, which are kept for the backward pass. */
+function normalized(l: Lowering, of: Norm): { readonly normal: Operand; readonly inverse: Operand; readonly width: number } {
   const matrix = l.matrix(of.x);
   const name = of.branches[0]?.out ?? "";
   return {
@@ -35,6 +37,7 @@ export function normalized(l: Lowering, of: Norm): { readonly normal: Operand; r
   };
 }
 
+/** Normalises x, once for all branches. */
 export function normalize(l: Lowering, of: Norm): void {
   const { normal, inverse, width } = normalized(l, of);
   l.emit({ kind: "normalize", x: l.operand(of.x), normal, inverse, width, rows: l.rows });
@@ -59,7 +62,7 @@ export function biasRowOf(l: Lowering, of: Pick<Norm, "shift">, { weight, bias, 
 }
 
 /** One branch's forward product for the rows of `block`. */
-export function branchForward(l: Lowering, of: Norm, branch: Branch, biasRow: Operand | undefined, out: Operand, block: Rows): void {
+export function branchForward(l: Lowering, of: Norm, branch: Branch, biasRow: Operand | undefined, out: Operand, block: RowRange): void {
   const { normal, width } = normalized(l, of);
   forwardProduct(l, {
     x: from(l, normal, block.first, width),
@@ -74,7 +77,7 @@ export function branchForward(l: Lowering, of: Norm, branch: Branch, biasRow: Op
 }
 
 /** One branch's share of the gradients, for the rows of `block`; norm gradients follow when all blocks are done. */
-export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient: BranchTargets, dOut: Operand, block: Rows): void {
+export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient: BranchTargets, dOut: Operand, block: RowRange): void {
   const { normal, width } = normalized(l, of);
   productGradients(l, {
     x: from(l, normal, block.first, width),
@@ -86,7 +89,7 @@ export function branchGradients(l: Lowering, of: Norm, branch: Branch, gradient:
     dBias: gradient.dBias,
     dX: from(l, gradient.dNormal, block.first, width),
     addsToDx: gradient.addsToNormal,
-    isFirst: l.group.isFirst && block.first === 0,
+    isFirst: l.sequenceGroup.isFirst && block.first === 0,
     rows: block.count,
   });
 }
@@ -108,11 +111,11 @@ export function branchTargets(l: Lowering, op: OpOf<"norm_linear_backward">): re
   });
 }
 
-/** Gains, shifts and the gradient that leaves the norm. */
+/** Gradients of gains and shifts, and the gradient that leaves the norm. */
 export function normBackward(l: Lowering, op: OpOf<"norm_linear_backward">): void {
   const { of } = op;
   const targets = branchTargets(l, op);
-  const whole = l.group.isLast ? targets : []; // sums over all rows are complete with the last group
+  const whole = l.sequenceGroup.isLast ? targets : []; // sums over all rows are complete with the last sequence group
   whole.forEach((target, index) => {
     const { weight, multiplier } = of.branches[index];
     const { rows: fanIn, columns: fanOut } = l.matrix(weight);

@@ -6,7 +6,7 @@ import { invariant } from "../../errors.ts";
 import type { Branch, OpOf } from "../../program/ops.ts";
 import type { Operand } from "./instructions.ts";
 import type { Lowering, Norm } from "./lowering.ts";
-import { biasRowOf, branchForward, branchGradients, branchTargets, type Rows } from "./norm.ts";
+import { biasRowOf, branchForward, branchGradients, branchTargets, type RowRange } from "./norm.ts";
 
 function backwardOf(l: Lowering, of: Norm): OpOf<"norm_linear_backward"> {
   const op = l.program.backward.find((each) => each.kind === "norm_linear_backward" && each.of === of);
@@ -14,12 +14,13 @@ function backwardOf(l: Lowering, of: Norm): OpOf<"norm_linear_backward"> {
   return op;
 }
 
+/** Losses of the rows of `block`, and the logits' gradient where one is wanted. */
 export function crossEntropy(
   l: Lowering,
   logits: Operand,
   gradient: Operand | undefined,
   losses: Operand,
-  block: Rows,
+  block: RowRange,
   vocabulary: number,
 ): void {
   l.emit({
@@ -27,13 +28,14 @@ export function crossEntropy(
     logits,
     gradient,
     losses,
-    firstRow: l.group.firstRow + block.first,
+    firstRow: l.sequenceGroup.firstRow + block.first,
     rows: block.count,
     totalRows: l.totalRows,
     vocabulary,
   });
 }
 
+/** Readout, loss and both gradients for the rows of the present sequence group. */
 export function readoutAndLoss(l: Lowering, of: Norm, losses: Operand): void {
   const [branch] = of.branches as [Branch];
   const { rows: width, columns: vocabulary } = l.matrix(branch.weight);

@@ -25,6 +25,7 @@ import { digest } from "../sources.ts";
 import { cpuIdentity } from "./cpu.ts";
 import { commonFlags, kernelSources } from "./sources.ts";
 
+/** With what, and into which folder, kernels are compiled. */
 export interface BuildSettings {
   /** Folder for compiled libraries. */
   readonly cache: string;

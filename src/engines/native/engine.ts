@@ -18,12 +18,12 @@ import {
   type State,
   type TrainChunk,
 } from "../engine.ts";
-import { instructionFields, placedOperands } from "../lowered/instructions.ts";
 import { checkBatches, vocabularyOf } from "../lowered/ids.ts";
-import { copyOfScalars, emptyParameters, Lane } from "../lowered/lane.ts";
+import { instructionFields, temporaryOperands } from "../lowered/instructions.ts";
+import { copyOfScalars, emptyParameters, LaneMemory } from "../lowered/lane-memory.ts";
 import { lower, type Lowered } from "../lowered/lower.ts";
 import type { Purpose } from "../lowered/lowering.ts";
-import { gatherRows, matrixOf, placeBuffers, scatterRows, type Placement } from "../lowered/memory.ts";
+import { gatherRows, matrixOf, placeBuffers, scatterRows, type PlacedBuffers } from "../lowered/memory.ts";
 import { encodeInstructions } from "./header.ts";
 import { openKernels, type Kernels } from "./kernels.ts";
 import type { AlignedFloats, Library } from "./library.ts";
@@ -35,10 +35,10 @@ export const openNative = async (host: Host): Promise<Engine> => nativeEngine(aw
 
 /** The engine over these kernels. */
 export async function nativeEngine({ library, isPrebuilt, remark }: Kernels): Promise<Engine> {
-  const { arithmetic, hasMixed } = await library();
+  const { build, hasMixed } = await library();
   return {
     name: "native",
-    version: `native ${sourcesDigest()}, ${arithmetic}${isPrebuilt ? ", prebuilt" : ""}`,
+    version: `native ${sourcesDigest()}, ${build}${isPrebuilt ? ", prebuilt" : ""}`,
     device: { ...cpuDevice(), ...(hasMixed && { mixedProducts: "bfloat16" }), ...(remark !== undefined && { remark }) },
     compile: async (program, options) => new NativeExecutable(await library(), program, options),
   };
@@ -46,18 +46,18 @@ export async function nativeEngine({ library, isPrebuilt, remark }: Kernels): Pr
 
 /** Memory of a training step: every lane's state, and a workspace for each team of threads. */
 export function footprintOf(program: Program, threads: number): Footprint {
-  const lane = new Lane(program, layout);
-  const { lines } = place(lower(program, nativeTarget, lane, "train"), []);
+  const laneMemory = new LaneMemory(program, layout);
+  const { lines } = placeTemporaries(lower(program, nativeTarget, laneMemory, "train"), []);
   const workspace = 4 * lines * layout.lineFloats;
   const teams = Math.min(threads, program.dims.trials);
-  return { bytes: 4 * program.dims.trials * lane.floats + teams * workspace, largestTensorBytes: workspace };
+  return { bytes: 4 * program.dims.trials * laneMemory.floats + teams * workspace, largestTensorBytes: workspace };
 }
 
-/** Where intermediate values lie; `names` stay to the end. */
-function place({ instructions, buffers }: Lowered, names: readonly Ref[]): Placement {
+/** Finds a place in the workspace for each intermediate value; those of `names` stay to the end. */
+function placeTemporaries({ instructions, buffers }: Lowered, names: readonly Ref[]): PlacedBuffers {
   const kept = new Set(names.flatMap((name) => buffers.get(name)?.buffer ?? []));
   return placeBuffers(
-    instructions.map((each) => placedOperands(instructionFields, each)),
+    instructions.map((each) => temporaryOperands(instructionFields, each)),
     kept,
   );
 }
@@ -65,7 +65,7 @@ function place({ instructions, buffers }: Lowered, names: readonly Ref[]): Place
 /** A lowered step with its memory. */
 interface Compiled {
   readonly lowered: Lowered;
-  readonly position: Placement["position"];
+  readonly firstLines: PlacedBuffers["firstLines"];
   readonly code: Int32Array;
   readonly workspace: AlignedFloats;
   readonly workspaceFloats: number;
@@ -79,7 +79,7 @@ class NativeExecutable implements Executable {
   /** Kernels write through token ids, so every id is checked first. */
   private readonly vocabulary: number;
   private busy = false;
-  private readonly lane: Lane;
+  private readonly laneMemory: LaneMemory;
   private readonly state: AlignedFloats;
   private readonly scratchFloats: number;
   private readonly scratch: AlignedFloats;
@@ -94,8 +94,8 @@ class NativeExecutable implements Executable {
     this.threads = threads;
     this.vocabulary = vocabularyOf(program);
     this.mixed = precision === "mixed";
-    this.lane = new Lane(program, layout);
-    this.state = library.allocate(program.dims.trials * this.lane.floats);
+    this.laneMemory = new LaneMemory(program, layout);
+    this.state = library.allocate(program.dims.trials * this.laneMemory.floats);
     this.scratchFloats = Math.max(
       ...program.forward.map((op) =>
         op.kind === "attention"
@@ -108,7 +108,7 @@ class NativeExecutable implements Executable {
 
   load(state: State): void {
     for (let index = 0; index < this.program.dims.trials; index++)
-      for (const { begin, floats, matrix, dense } of this.lane.contents(state, index))
+      for (const { begin, floats, matrix, dense } of this.laneMemory.contents(state, index))
         scatterRows(layout, dense, matrix, this.memoryOf(index).subarray(begin, begin + floats));
     this.scalars = copyOfScalars(state.scalars);
     this.step = state.step;
@@ -117,7 +117,7 @@ class NativeExecutable implements Executable {
   read(): Promise<State> {
     const parameters = emptyParameters(this.program);
     for (let index = 0; index < this.program.dims.trials; index++)
-      for (const { begin, floats, matrix, dense } of this.lane.parametersIn(parameters, index))
+      for (const { begin, floats, matrix, dense } of this.laneMemory.parametersIn(parameters, index))
         gatherRows(layout, this.memoryOf(index).subarray(begin, begin + floats), matrix, dense);
     return Promise.resolve({ step: this.step, scalars: copyOfScalars(this.scalars), parameters });
   }
@@ -157,14 +157,14 @@ class NativeExecutable implements Executable {
   }
 
   private memoryOf(lane: number): Float32Array {
-    return this.state.values.subarray(lane * this.lane.floats, (lane + 1) * this.lane.floats);
+    return this.state.values.subarray(lane * this.laneMemory.floats, (lane + 1) * this.laneMemory.floats);
   }
 
-  private copyOut({ lowered, position, workspace }: Compiled, name: Ref, into: Float32Array): void {
+  private copyOut({ lowered, firstLines, workspace }: Compiled, name: Ref, into: Float32Array): void {
     const operand = lowered.buffers.get(name);
     invariant(operand, "inspect", `the program does not compute ${name}`);
     const [, ...shape] = shapeOf(this.program, name);
-    const begin = ((position.get(operand.buffer) as number) + operand.line) * layout.lineFloats;
+    const begin = ((firstLines.get(operand.buffer) as number) + operand.line) * layout.lineFloats;
     gatherRows(layout, workspace.values.subarray(begin), matrixOf(shape), into);
   }
 
@@ -172,16 +172,16 @@ class NativeExecutable implements Executable {
     const key = `${purpose} ${names.join()}`;
     const known = this.compiled.get(key);
     if (known) return known;
-    const lowered = lower(this.program, nativeTarget, this.lane, purpose, names);
-    const { position, lines } = place(lowered, names);
-    const laneLines = this.lane.floats / layout.lineFloats;
+    const lowered = lower(this.program, nativeTarget, this.laneMemory, purpose, names);
+    const { firstLines, lines } = placeTemporaries(lowered, names);
+    const laneLines = this.laneMemory.floats / layout.lineFloats;
     const code = encodeInstructions(lowered.instructions, ({ buffer, line }) =>
-      buffer.lanePosition === undefined ? laneLines + (position.get(buffer) as number) + line : buffer.lanePosition + line,
+      buffer.laneLine === undefined ? laneLines + (firstLines.get(buffer) as number) + line : buffer.laneLine + line,
     );
     const teams = Math.min(this.threads, this.program.dims.trials);
     const workspaceFloats = lines * layout.lineFloats;
     const workspace = this.library.allocate(teams * workspaceFloats);
-    const compiled = { lowered, position, code, workspace, workspaceFloats };
+    const compiled = { lowered, firstLines, code, workspace, workspaceFloats };
     this.compiled.set(key, compiled);
     return compiled;
   }
@@ -205,14 +205,14 @@ class NativeExecutable implements Executable {
       code: address(code),
       words: BigInt(code.length),
       lanes: BigInt(lanes),
-      laneFloats: BigInt(this.lane.floats),
+      laneFloats: BigInt(this.laneMemory.floats),
       workspaceFloats: BigInt(workspaceFloats),
       scratchFloats: BigInt(this.scratchFloats),
       steps: BigInt(count),
       tokensPerStep: BigInt(batch * context),
       threads: BigInt(this.threads),
       mixed: BigInt(this.mixed),
-      state: this.state.address + BigInt(4 * this.lane.floats * (only ?? 0)),
+      state: this.state.address + BigInt(4 * this.laneMemory.floats * (only ?? 0)),
       workspaces: workspace.address,
       scratch: this.scratch.address,
       tokens: address(tokens),

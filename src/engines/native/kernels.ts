@@ -10,6 +10,7 @@ import { loadLibrary, type Library, type SystemLibrary } from "./library.ts";
 import { prebuiltLibrary, prebuiltModule } from "./prebuilt.ts";
 import { loadModule } from "./web-assembly.ts";
 
+/** The kernels that can be had here. */
 export interface Kernels {
   readonly isPrebuilt: boolean;
   /** A library for one executable's memory. */

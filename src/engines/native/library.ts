@@ -3,6 +3,7 @@ import type { KoffiFunc } from "koffi";
 import { EngineUnavailable } from "../engine.ts";
 import { callFields } from "./header.ts";
 
+/** The fields of a call, as its struct has them. */
 export type CallField = (typeof callFields)[number];
 
 /** Floats that start on a cache line, with their address. */
@@ -11,9 +12,10 @@ export interface AlignedFloats {
   readonly address: bigint;
 }
 
+/** Kernels that are loaded, whatever form they have. */
 export interface Library {
-  /** The vector unit and the compiler, which decide how sums are rounded. */
-  readonly arithmetic: string;
+  /** The vector unit and the compiler that the kernels were built for and with: they decide how sums are rounded. */
+  readonly build: string;
   /** Floats of scratch that one thread needs. */
   scratchFloats(context: number, headDim: number): number;
   /** Whether products of rounded operands differ from float32's on this CPU. */
@@ -25,6 +27,7 @@ export interface Library {
   run(call: Readonly<Record<CallField, bigint>>): Promise<void>;
 }
 
+/** Kernels in a shared library of the system's. */
 export interface SystemLibrary extends Library {
   /** Seconds that `repeats` products of n×n matrices take one thread. */
   timeProduct(n: number, repeats: number): number;
@@ -49,7 +52,7 @@ export async function loadLibrary(path: string, suffix = ""): Promise<SystemLibr
       return { values: new Float32Array(storage, offset, length), address: start + BigInt(offset) };
     };
     return {
-      arithmetic: (loaded.func(`const char *arithmetic${suffix}(void)`) as () => string)(),
+      build: (loaded.func(`const char *arithmetic${suffix}(void)`) as () => string)(),
       scratchFloats,
       hasMixed: (loaded.func(`int32_t has_mixed${suffix}(void)`) as () => number)() !== 0,
       allocate,

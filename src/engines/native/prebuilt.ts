@@ -19,6 +19,7 @@ export interface Level {
   readonly features: readonly string[];
 }
 
+/** A system that a library is built for in advance. */
 export interface PrebuiltTarget {
   /** Beginning with the best. */
   readonly levels: readonly Level[];
@@ -64,6 +65,7 @@ function present(target: string): string | undefined {
   return existsSync(path) ? path : undefined;
 }
 
+/** Prebuilt kernels that run here. */
 export interface Prebuilt {
   readonly path: string;
   readonly suffix: string;

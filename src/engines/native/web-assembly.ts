@@ -8,13 +8,13 @@ import { EngineUnavailable } from "../engine.ts";
 import { callFields } from "./header.ts";
 import type { AlignedFloats, Library } from "./library.ts";
 
-/** Of the runtime's own types, which TypeScript has for browsers only, what is used here. */
+/** The part that is used here of the runtime's own types, which TypeScript has for browsers only. */
 declare const WebAssembly: {
   compile(bytes: Uint8Array): Promise<object>;
   instantiate(module: object, imports: object): Promise<{ readonly exports: object }>;
 };
 
-/** What the module has, see kernels.c. Pointers are 32 bits. */
+/** What the module exports, see kernels.c. Pointers are 32 bits. */
 interface Kernels {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   readonly __heap_base: { readonly value: number };
@@ -80,7 +80,7 @@ async function instantiate(module: object): Promise<Library> {
   const lent: { readonly address: number; readonly array: Uint8Array }[] = [];
   let beforeLending = memory.mark;
   return {
-    arithmetic: textAt(memory.buffer, kernels.arithmetic()),
+    build: textAt(memory.buffer, kernels.arithmetic()),
     hasMixed: false,
     scratchFloats: (context, headDim) => Number(kernels.scratch_floats(BigInt(context), BigInt(headDim))),
     allocate: (length) => {

@@ -9,16 +9,16 @@ import type { Graph, Value } from "./graph.ts";
 
 /** Where nodes go and what a step reads besides tensors. */
 export interface StepGraph {
-  /** Evaluated once per call: what every step shares. */
+  /** The graph that is evaluated once per call: what every step shares. */
   readonly outer: Graph;
-  /** Evaluated for every step. */
+  /** The graph that is evaluated for every step. */
   readonly step: Graph;
   /** int32 [R] token ids, in the algebra's order of rows. */
   readonly tokens: Value;
   readonly targets: Value;
 }
 
-/** With ops that every provider has kernels for, the GPU ones included: nothing may fall back to the CPU. */
+/** Small ops by nodes that every provider has kernels for, the GPU ones included: nothing may fall back to the CPU. */
 export class OnnxAlgebra extends Algebra<Value> {
   protected readonly outer: Graph;
   protected readonly step: Graph;
@@ -145,7 +145,7 @@ export class OnnxAlgebra extends Algebra<Value> {
   }
 }
 
-/** Products that read an operand transposed without moving it, and a fused log-softmax: what the CPU provider has kernels for. */
+/** Small ops with what the CPU provider has kernels for: products that read an operand transposed without moving it, and a fused log-softmax. */
 export class FusedAlgebra extends OnnxAlgebra {
   override product(a: Value, b: Value, { a: swapA = false, b: swapB = false }: Transposed = {}): Value {
     return this.step.node("FusedMatMul", [a, b], { transA: Number(swapA), transB: Number(swapB) });

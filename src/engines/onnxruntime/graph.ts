@@ -3,13 +3,15 @@
  * a model (onnx.proto3, opset 17 and com.microsoft 1). Subgraphs see the tensors
  * of the graph around them. Knows no transformer.
  */
-import { bytesField, floatField, integerField, message } from "../protobuf.ts";
 import type { Shape } from "../../program/shapes.ts";
+import { bytesField, floatField, integerField, message } from "../protobuf.ts";
 
 /** Name of a value of the graph. */
 export type Value = string;
+/** What a tensor's elements are. */
 export type ElementType = "float" | "int32" | "int64";
 type Attribute = number | { readonly float: number } | string | readonly number[] | Graph;
+/** Attributes of a node by name. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 /** A dimension is a size, or a name for one that is known at run time. */
 type Dimension = number | string;
@@ -17,6 +19,7 @@ type Dimension = number | string;
 const elementTypes: { readonly [T in ElementType]: number } = { float: 1, int32: 6, int64: 7 };
 const microsoftOps: ReadonlySet<string> = new Set(["FusedMatMul"]);
 
+/** An ONNX graph in the making. */
 export class Graph {
   private readonly nodes: Uint8Array[] = [];
   private readonly initializers: Uint8Array[] = [];

@@ -26,7 +26,8 @@ interface StateArray {
   readonly part: StatePart;
   readonly parameter: Ref;
 }
-export const stateArrays = ({ parameters }: Program): readonly StateArray[] =>
+/** Every array of a program's state: a weight and two moments for each parameter. */
+const stateArrays = ({ parameters }: Program): readonly StateArray[] =>
   parameters.flatMap((parameter) => stateParts.map((part) => ({ part, parameter })));
 
 const tokenNames = ["tokens", "targets"] as const;

@@ -12,6 +12,7 @@ import { CpuAlgebra } from "./cpu-algebra.ts";
 import { fed, inspection, returned, scannedEvaluation, scannedTraining } from "./models.ts";
 import { mapParts, tensorState, type Feeds, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
 
+/** A program whose K steps are one call of one model, which scans over them. */
 export class ScanningExecutable implements Executable {
   private readonly sessions: Sessions;
   private readonly program: Program;

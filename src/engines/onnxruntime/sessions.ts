@@ -9,11 +9,15 @@ import type { Shape } from "../../program/shapes.ts";
 import type { State } from "../engine.ts";
 import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
 
+/** The onnxruntime-node package. */
 export type Runtime = typeof import("onnxruntime-node");
 type Session = import("onnxruntime-node").InferenceSession;
 type SessionOptions = import("onnxruntime-node").InferenceSession.SessionOptions;
+/** A tensor of ONNX Runtime. */
 export type Tensor = import("onnxruntime-node").Tensor;
+/** What a session is given, by the names of its inputs. */
 export type Feeds = Record<string, Tensor>;
+/** What a session gives, by the names of its outputs. */
 export type Results = Readonly<Record<string, Tensor>>;
 
 /** The execution providers that are used. */
@@ -22,6 +26,7 @@ export type Provider = "cpu" | "webgpu";
 /** The order of rows: [B, T] or [T, B]. */
 type RowOrder = "batch-major" | "time-major";
 
+/** The sessions of one executable, each made when it is first needed. */
 export class Sessions {
   readonly runtime: Runtime;
   private readonly options: SessionOptions;
@@ -113,6 +118,7 @@ export function tensorState(sessions: Sessions, program: Program, state: State):
   };
 }
 
+/** Does the same with each part of a state. */
 export function mapParts<A, B>(parts: PartsOf<A>, of: (part: A) => B): PartsOf<B> {
   return Object.fromEntries(stateParts.map((part) => [part, of(parts[part])])) as PartsOf<B>;
 }

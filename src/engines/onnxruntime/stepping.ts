@@ -12,13 +12,14 @@ import { OnnxAlgebra } from "./algebra.ts";
 import { fed, historyLength, inspection, onDevice, returned, singleStep } from "./models.ts";
 import { mapParts, tensorState, type Feeds, type Results, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
 
-/** Results stay on the device. */
+/** Session options under which results stay on the device. */
 const resident = { preferredOutputLocation: "gpu-buffer" } as const;
 
+/** A program whose every step is a call, with the state on the device in between. */
 export class SteppingExecutable implements Executable {
   private readonly sessions: Sessions;
   private readonly program: Program;
-  /** On the device, once the first call has brought it there. */
+  /** The state, on the device once the first call has brought it there. */
   private state: TensorState = { step: 0, scalars: new Map(), parameters: new Map() };
   private history: Tensor | undefined;
 
@@ -115,7 +116,7 @@ export class SteppingExecutable implements Executable {
     const { scalars, parameters } = this.state;
     return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };
   }
-  /** Batch `index` of several. */
+  /** The feeds of batch `index` of several. */
   private tokens({ tokens, targets, count }: Batches, index: number): Feeds {
     const feed = (ids: Int32Array): Tensor => {
       const cells = ids.length / count;
@@ -148,7 +149,7 @@ export class SteppingExecutable implements Executable {
     this.state = { step, scalars: movedScalars, parameters: movedParameters };
   }
 
-  /** A copy on the host. The runtime cannot read a buffer, but it can run a model whose result is wanted on the host. */
+  /** Copies a tensor to the host. The runtime cannot read a buffer, but it can run a model whose result is wanted on the host. */
   private async download(tensor: Tensor, shape: readonly number[]): Promise<Float32Array> {
     if (tensor.location !== "gpu-buffer") return (tensor.data as Float32Array).slice();
     const { y } = await this.sessions.run(`download ${shape.join()}`, () => onDevice(shape), { x: tensor });

@@ -15,6 +15,7 @@ export interface Transposed {
   readonly b?: boolean;
 }
 
+/** The small ops, over values of some kind. */
 export abstract class Algebra<V> {
   readonly dims: Dimensions;
 

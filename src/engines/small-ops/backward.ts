@@ -3,6 +3,7 @@ import type { BackwardKind } from "../../program/ops.ts";
 import type { SmallOpsRule } from "./expansion.ts";
 import { geluCubic, geluScale } from "./forward.ts";
 
+/** The rule of each backward op. */
 export const backwardRules: { readonly [K in BackwardKind]: SmallOpsRule<K> } = {
   embedding_backward: ({ of, dOut, dTable, dPositions }, e) => {
     const { algebra: a } = e;

@@ -7,6 +7,7 @@ import { adamw } from "./update.ts";
 
 const rules: { readonly [K in Kind]: SmallOpsRule<K> } = { ...forwardRules, ...backwardRules, adamw };
 
+/** Expands ops in order. */
 export function expand<V>(expansion: Expansion<V>, ops: readonly Op[]): void {
   for (const op of ops) dispatch(rules, op, expansion);
 }

@@ -12,7 +12,9 @@ import type { Algebra } from "./algebra.ts";
 
 /** The three arrays that make up one parameter's state. */
 export const stateParts = ["weight", "firstMoment", "secondMoment"] as const;
+/** What a parameter's state has: its weight and its moments. */
 export type StatePart = (typeof stateParts)[number];
+/** One value for each part of a parameter's state. */
 export type PartsOf<V> = Readonly<Record<StatePart, V>>;
 
 /** Values that a step starts from. */
@@ -24,8 +26,10 @@ export interface StepValues<V> {
   readonly step?: Readonly<Record<(typeof stepScalars)[number], V>>;
 }
 
+/** Expands one kind of op into small ops. */
 export type SmallOpsRule<K extends Kind> = <V>(op: OpOf<K>, expansion: Expansion<V>) => void;
 
+/** The state of one expansion: the value of each tensor, and what forward rules keep for backward ones. */
 export class Expansion<V> {
   readonly program: Program;
   readonly algebra: Algebra<V>;

@@ -1,12 +1,13 @@
 /** Forward ops as small ops; each rule keeps what its backward rule will need. */
-import type { ForwardKind } from "../../program/ops.ts";
+import { normEpsilon, type ForwardKind } from "../../program/ops.ts";
 import type { SmallOpsRule } from "./expansion.ts";
 
 /** √(2/π) and the cubic coefficient of GELU's tanh form. Source: Hendrycks & Gimpel 2016. */
 export const geluScale = Math.sqrt(2 / Math.PI);
+/** The factor of the cubic term in the tanh form of GELU. */
 export const geluCubic = 0.044715;
-const normEpsilon = 1e-5;
 
+/** The rule of each forward op. */
 export const forwardRules: { readonly [K in ForwardKind]: SmallOpsRule<K> } = {
   embedding: ({ table, positions, multiplier, out }, e) => {
     const { algebra: a } = e;

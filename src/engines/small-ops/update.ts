@@ -7,6 +7,7 @@ import type { Ref } from "../../program/ops.ts";
 import type { stepScalars } from "../../program/schedule.ts";
 import type { SmallOpsRule } from "./expansion.ts";
 
+/** The rule of the update. */
 export const adamw: SmallOpsRule<"adamw"> = ({ parameter, gradient, learningRate, decay, epsilon }, e) => {
   const { algebra: a, program } = e;
   const { step } = e.given;

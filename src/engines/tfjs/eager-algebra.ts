@@ -6,6 +6,7 @@ import type { Tensor, Tf } from "./load.ts";
 
 type Tensor1D = import("@tensorflow/tfjs-core").Tensor1D;
 
+/** Small ops whose values are tensors. */
 export class EagerAlgebra extends Algebra<Tensor> {
   private readonly tf: Tf;
   private readonly tokens: Tensor1D;

@@ -18,6 +18,7 @@ interface Resident {
   readonly parameters: ReadonlyMap<Ref, PartsOf<Tensor>>;
 }
 
+/** A program that TensorFlow.js carries out op by op. */
 export class EagerExecutable implements Executable {
   private readonly tf: Tf;
   private readonly program: Program;

@@ -6,12 +6,13 @@ import { GraphExecutable } from "./graph.ts";
 import { loadTfjs, type TfjsPackage } from "./load.ts";
 
 interface Options {
-  /** Graphs where libtensorflow is behind it, unless `eager` is wanted: they are faster, see the README's performance section. */
+  /** `eager` runs op by op even where libtensorflow could run graphs, which are faster: see the README's performance section. */
   readonly mode?: "eager";
-  /** A certain package instead of the fastest that is installed. */
+  /** The package to use instead of the fastest that is installed. */
   readonly package?: TfjsPackage;
 }
 
+/** The engine on the fastest TensorFlow.js that is installed; throws EngineUnavailable when there is none. */
 export async function openTfjs({ environment }: Host, options: Options = {}): Promise<Engine> {
   const loaded = await loadTfjs(options.package);
   const { tf, node } = loaded;

@@ -7,6 +7,7 @@ import type { Node, TfGraph } from "./tf-graph.ts";
 const float = { type: "float" } as const;
 const int32 = { type: "int32" } as const;
 
+/** Small ops whose values are nodes. */
 export class GraphAlgebra extends Algebra<Node> {
   private readonly graph: TfGraph;
   private readonly tokens: Node;

@@ -14,6 +14,7 @@ import { inspectionModel, openSavedModel, storedName, trainingModel } from "./sa
 const signatures = ["load", "read", "train", "evaluate"] as const;
 type Signatures = Readonly<Record<(typeof signatures)[number], SavedModel>>;
 
+/** A program as graphs that libtensorflow runs. */
 export class GraphExecutable implements Executable {
   private readonly tf: Tf;
   private readonly node: NodeBinding;

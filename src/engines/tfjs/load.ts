@@ -7,7 +7,9 @@ import { join } from "node:path";
 import util from "node:util";
 import { EngineUnavailable } from "../engine.ts";
 
+/** The TensorFlow.js package. */
 export type Tf = typeof import("@tensorflow/tfjs-core");
+/** A tensor of TensorFlow.js. */
 export type Tensor = import("@tensorflow/tfjs-core").Tensor;
 
 /** What the addon adds: signatures of SavedModels as functions. */
@@ -15,27 +17,31 @@ export interface SavedModel {
   predict(inputs: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>>;
   dispose(): void;
 }
+/** What is used of the binding to libtensorflow, past its public face. */
 export interface NodeBinding {
   loadSavedModel(path: string, tags: readonly string[], signature: string): Promise<SavedModel>;
 }
 
+/** TensorFlow.js as it was loaded. */
 export interface Loaded {
   readonly tf: Tf;
   readonly package: string;
   readonly version: string;
   readonly isOnGpu: boolean;
-  /** Present with libtensorflow. */
+  /** Absent where there is no libtensorflow. */
   readonly node?: NodeBinding;
 }
 
-export const tfjsPackages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node", "@tensorflow/tfjs-backend-cpu"] as const;
+/** The packages that bring TensorFlow.js, from the fastest on. */
+const tfjsPackages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node", "@tensorflow/tfjs-backend-cpu"] as const;
+/** A package that brings TensorFlow, by its name. */
 export type TfjsPackage = (typeof tfjsPackages)[number];
 
 /** Variables that libtensorflow reads when it is loaded. */
 export const tensorflowEnvironment = {
-  /** Or it takes a GPU's whole memory. */
+  /** Without it TensorFlow takes a GPU's whole memory. */
   TF_FORCE_GPU_ALLOW_GROWTH: "true",
-  /** XLA compiles clusters of ops together, on CPUs too. */
+  /** Has XLA compile clusters of ops together, on CPUs too. */
   TF_XLA_FLAGS: "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
   TF_CPP_MIN_LOG_LEVEL: "2",
 } as const;

@@ -7,6 +7,7 @@ import { booleanField, bytesField, integerField, message } from "../protobuf.ts"
 
 /** Name of a node; its first output is what it stands for. */
 export type Node = string;
+/** What a tensor's elements are. */
 export type ElementType = "float" | "int32";
 type Attribute =
   | { readonly type: ElementType }
@@ -21,11 +22,13 @@ const elementTypes: { readonly [T in ElementType]: number } = { float: 1, int32:
 /** A version of GraphDef that every TensorFlow since 2.9 reads. */
 const producer = 1000;
 
+/** A function of a graph: named inputs and outputs. */
 export interface Signature {
   readonly inputs: Readonly<Record<string, { readonly node: Node; readonly type: ElementType; readonly shape: Shape }>>;
   readonly outputs: Readonly<Record<string, { readonly node: Node; readonly shape: Shape }>>;
 }
 
+/** A TensorFlow graph in the making. */
 export class TfGraph {
   private readonly nodes: Uint8Array[] = [];
   private readonly constants = new Map<string, Node>();

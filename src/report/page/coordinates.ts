@@ -125,6 +125,7 @@ function verdictTable(own: readonly Coordinate[], control: readonly Coordinate[]
 
 const controlName = (axis: CoordCheck["axis"]): string => (axis === "width" ? "SP" : "the same without rules for depth");
 
+/** The figure of a coordinate check. */
 export function coordinateCheck(check: CoordCheck): Figure {
   const { axis, sizes } = check;
   const [own, control] = [atLastStep(check.coordinates), atLastStep(check.control)];

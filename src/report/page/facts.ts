@@ -1,7 +1,9 @@
 /** The plain facts at the head of a report: how the run stands, who won, with what, and what became of the target. */
-import { countOf, lossOf, valueOf } from "../numbers.ts";
+import { countOf, lossOf, valueOf } from "../../numbers.ts";
+import type { HyperparameterName } from "../../parametrization/roles.ts";
+import type { Phase } from "../../studies/folder.ts";
+import type { ReportInput } from "./input.ts";
 import { html, tableMarkup, type Markup } from "./markup.ts";
-import type { Phase, ReportInput } from "./input.ts";
 
 const phaseNames: { readonly [K in Phase]: string } = {
   none: "This folder holds no sweep, only what was measured beside one.",
@@ -14,10 +16,10 @@ const phaseNames: { readonly [K in Phase]: string } = {
 /** Damaged lines that are named one by one. */
 const shownDamages = 20;
 
-function trialCounts({ ranked, spec }: ReportInput): string {
-  const count = (wanted: string): number => ranked.filter(({ status }) => status === wanted).length;
+function trialCounts({ ranked, counts, spec }: ReportInput): string {
+  const { completed, stopped, diverged, failed } = counts;
   const planned = spec === undefined ? "an unknown number of" : String(spec.search.trials);
-  return `${ranked.length} of ${planned} trials done: ${count("completed")} completed, ${count("stopped") > 0 ? `${count("stopped")} stopped early, ` : ""}${count("diverged")} diverged, ${count("failed")} failed`;
+  return `${ranked.length} of ${planned} trials done: ${completed} completed, ${stopped > 0 ? `${stopped} stopped early, ` : ""}${diverged} diverged, ${failed} failed`;
 }
 
 function damageMarkup({ damages, tornBytes, problems, folder }: ReportInput): Markup | undefined {
@@ -63,7 +65,9 @@ function hyperparameterTable({ best, spec, transfer }: ReportInput): Markup | un
       name,
       rangeOf(name),
       valueOf(value),
-      ...(transfer === undefined ? [] : [name in transfer.hyperparameters ? valueOf(transfer.hyperparameters[name]) : "–"]),
+      ...(transfer === undefined
+        ? []
+        : [name in transfer.hyperparameters ? valueOf(transfer.hyperparameters[name as HyperparameterName] ?? NaN) : "–"]),
     ]),
   });
 }
@@ -102,6 +106,7 @@ function prelaunchMarkup({ prelaunch, transfer, spec }: ReportInput): Markup | u
   </section>`;
 }
 
+/** The section with the facts. */
 export function factsMarkup(input: ReportInput): Markup {
   const { run, folder, phase, spec, best, notes, ranked } = input;
   const widths = spec === undefined ? "" : `proxies of width ${spec.width.proxy}, target of width ${spec.width.target}`;

@@ -9,6 +9,7 @@ export type Row = Readonly<Record<string, Cell>>;
 
 /** A Vega-Lite spec as plain data. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+/** A chart in the words of Vega-Lite. */
 export type Chart = { readonly [key: string]: Json };
 
 /** Where a chart is drawn: wide for screens and files, narrow for phones; `width` in pixels is the whole drawing's. */
@@ -16,11 +17,13 @@ export interface Layout {
   readonly name: "wide" | "narrow";
   readonly width: number;
 }
+/** The two layouts that every chart is drawn in. */
 export const layouts: readonly Layout[] = [
   { name: "wide", width: 880 },
   { name: "narrow", width: 360 },
 ];
 
+/** Rows of text under a head. */
 export interface Table {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -28,8 +31,9 @@ export interface Table {
   readonly numeric: readonly boolean[];
 }
 
+/** One figure: its charts, and the data behind them. */
 export interface Figure {
-  /** Names its files, and prefixes its ids. */
+  /** The name of its files, and the prefix of its ids. */
   readonly name: FigureName;
   readonly title: string;
   /** How to read it, for somebody who has never seen one. */
@@ -48,4 +52,5 @@ export const figureNames = [
   "history",
   "training-curves",
 ] as const;
+/** A figure by its name. */
 export type FigureName = (typeof figureNames)[number];

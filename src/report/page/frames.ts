@@ -9,7 +9,7 @@ import { inkOf, surfaceInk } from "./theme.ts";
 const axisPixels = 62;
 const spacing = 28;
 
-/** Width of one of `columns` panels side by side. */
+/** Width in pixels of one of `columns` panels side by side. */
 export const panelWidth = ({ width }: Layout, columns = 1): number =>
   Math.floor((width - 16 - spacing * (columns - 1)) / columns) - axisPixels;
 
@@ -21,6 +21,7 @@ export const panels = (charts: readonly Chart[], columns: number): Chart => ({
   resolve: { axis: { x: "independent", y: "independent" } },
 });
 
+/** The part of the loss axis that a figure shows. */
 export interface Frame {
   readonly low: number;
   readonly high: number;
@@ -58,6 +59,7 @@ export function boundsOf(values: readonly number[], isLog = false): readonly [nu
   return [low - margin, high + margin];
 }
 
+/** The axis of losses within a frame. */
 export const lossAxis = ({ low, high }: Frame, title: string): Json => ({
   type: "quantitative",
   title,

@@ -1,8 +1,9 @@
 /** Losses in the order of the trials, with the best so far: whether more trials would still pay. */
-import type { TrialSummary } from "../../sweep/state.ts";
+import type { TrialSummary } from "../../run/state.ts";
+import { thinned } from "../../statistics.ts";
 import type { Chart, Figure, Layout, Row } from "./figure.ts";
 import { beyondMarks, boundsOf, crosses, lossAxis, lossFrame, panelWidth, type Frame } from "./frames.ts";
-import { sampledTrials, thinned, type ReportInput } from "./input.ts";
+import { sampledTrials, type ReportInput } from "./input.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf } from "./theme.ts";
 
@@ -20,6 +21,7 @@ function rowsOf(ranked: readonly TrialSummary[]): readonly Row[] {
   return all.filter((row) => row.improved || kept.has(row));
 }
 
+/** The loss of each trial in the order they were tried; none without trials. */
 export function history(input: ReportInput): Figure | undefined {
   if (input.ranked.length === 0) return undefined;
   const rows = rowsOf(input.ranked);

@@ -1,6 +1,7 @@
 /** HTML that cannot be broken out of: whatever is put into a template is escaped unless it is markup itself. */
 import type { Table } from "./figure.ts";
 
+/** Text that is HTML already. */
 export class Markup {
   readonly text: string;
   constructor(text: string) {
@@ -10,7 +11,7 @@ export class Markup {
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 /** Text as it may stand in an element or a quoted attribute; control characters, which no page may hold, become a replacement. */
-export const escapeText = (text: string): string =>
+const escapeText = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => entities[character]).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, "\ufffd");
 
 type Part = Markup | string | number | undefined | readonly Part[];
@@ -26,6 +27,7 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
   return new Markup(strings.map((text, index) => text + (index < parts.length ? partText(parts[index]) : "")).join(""));
 }
 
+/** A table as HTML. */
 export function tableMarkup({ head, rows, numeric }: Table): Markup {
   const kind = (column: number): Markup | undefined => (numeric[column] ? html` class="number"` : undefined);
   return html`<div class="scroll">

@@ -1,14 +1,16 @@
 /** All trials at once: a line per trial across every hyperparameter that was searched, coloured by its loss. */
-import { valueOf } from "../numbers.ts";
+import { valueOf } from "../../numbers.ts";
+import type { HyperparameterName } from "../../parametrization/roles.ts";
+import { thinned } from "../../statistics.ts";
 import type { Chart, Figure, Layout, Row } from "./figure.ts";
 import { lossFrame, words } from "./frames.ts";
-import { sampleNote, thinned, type ReportInput } from "./input.ts";
+import { sampleNote, type ReportInput } from "./input.ts";
 import { searchedOf } from "./scatter.ts";
 import { inkOf, rampOf } from "./theme.ts";
 
 const shownTrials = 400;
 /** Fifths of the trials by loss, each a colour. */
-const groups = ["best fifth", "second", "third", "fourth", "worst fifth"] as const;
+const fifths = ["best fifth", "second", "third", "fourth", "worst fifth"] as const;
 const diverged = "diverged";
 
 interface Axis {
@@ -19,13 +21,14 @@ interface Axis {
 }
 
 function positionOn({ low, high, isLog }: Axis, value: number): number {
-  const place = isLog ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
-  return Number.isFinite(place) ? Math.min(1, Math.max(0, place)) : 0.5;
+  const share = isLog ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+  return Number.isFinite(share) ? Math.min(1, Math.max(0, share)) : 0.5;
 }
 
-/** The label of a fifth, by place among the completed. */
-const groupOf = (place: number, count: number): string => groups[Math.min(groups.length - 1, Math.floor((place * groups.length) / count))];
+/** The label of the fifth that a trial is in, by its rank among the completed. */
+const fifthOf = (rank: number, count: number): string => fifths[Math.min(fifths.length - 1, Math.floor((rank * fifths.length) / count))];
 
+/** The figure; undefined when nothing was searched or fewer than two trials completed. */
 export function parallelCoordinates(input: ReportInput): Figure | undefined {
   const trials = thinned(
     input.sample.filter(({ status }) => status !== "failed"),
@@ -35,19 +38,19 @@ export function parallelCoordinates(input: ReportInput): Figure | undefined {
   const searched = searchedOf(input);
   if (searched.length === 0 || completed.length < 2) return undefined;
   const axes: readonly Axis[] = searched.map(({ name, isLog }) => {
-    const values = trials.flatMap(({ hyperparameters }) => hyperparameters[name] ?? []);
+    const values = trials.flatMap(({ hyperparameters }) => hyperparameters[name as HyperparameterName] ?? []);
     return { name, low: Math.min(...values), high: Math.max(...values), isLog };
   });
   const losses = completed.flatMap(({ validation_loss: loss }) => loss ?? []);
   const frame = lossFrame(losses);
   const lossAxis: Axis = { name: "loss", low: Math.min(...losses), high: Math.min(frame.high, Math.max(...losses)), isLog: false };
-  const rows = trials.flatMap((trial, place): readonly Row[] => {
-    const group = trial.status === "completed" ? groupOf(place, completed.length) : diverged;
+  const rows = trials.flatMap((trial, rank): readonly Row[] => {
+    const group = trial.status === "completed" ? fifthOf(rank, completed.length) : diverged;
     const winner = trial.id === input.best?.trial && trial.seed === input.best.seed;
     const shared = { trial: trial.id, group, winner };
     return [
       ...axes.map((axis) => {
-        const value = trial.hyperparameters[axis.name] ?? null;
+        const value = trial.hyperparameters[axis.name as HyperparameterName] ?? null;
         return { ...shared, axis: axis.name, value, position: value === null ? null : positionOn(axis, value) };
       }),
       {
@@ -83,14 +86,14 @@ function chartOf(layout: Layout, rows: readonly Row[], axes: readonly Axis[]): C
   };
   const place = { [across]: axis, [along]: position };
   const has = (group: string): boolean => rows.some((row) => row["group"] === group);
-  const fifths = groups.filter(has);
-  const shown = [...fifths, ...(has(diverged) ? [diverged] : [])];
+  const shownFifths = fifths.filter(has);
+  const shown = [...shownFifths, ...(has(diverged) ? [diverged] : [])];
   const color = {
     field: "group",
     type: "nominal",
     title: null,
     sort: shown,
-    scale: { domain: shown, range: [...rampOf(fifths.length), inkOf("unsure")].slice(0, shown.length) },
+    scale: { domain: shown, range: [...rampOf(shownFifths.length), inkOf("unsure")].slice(0, shown.length) },
     legend: { symbolType: "stroke", symbolOpacity: 1, symbolStrokeWidth: 3, columns: isWide ? 6 : 3 },
   };
   const line = (part: readonly Row[], mark: Chart, inks: Chart = { color }): Chart => ({

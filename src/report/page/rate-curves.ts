@@ -1,16 +1,16 @@
 /** Loss against log2 learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
 import type { Axis, Curves, Family } from "../../evidence/records.ts";
+import { lossOf } from "../../numbers.ts";
 import { meanOf, plusMinus, sizeWords } from "../curves.ts";
-import { lossOf } from "../numbers.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
 import { boundsOf, crosses, exponentAxis, lossAxis, lossFrame, panels, panelWidth, powerOfTwo, type Frame } from "./frames.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf, rampOf } from "./theme.ts";
 
-/** As people write it. */
+/** Each parametrization's name as people write it. */
 export const parametrizationName = (name: string): string => ({ mup: "μP", sp: "SP", completep: "CompleteP" })[name] ?? name;
 
-/** What follows the most first, whatever the file's order. */
+/** Parametrizations in the order of their panels: first the one that follows the most, whatever the file's order. */
 const orderOf = ({ parametrization }: Family): number => ["completep", "mup", "sp"].indexOf(parametrization);
 const inOrder = (families: readonly Family[]): readonly Family[] => [...families].sort((a, b) => orderOf(a) - orderOf(b));
 
@@ -94,6 +94,7 @@ function driftTable(axis: Axis, families: readonly Family[]): Table {
   };
 }
 
+/** Loss against learning rate at every size, under every parametrization. */
 export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure {
   const { larger, smallest, largest } = sizeWords[axis];
   const families = inOrder(unordered);

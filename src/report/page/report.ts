@@ -2,7 +2,6 @@
  * A report: which figures a run has, their files, and the page that holds them all.
  * The same input gives the same bytes.
  */
-import { rateCurves } from "./rate-curves.ts";
 import { coordinateCheck } from "./coordinates.ts";
 import { factsMarkup } from "./facts.ts";
 import { layouts, type Figure, type FigureName } from "./figure.ts";
@@ -11,6 +10,7 @@ import { history } from "./history.ts";
 import type { ReportInput } from "./input.ts";
 import { html, Markup, tableMarkup } from "./markup.ts";
 import { parallelCoordinates } from "./parallel.ts";
+import { rateCurves } from "./rate-curves.ts";
 import { reproduceMarkup } from "./reproduce.ts";
 import { rateScatter, slices } from "./scatter.ts";
 import { pageStyle } from "./style.ts";
@@ -39,7 +39,8 @@ const absences: { readonly [K in FigureName]: string } = {
 };
 const noTimes = "stacks on a time line: the journal holds no clock times, so that the same sweep gives the same bytes";
 
-export function figuresOf(input: ReportInput): readonly Figure[] {
+/** Every figure that a run has something to show in. */
+function figuresOf(input: ReportInput): readonly Figure[] {
   return Object.values(makers).flatMap((make) => make(input) ?? []);
 }
 
@@ -64,6 +65,7 @@ async function figureMarkup(figure: Figure, draw: Draw): Promise<{ readonly mark
   return { markup, svg: svgFile(drawn[0].svg, figureStyle) };
 }
 
+/** The page and its figures' files. */
 export async function makeReport(input: ReportInput): Promise<ReportFiles> {
   const figures = figuresOf(input);
   const draw = await openDrawing();

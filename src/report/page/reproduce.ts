@@ -1,8 +1,8 @@
 /** What is needed to do it again: the spec, the commands, and what results depend on besides; and what it cost. */
 import { stringify } from "yaml";
-import { flopsOf, percentOf } from "../numbers.ts";
-import { html, tableMarkup, type Markup } from "./markup.ts";
+import { flopsOf, percentOf } from "../../numbers.ts";
 import type { ReportInput } from "./input.ts";
+import { html, tableMarkup, type Markup } from "./markup.ts";
 
 /** A spec as a file that the command line reads. */
 export const specText = (spec: unknown): string => stringify(spec, { flowCollectionPadding: false, lineWidth: 0 });
@@ -36,6 +36,7 @@ function costMarkup({ cost, spec }: ReportInput): Markup {
     ${bar("proxies", cost.proxy_flops)}${bar("target", cost.target_flops)}`;
 }
 
+/** The section that says how to do the run again. */
 export function reproduceMarkup(input: ReportInput): Markup {
   const { run, spec, specHash } = input;
   const environment = run?.environment;

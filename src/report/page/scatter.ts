@@ -2,13 +2,16 @@
  * Loss against a hyperparameter, a point per trial: for the learning rate when no
  * curves were measured, and a slice for every hyperparameter that was searched.
  */
+import { valueOf } from "../../numbers.ts";
+import type { HyperparameterName } from "../../parametrization/roles.ts";
 import type { CompleteSpec } from "../../spec/complete.ts";
-import { valueOf } from "../numbers.ts";
+import { thinned } from "../../statistics.ts";
 import type { Chart, Figure, Json, Layout, Row } from "./figure.ts";
 import { beyondMarks, boundsOf, crosses, exponentAxis, lossAxis, lossFrame, panels, panelWidth, powerOfTwo, type Frame } from "./frames.ts";
-import { sampleNote, thinned, type ReportInput } from "./input.ts";
+import { sampleNote, type ReportInput } from "./input.ts";
 import { inkOf } from "./theme.ts";
 
+/** A hyperparameter that was searched, and how its axis is drawn. */
 export interface Searched {
   readonly name: string;
   readonly isLog: boolean;
@@ -26,7 +29,7 @@ export function searchedOf({ spec, sample }: Pick<ReportInput, "spec" | "sample"
   return names.flatMap((name) => {
     const domain = parameters[name as keyof typeof parameters];
     if (domain !== undefined && "value" in domain) return [];
-    const tried = sample.flatMap(({ hyperparameters }) => hyperparameters[name] ?? []);
+    const tried = sample.flatMap(({ hyperparameters }) => hyperparameters[name as HyperparameterName] ?? []);
     if (new Set(tried).size < 2) return [];
     const [low, high] = boundsOf(tried);
     const isPositive = tried.every((value) => value > 0);
@@ -38,7 +41,7 @@ export function searchedOf({ spec, sample }: Pick<ReportInput, "spec" | "sample"
 
 function rowsOf({ sample, best }: ReportInput, { name }: Searched, count: number): readonly Row[] {
   return thinned(sample, count).flatMap((trial) => {
-    const value = trial.hyperparameters[name];
+    const value = trial.hyperparameters[name as HyperparameterName];
     return value === undefined
       ? []
       : [
@@ -55,6 +58,7 @@ function rowsOf({ sample, best }: ReportInput, { name }: Searched, count: number
   });
 }
 
+/** The losses in some rows. */
 export const lossesOf = (rows: readonly Row[], key = "loss"): readonly number[] =>
   rows.flatMap(({ [key]: loss }) => (typeof loss === "number" ? loss : []));
 

@@ -1,6 +1,7 @@
 /** The page's own style: one column, readable on a phone, light or dark as the reader's system is. */
 import { pageTheme } from "./theme.ts";
 
+/** The page's style sheet. */
 export const pageStyle = `${pageTheme}
 *{box-sizing:border-box}
 body{margin:0;background:var(--surface);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;-webkit-text-size-adjust:100%}

@@ -32,6 +32,7 @@ const config: Config = {
   concat: { spacing: 28 },
 };
 
+/** Draws a chart as SVG text; `name` prefixes its ids. */
 export type Draw = (chart: Chart, name: string) => Promise<string>;
 
 /** Mean width of a character of a sans-serif font, in its size. */

@@ -24,7 +24,7 @@ const inks = {
   control: { light: "#7a5195", dark: "#c8a2e6" },
 } as const satisfies Readonly<Record<string, Ink>>;
 
-/** From low (or narrow, or best) to high; every one at least 3:1 against its background. */
+/** Colours from low (or narrow, or best) to high; every one at least 3:1 against its background. */
 const ramp: readonly Ink[] = [
   { light: "#1d4e9f", dark: "#7fb0ff" },
   { light: "#1f7fae", dark: "#63c4ee" },
@@ -35,6 +35,7 @@ const ramp: readonly Ink[] = [
   { light: "#b0262a", dark: "#ff7575" },
 ];
 
+/** A colour by what it is for. */
 export type InkName = keyof typeof inks;
 
 /** The colour that figures are drawn in. */
@@ -47,8 +48,9 @@ export function rampOf(count: number): readonly string[] {
 }
 
 const surface: Ink = { light: "#ffffff", dark: "#15181d" };
-/** What figures stand on. */
+/** The colour that figures stand on. */
 export const surfaceInk = surface.light;
+/** Every colour, as it is in light and in dark. */
 export const inkPairs: readonly Ink[] = [...Object.values(inks), ...ramp, surface];
 
 /** Style rules that turn figures dark; `scope` selects what holds them. */
@@ -58,11 +60,11 @@ function darkRules(scope: string): string {
 
 const dark = (rules: string): string => `@media (prefers-color-scheme: dark){\n${rules}\n}`;
 
-/** For a figure in a file of its own. */
+/** Style rules for a figure in a file of its own. */
 export const figureStyle = `svg{background:${surface.light};font-family:system-ui,sans-serif}\n${dark(`svg{background:${surface.dark}}\n${darkRules("")}`)}`;
 
 const variables = (side: keyof Ink): string =>
   [["surface", surface] as const, ...Object.entries(inks)].map(([name, ink]) => `--${name}:${ink[side]}`).join(";");
 
-/** For the page: the same inks as variables, and the figures' dark rules. */
+/** Style rules for the page: the same inks as variables, and the figures' dark rules. */
 export const pageTheme = `:root{color-scheme:light dark;${variables("light")}}\n${dark(`:root{${variables("dark")}}\n${darkRules("svg ")}`)}`;

@@ -1,9 +1,10 @@
 /** How the loss fell during training: all proxies, the winner, and the target against them. */
-import type { TrialResult } from "../../sweep/trial-result.ts";
-import { lossOf } from "../numbers.ts";
+import { lossOf } from "../../numbers.ts";
+import type { TrialResult } from "../../run/trial-result.ts";
+import { thinned } from "../../statistics.ts";
 import type { Chart, Figure, Layout, Row } from "./figure.ts";
 import { boundsOf, lossAxis, lossFrame, panelWidth, type Frame } from "./frames.ts";
-import { sampleNote, thinned, type ReportInput } from "./input.ts";
+import { sampleNote, type ReportInput } from "./input.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf } from "./theme.ts";
 
@@ -21,6 +22,7 @@ const curveRows = (kind: Kind, trial: number, curve: TrialResult["curve"]): read
     kind === "proxy" ? fewPoints : manyPoints,
   ).map(({ step, training_loss, validation_loss }) => ({ kind, trial, step, training_loss, validation_loss }));
 
+/** Loss against steps of the best trials, and of the target. */
 export function trainingCurves({ sample, ranked, best, transfer }: ReportInput): Figure | undefined {
   const shown = thinned(
     sample.filter(({ status }) => status !== "failed"),

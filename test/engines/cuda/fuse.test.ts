@@ -7,11 +7,11 @@ import { describe, expect, it } from "vitest";
 import { footprintOf } from "../../../src/engines/cuda/engine.ts";
 import { cudaFields, groupSizes, layout, type CudaKind } from "../../../src/engines/cuda/fields.ts";
 import { fuse, type Product } from "../../../src/engines/cuda/fuse.ts";
-import { launchOf, type Launch } from "../../../src/engines/cuda/launches.ts";
+import { launchOf, type GroupLaunch } from "../../../src/engines/cuda/launches.ts";
 import { planStep } from "../../../src/engines/cuda/step.ts";
-import { cardLimits, cudaTarget, type Limits } from "../../../src/engines/cuda/target.ts";
+import { cardLimits, cudaTarget, type CudaLimits } from "../../../src/engines/cuda/target.ts";
 import type { Buffer } from "../../../src/engines/lowered/instructions.ts";
-import { Lane } from "../../../src/engines/lowered/lane.ts";
+import { LaneMemory } from "../../../src/engines/lowered/lane-memory.ts";
 import { lower } from "../../../src/engines/lowered/lower.ts";
 import type { Purpose } from "../../../src/engines/lowered/lowering.ts";
 import type { ModelConfig } from "../../../src/model/config.ts";
@@ -26,7 +26,7 @@ interface Work {
   readonly model?: Partial<ModelConfig>;
   readonly batch?: number;
   readonly trials?: number;
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<CudaLimits>;
   readonly purpose?: Purpose;
 }
 const programOf = ({ model, batch = 16, trials = 1 }: Work): Program =>
@@ -36,14 +36,23 @@ function plannedOf(work: Work) {
   const { purpose = "train" } = work;
   const program = programOf(work);
   const limits = { ...cardLimits, ...work.limits };
-  const lane = new Lane(program, layout);
+  const laneMemory = new LaneMemory(program, layout);
   const names = purpose === "inspect" ? [...program.gradients.values()] : [];
-  const lowered = lower(program, cudaTarget(limits), lane, purpose, names);
+  const lowered = lower(program, cudaTarget(limits), laneMemory, purpose, names);
   const kept = new Set(names.map((name) => lowered.buffers.get(name)?.buffer as Buffer));
-  const groups = fuse(lowered.instructions, ({ buffer }) => kept.has(buffer));
+  const launchGroups = fuse(lowered.instructions, ({ buffer }) => kept.has(buffer));
   const setting = { mode: "f32", lanes: program.dims.trials, fullGrid: 132 } as const;
-  const launches = groups.map((group) => launchOf(group, setting));
-  return { program, lane, lowered, kept, groups, launches, setting, plan: planStep(program, lane, limits, purpose, names) };
+  const launches = launchGroups.map((each) => launchOf(each, setting));
+  return {
+    program,
+    laneMemory,
+    lowered,
+    kept,
+    launchGroups,
+    launches,
+    setting,
+    plan: planStep(program, laneMemory, limits, purpose, names),
+  };
 }
 
 const works: Readonly<Record<string, Work>> = {
@@ -52,7 +61,7 @@ const works: Readonly<Record<string, Work>> = {
   "a narrow one, whose products are cut in parts": { model: { width: 64 } },
   biases: { model: { biases: true }, batch: 2 },
   "residuals that are scaled": { model: { biases: true, scaledResiduals: true, layers: 2 }, batch: 2 },
-  "groups of sequences": { model: { layers: 2, biases: true }, batch: 5, limits: { groupFloats: 2 ** 19 } },
+  "groups of sequences": { model: { layers: 2, biases: true }, batch: 5, limits: { sequenceGroupFloats: 2 ** 19 } },
   "a vocabulary in many blocks, few lanes at a time": { model: { layers: 1, vocabSize: 50_257 }, batch: 4, trials: 3 },
   "one layer, one head": { model: { layers: 1, width: 32 }, batch: 1 },
   evaluation: { purpose: "evaluate", model: { biases: true } },
@@ -61,7 +70,7 @@ const works: Readonly<Record<string, Work>> = {
 
 describe.each(Object.entries(works))("what is launched for %s", (_, work) => {
   const planned = plannedOf(work);
-  const { program, lane, lowered, kept, groups, launches, plan, setting } = planned;
+  const { program, laneMemory, lowered, kept, launchGroups, launches, plan, setting } = planned;
 
   it("computes what was lowered", () => {
     const [expected, launched] = [afterInstructions(lowered.instructions), afterLaunches(launches)];
@@ -69,7 +78,7 @@ describe.each(Object.entries(works))("what is launched for %s", (_, work) => {
     expect(expected.losses).toHaveLength(1);
     const results = lowered.instructions
       .flatMap((o) => makes[o.kind].flatMap((each) => operandNamed(o, each) ?? []))
-      .filter(({ buffer }) => buffer.lanePosition !== undefined || kept.has(buffer));
+      .filter(({ buffer }) => buffer.laneLine !== undefined || kept.has(buffer));
     expect(results.length > 0).toBe(work.purpose !== "evaluate");
     for (const result of results) expect(launched.read(result)).toBe(expected.read(result));
   });
@@ -82,14 +91,14 @@ describe.each(Object.entries(works))("what is launched for %s", (_, work) => {
         for (const other of units.slice(index + 1).concat(units.slice(0, index)))
           for (const { buffer } of other.flatMap(operandsOf)) expect(made.has(buffer), launch.kernel).toBe(false);
       });
-      const most = (groupSizes as Readonly<Partial<Record<CudaKind, number>>>)[launch.entries[0].kind] ?? 1;
-      expect(launch.entries.length).toBeLessThanOrEqual(most);
+      const most = (groupSizes as Readonly<Partial<Record<CudaKind, number>>>)[launch.instructions[0].kind] ?? 1;
+      expect(launch.instructions.length).toBeLessThanOrEqual(most);
     }
   });
 
-  it("gives every block to one entry", () => {
-    for (const { grid, entries, kernel } of launches) {
-      const firsts = entries.flatMap((o) => ("firstBlock" in o && o.firstBlock >= 0 ? [o.firstBlock] : []));
+  it("gives every block to one instruction", () => {
+    for (const { grid, instructions, kernel } of launches) {
+      const firsts = instructions.flatMap((o) => ("firstBlock" in o && o.firstBlock >= 0 ? [o.firstBlock] : []));
       expect(firsts, kernel).toEqual([...firsts].sort((a, b) => a - b));
       expect(new Set(firsts).size, kernel).toBe(firsts.length);
       if (firsts.length > 0) expect([firsts[0], firsts[firsts.length - 1] < grid[0]], kernel).toEqual([0, true]);
@@ -98,28 +107,28 @@ describe.each(Object.entries(works))("what is launched for %s", (_, work) => {
     }
   });
 
-  it("has a place of its own for everything that is still needed", () => {
-    // Places as the launches' parameters state them: each operand's line, after those of the lane's state.
-    const [runBytes, laneLines] = [136, lane.floats / layout.lineFloats];
+  it("has lines of its own for everything that is still needed", () => {
+    // Lines as the launches' parameters state them: each operand's line, after those of the lane's state.
+    const [runBytes, laneLines] = [136, laneMemory.floats / layout.lineFloats];
     const addresses = new Proxy({}, { get: () => 0n }) as Readonly<Record<string, bigint>>;
-    const one = planStep(programOf({ ...work, trials: 1 }), lane, { ...cardLimits, ...work.limits }, work.purpose ?? "train", [
+    const one = planStep(programOf({ ...work, trials: 1 }), laneMemory, { ...cardLimits, ...work.limits }, work.purpose ?? "train", [
       ...(kept.size > 0 ? program.gradients.values() : []),
     ]);
     const all = one.launches(setting, addresses);
-    expect(all).toHaveLength(groups.length + 1); // and the step's counter
+    expect(all).toHaveLength(launchGroups.length + 1); // and the step's counter
     const lives = new Map<Buffer, { begin: number; first: number; last: number }>();
-    launches.forEach(({ entries }, index) => {
+    launches.forEach(({ instructions }, index) => {
       const words = new Int32Array(all[index].parameters, runBytes);
-      const [{ kind }] = entries;
+      const [{ kind }] = instructions;
       const { buffers, numbers } = cudaFields[kind];
       const start = kind in groupSizes ? 1 : 0;
-      entries.forEach((o, place) =>
+      instructions.forEach((o, nth) =>
         buffers.forEach((name, at) => {
           const operand = operandNamed(o, name);
-          const word = words[start + place * (buffers.length + numbers.length) + at];
+          const word = words[start + nth * (buffers.length + numbers.length) + at];
           if (operand === undefined) return void expect(word).toBe(-1);
           const { buffer, line } = operand;
-          if (buffer.lanePosition !== undefined) return void expect(word).toBe(buffer.lanePosition + line);
+          if (buffer.laneLine !== undefined) return void expect(word).toBe(buffer.laneLine + line);
           const life = lives.get(buffer) ?? { begin: word - line, first: index, last: index };
           expect(word - line, "stays where it is").toBe(life.begin);
           lives.set(buffer, { ...life, last: kept.has(buffer) ? Infinity : index });
@@ -141,9 +150,9 @@ describe.each(Object.entries(works))("what is launched for %s", (_, work) => {
 
   it("is the same for any stack, but for grids and tiles", () => {
     const kindsOf = (trials: number) =>
-      plannedOf({ ...work, trials }).launches.map(({ kernel, grid, entries }) => {
-        const isProduct = entries[0].kind === "product";
-        const plain = entries.map((o) => ({ ...o, ...("firstBlock" in o && isProduct && { firstBlock: Math.min(o.firstBlock, 0) }) }));
+      plannedOf({ ...work, trials }).launches.map(({ kernel, grid, instructions }) => {
+        const isProduct = instructions[0].kind === "product";
+        const plain = instructions.map((o) => ({ ...o, ...("firstBlock" in o && isProduct && { firstBlock: Math.min(o.firstBlock, 0) }) }));
         const numbers = plain.map((o) =>
           cudaFields[o.kind].numbers.map((each) => (o as unknown as Readonly<Record<string, number>>)[each]),
         );
@@ -155,7 +164,7 @@ describe.each(Object.entries(works))("what is launched for %s", (_, work) => {
 
 describe("the standard proxy's step", () => {
   const { launches } = plannedOf({ trials: 64 });
-  const productsIn = ({ entries }: Launch): readonly Product[] => entries.filter((o) => o.kind === "product");
+  const productsIn = ({ instructions }: GroupLaunch): readonly Product[] => instructions.filter((o) => o.kind === "product");
 
   it("takes so many launches, and one for the step's counter", () => expect(launches).toHaveLength(95));
 

@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { Buffer, Operand } from "../../../src/engines/lowered/instructions.ts";
-import { gatherRows, placeBuffers, rowLength, scatterRows, type Layout } from "../../../src/engines/lowered/memory.ts";
+import { gatherRows, placeBuffers, rowLength, scatterRows, type RowLayout } from "../../../src/engines/lowered/memory.ts";
 import { randomStream } from "../../../src/rng.ts";
 
 const operand = (buffer: Buffer): Operand => ({ buffer, line: 0 });
 describe("the workspace", () => {
-  it("never gives two buffers the same place while both are needed, and uses places again", () => {
+  it("never gives two buffers the same lines while both are needed, and uses lines again", () => {
     const stream = randomStream(1, "workspace");
     const buffers: Buffer[] = Array.from({ length: 200 }, () => ({ lines: 1 + stream.integer(20) }));
     const pick = (upTo: number): Buffer => buffers[Math.max(0, upTo - 1 - stream.integer(12))];
     const steps = buffers.map((out, index) => [pick(index), pick(index), out].map(operand));
     const kept = new Set([buffers[3], buffers[50]]);
-    const { position, lines } = placeBuffers(steps, kept);
+    const { firstLines: position, lines } = placeBuffers(steps, kept);
     const uses = (buffer: Buffer): number[] =>
       steps.flatMap((operands, index) => (operands.some((each) => each.buffer === buffer) ? [index] : []));
     const lives = buffers.map((buffer) => {
@@ -35,7 +35,7 @@ describe("the workspace", () => {
 });
 
 describe("stored rows", () => {
-  const layouts: readonly Layout[] = [
+  const layouts: readonly RowLayout[] = [
     { lineFloats: 16, crowdedLines: 16 },
     { lineFloats: 32, crowdedLines: Infinity },
   ];

@@ -1,0 +1,32 @@
+/**
+ * How a study is asked to stop, and what it says when it has: by signals on the command
+ * line, by a program that uses this one as a library. Who asks is not known here.
+ */
+
+/** Whether a stop has been asked for during some work. */
+export interface Stop {
+  readonly asked: boolean;
+}
+
+/** A way to ask a study to stop. */
+export interface Stopping {
+  /**
+   * Does some work. When a stop is asked for, `gently` is called and the work is expected to end soon;
+   * without it, and when a stop is asked for again, rejects with Stopped at once. A stop that was asked for
+   * between two works, or that a work was done before it could heed, is asked for at the beginning of the next.
+   */
+  until<T>(work: (stop: Stop) => Promise<T>, gently?: () => void): Promise<T>;
+}
+
+/** What there is to go on from: nothing, because nothing was begun; something, the last checkpoints; or everything up to the stop. */
+export type Left = "nothing" | "something" | "everything";
+
+/** The study was stopped before its end, as it was asked to be. */
+export class Stopped extends Error {
+  readonly left: Left;
+
+  constructor(left: Left = "something") {
+    super("stopped");
+    this.left = left;
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * What a sweep says while it runs: the events of `--events ndjson`, which the display of its
+ * progress follows too. Their names and fields are a promise to other programs.
+ */
+import type { TrialResult } from "../run/trial-result.ts";
+
+/** What happens during a sweep, in the order it happens. */
+export type SweepEvent =
+  | {
+      readonly event: "sweep_started";
+      readonly name: string;
+      /** Trainings: trials, and confirmations of the best. */
+      readonly trials: number;
+      /** How many of them have ended before. */
+      readonly resumed: number;
+      readonly jobs: number;
+      /** Steps of each model that is trained to its end. */
+      readonly steps: number;
+      /** Steps of all trainings together, and how many of them have been made before. */
+      readonly trialSteps: number;
+      readonly resumedSteps: number;
+    }
+  | {
+      readonly event: "stack_progress";
+      readonly stack: number;
+      readonly trials: readonly number[];
+      readonly step: number;
+      readonly validationLosses: readonly (number | null)[];
+    }
+  | { readonly event: "stack_resumed"; readonly stack: number; readonly trials: readonly number[]; readonly step: number }
+  | { readonly event: "stack_note"; readonly stack: number; readonly note: string }
+  | { readonly event: "stack_retried"; readonly stack: number; readonly attempt: number; readonly reason: string }
+  | {
+      readonly event: "stack_halved";
+      readonly stack: number;
+      readonly trials: readonly number[];
+      readonly size: number;
+      readonly reason: string;
+    }
+  /** A trial has been trained as far as a rung; whether it goes on is decided later. */
+  | { readonly event: "rung_reached"; readonly trial: TrialResult }
+  | { readonly event: "trial_finished"; readonly trial: TrialResult }
+  | { readonly event: "stack_finished"; readonly stack: number; readonly trials: readonly number[]; readonly engineSeconds: number };

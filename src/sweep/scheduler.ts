@@ -1,0 +1,120 @@
+/**
+ * Runs a sweep: whatever its agenda has due, in stacks, so many at a time, until nothing is left
+ * or somebody wants a stop. How a stack is trained and what comes of it is stack-runner.ts's
+ * business; which trials are stacked is packing.ts's.
+ */
+import pLimit from "p-limit";
+import type { Arrangement } from "../placement/arrangements.ts";
+import { checkpointedStacks, cleanCheckpoints } from "../run/checkpoints.ts";
+import type { RunState } from "../run/state.ts";
+import { memberKey } from "../run/trial.ts";
+import type { CompleteSpec } from "../spec/complete.ts";
+import type { Plan } from "../spec/plan.ts";
+import { plannedWork, type Agenda, type Due } from "./agenda.ts";
+import type { SweepEvent } from "./events.ts";
+import { StackQueue } from "./queue.ts";
+import { StackRunner, type RunnerContext } from "./stack-runner.ts";
+
+/** The run that a sweep is of, and what it is trained with. */
+export interface SweepContext extends RunnerContext {
+  readonly state: RunState;
+}
+
+/** Trains whatever the agenda has due until there is nothing left or a stop was asked for; returns whether that is the end of the sweep. Rejects as StackRunner.run does; no stack begins after that. */
+export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, arrangement: Arrangement, context: SweepContext): Promise<boolean> {
+  context.emit(startedEvent(plan, arrangement.jobs, context.state));
+  const scheduler = new Scheduler(plan, agenda, arrangement, context);
+  await scheduler.run();
+  return scheduler.due().length === 0;
+}
+
+/** Decides which stack is trained next, and keeps as many in training as there may be. */
+class Scheduler {
+  private readonly earlyStopping: CompleteSpec["search"]["early_stopping"];
+  private readonly agenda: Pick<Agenda, "due">;
+  private readonly jobs: number;
+  private readonly context: SweepContext;
+  private readonly queue: StackQueue;
+  private readonly runner: StackRunner;
+  /** What has ended the sweep before its end. */
+  private failure: { readonly error: unknown } | undefined;
+
+  constructor(plan: Plan, agenda: Pick<Agenda, "due">, { jobs, threads, stackSize }: Arrangement, context: SweepContext) {
+    this.earlyStopping = plan.spec.search.early_stopping;
+    this.agenda = agenda;
+    this.jobs = jobs;
+    this.context = context;
+    this.queue = new StackQueue(context.state, stackSize, checkpointedStacks(context.folder));
+    this.runner = new StackRunner(plan, threads, context);
+  }
+
+  /** What the agenda has to be trained now. */
+  due(): readonly Due[] {
+    return this.agenda.due(this.context.state, (trial) => this.runner.hasGivenUp(trial));
+  }
+
+  /** Keeps as many stacks in training as are to be at a time, until none is left or a stop was asked for. */
+  async run(): Promise<void> {
+    const limit = pLimit(this.jobs);
+    const turns = new Set<Promise<void>>();
+    this.refill();
+    for (;;) {
+      // Whatever else is in training is not waited for.
+      if (this.failure !== undefined) throw this.failure.error;
+      while (limit.pendingCount < this.queue.length && !this.isOver) {
+        const turn = limit(() => this.takeTurn()).finally(() => turns.delete(turn));
+        turns.add(turn);
+      }
+      if (turns.size === 0) return;
+      await Promise.race(turns);
+    }
+  }
+
+  /** Whether no further stack is to begin. */
+  private get isOver(): boolean {
+    return this.failure !== undefined || this.context.stopping();
+  }
+
+  /** Asks the agenda again. */
+  private refill(): void {
+    const due = this.due();
+    // Trials that were stopped early leave checkpoints, which nobody needs once it is decided who goes on.
+    if (this.earlyStopping !== null && this.queue.isIdle) {
+      const wanted = new Set(due.map(({ trial }) => memberKey(trial)));
+      cleanCheckpoints(this.context.folder, (member) => wanted.has(memberKey(member)));
+    }
+    this.queue.refill(due);
+  }
+
+  /** Trains the stack that comes next, and asks the agenda again if its results can say more than what waits. */
+  private async takeTurn(): Promise<void> {
+    const stack = this.isOver ? undefined : this.queue.take();
+    if (stack === undefined) return;
+    try {
+      await this.runner.run(stack);
+    } catch (error) {
+      this.failure ??= { error };
+      return;
+    }
+    this.queue.putDown(stack);
+    // With asha each result may say who goes on, and those come first.
+    const isAsha = this.earlyStopping?.method === "asha";
+    if (!this.context.stopping() && (this.queue.length === 0 || isAsha)) this.refill();
+  }
+}
+
+/** What there is to do, and how much of it was done before. */
+function startedEvent({ spec }: Plan, jobs: number, { trials }: RunState): SweepEvent {
+  const { steps } = spec.train;
+  const planned = plannedWork(spec);
+  return {
+    event: "sweep_started",
+    name: spec.name,
+    trials: planned.trainings,
+    resumed: trials.filter(({ status }) => status !== "failed" && status !== "stopped").length,
+    jobs,
+    steps,
+    trialSteps: planned.trialSteps,
+    resumedSteps: trials.reduce((sum, trial) => sum + (trial.status === "diverged" ? steps : trial.steps), 0),
+  };
+}

@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { readPlan } from "../../src/spec/read.ts";
+import type { Results } from "../../src/run/results.ts";
+import { openingTrials } from "../../src/sweep/agenda.ts";
+import { planLaunch, weightsMetadata } from "../../src/studies/launch.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { resultsOf } from "../support/results.ts";
+import { trainingOf } from "../../src/spec/training.ts";
+import { sizesOf } from "../../src/spec/plan.ts";
+
+const folder = temporaryFolder();
+const text = `name: x
+data: {source: moby-dick}
+model: {head_dim: 16}
+width: {proxy: 16, target: 64}
+search: {confirm: false, trials: 1, parameters: {output_multiplier: {value: 8}}}
+`;
+
+it("the target has the target's depth, and the residual multiplier that follows from it", async () => {
+  const deep = `${text}parametrization: completep\ndepth: {base: 1, proxy: 1, target: 4}\n`;
+  const plan = await readPlan({ text: deep, file: "x.yaml", directory: folder }, join(folder, "cache"));
+  const [trial] = openingTrials(plan.spec);
+  const environment = { mutransfer: "0", node: "v20", engine: "e", device: "cpu", data_hash: plan.dataset.hash, data_directory: "." };
+  const results = resultsOf(plan, [{ ...trial, status: "completed", validation_loss: 2, steps: 600, curve: [] }], environment);
+  const launch = planLaunch(plan, results, results.best as NonNullable<Results["best"]>, { ...sizesOf(plan.spec).target, width: 64 }, 1);
+  expect(trainingOf(plan, [trial], sizesOf(plan.spec).proxy, 1).model.layers).toBe(1);
+  expect(launch.training.model).toMatchObject({ layers: 4, width: 64, scaledResiduals: true });
+  expect(JSON.parse(weightsMetadata(plan, launch)["forward"] ?? "")).toMatchObject({ residual_multiplier: 0.25 });
+  expect(JSON.parse(weightsMetadata(plan, launch)["model"] ?? "")).toMatchObject({ layers: 4 });
+});
+
+it("the weights' metadata holds the multipliers at the target's width", async () => {
+  const plan = await readPlan({ text, file: "x.yaml", directory: folder }, join(folder, "cache"));
+  const trials = openingTrials(plan.spec).map((trial) => ({
+    ...trial,
+    status: "completed" as const,
+    validation_loss: 2,
+    steps: 600,
+    curve: [],
+  }));
+  const environment = { mutransfer: "0", node: "v20", engine: "e", device: "cpu", data_hash: plan.dataset.hash, data_directory: "." };
+  const results = resultsOf(plan, trials, environment);
+  const launch = planLaunch(plan, results, results.best as NonNullable<Results["best"]>, { ...sizesOf(plan.spec).target, width: 64 }, 1);
+  const { forward = "" } = weightsMetadata(plan, launch);
+  expect(JSON.parse(forward)).toEqual({ input_multiplier: 1, attention_scale: 0.25, output_multiplier: 2 });
+});

@@ -1,0 +1,47 @@
+/** What events add up to, and that a folder's records add up to the same. */
+import { describe, expect, it } from "vitest";
+import { Progress } from "../../src/studies/progress.ts";
+import type { SweepEvent } from "../../src/sweep/events.ts";
+import { trial } from "../support/run.ts";
+
+const started: SweepEvent = {
+  ...{ event: "sweep_started", name: "s", trials: 4, resumed: 0, jobs: 1, steps: 10, trialSteps: 40, resumedSteps: 0 },
+};
+const after = (...events: readonly SweepEvent[]): Progress => {
+  const progress = new Progress();
+  for (const event of events) progress.apply(event);
+  return progress;
+};
+
+describe("progress", () => {
+  it("counts steps of stacks under way, from where each began here", () => {
+    const progress = after(
+      started,
+      { event: "stack_resumed", stack: 0, trials: [0, 1], step: 4 },
+      { event: "stack_progress", stack: 0, trials: [0, 1], step: 7, validationLosses: [3, null] },
+    );
+    expect([progress.freshSteps, progress.doneSteps]).toEqual([6, 6]);
+    expect(progress.running.get(0)).toEqual({ trials: [0, 1], step: 7, from: 4, validationLoss: 3 });
+  });
+
+  it("takes the steps after a divergence for made", () => {
+    const progress = after(
+      started,
+      { event: "stack_progress", stack: 0, trials: [0], step: 4, validationLosses: [null] },
+      { event: "trial_finished", trial: { ...trial(0, null), steps: 4 } },
+      { event: "stack_finished", stack: 0, trials: [0], engineSeconds: 1 },
+    );
+    expect([progress.doneSteps, progress.running.size, progress.counts.diverged, progress.best]).toEqual([10, 0, 1, undefined]);
+  });
+
+  it("counts a trial once that went on from a rung, as what became of it", () => {
+    const atRung = { ...trial(0), status: "stopped" as const, steps: 5 };
+    const progress = after(started, { event: "rung_reached", trial: atRung }, { event: "trial_finished", trial: trial(0, 2) });
+    expect([progress.counts.stopped, progress.counts.completed, progress.best]).toEqual([0, 1, { trial: 0, validationLoss: 2 }]);
+  });
+
+  it("is never more than everything", () => {
+    const progress = after(started, { event: "stack_progress", stack: 0, trials: [0, 1, 2, 3, 4], step: 10, validationLosses: [] });
+    expect([progress.freshSteps, progress.doneSteps]).toEqual([50, 40]);
+  });
+});
