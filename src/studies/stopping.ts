@@ -18,6 +18,46 @@ export interface Stopping {
   until<T>(work: (stop: Stop) => Promise<T>, gently?: () => void): Promise<T>;
 }
 
+/** A stop that somebody asks for, by a signal or from a program. */
+export class StopSwitch implements Stopping {
+  /** Tells the work at hand; nobody between two works. */
+  private heed: (() => void) | undefined;
+  /** Whether a stop was asked for between two works, or too late for the one before. */
+  private missed = false;
+
+  /** Asks for a stop; false when one is waiting already for a work to heed it. */
+  ask(): boolean {
+    if (this.heed === undefined && this.missed) return false;
+    if (this.heed === undefined) this.missed = true;
+    else this.heed();
+    return true;
+  }
+
+  async until<T>(work: (stop: Stop) => Promise<T>, gently?: () => void): Promise<T> {
+    const stop = { asked: false };
+    const stoppedAtOnce = new Promise<never>((_, reject) => {
+      this.heed = () => {
+        const isFirst = !stop.asked;
+        stop.asked = true;
+        if (isFirst && gently !== undefined) gently();
+        else reject(new Stopped());
+      };
+    });
+    try {
+      const working = work(stop);
+      const wasMissed = this.missed;
+      this.missed = false;
+      if (wasMissed) this.ask();
+      const done = await Promise.race([working, stoppedAtOnce]);
+      // It came too late for this work, and the study may have more to do.
+      this.missed = stop.asked;
+      return done;
+    } finally {
+      this.heed = undefined;
+    }
+  }
+}
+
 /** What there is to go on from: nothing, because nothing was begun; something, the last checkpoints; or everything up to the stop. */
 export type Left = "nothing" | "something" | "everything";
 

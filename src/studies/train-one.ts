@@ -14,6 +14,7 @@ import type { WorkerPool } from "../workers/pool.ts";
 import type { Interval, Task } from "../workers/tasks.ts";
 import type { Setting } from "./setting.ts";
 import { Stopped } from "./stopping.ts";
+import { whileTraining } from "./training.ts";
 
 /** Where and with what a single stack is trained. */
 export interface Bench {
@@ -39,32 +40,22 @@ export async function trainOne(
   { lock, pool, arithmetic, checkpoint, setting }: Bench,
   weightsMetadata?: Readonly<Record<string, string>>,
 ): Promise<readonly Outcome[]> {
-  const { emit, stopping } = setting;
+  const { emit } = setting;
   const { steps } = training.train;
   const trials = training.lanes.map((_, lane) => lane);
   const trialSteps = steps * trials.length;
   const keep = { stem, identity: trainingIdentity(training, arithmetic), labels: {}, interval: checkpoint, lanes: [] };
   const task: Task<"train"> = { kind: "train", training, keep, ...(weightsMetadata && { weights: { metadata: weightsMetadata } }) };
-  try {
+  return whileTraining(pool, setting, async (stop) => {
     emit({ event: "sweep_started", name, trials: trials.length, resumed: 0, jobs: 1, steps, trialSteps, resumedSteps: 0 });
-    return await stopping.until(
-      async (stop) => {
-        const attempted = await attempts({
-          run: () => whileInPlace(lock, () => pool.run(task, (news) => emit(newsEvent(news, 0, trials)))),
-          most: maxAttempts,
-          check: () => lock.check(),
-          isOver: () => stop.asked,
-          onRetry: (attempt, reason) => emit({ event: "stack_retried", stack: 0, attempt, reason }),
-        });
-        if (attempted.kind === "stopped") throw new Stopped();
-        return resultOf(attempted).outcomes;
-      },
-      () => {
-        pool.stop();
-        emit({ event: "stopping", after: "checkpoint" });
-      },
-    );
-  } finally {
-    emit({ event: "training_over" });
-  }
+    const attempted = await attempts({
+      run: () => whileInPlace(lock, () => pool.run(task, (news) => emit(newsEvent(news, 0, trials)))),
+      most: maxAttempts,
+      check: () => lock.check(),
+      isOver: () => stop.asked,
+      onRetry: (attempt, reason) => emit({ event: "stack_retried", stack: 0, attempt, reason }),
+    });
+    if (attempted.kind === "stopped") throw new Stopped();
+    return resultOf(attempted).outcomes;
+  });
 }

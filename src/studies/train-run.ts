@@ -23,6 +23,7 @@ import { WorkerFailed, WorkerUnavailable } from "../workers/pool.ts";
 import type { Interval } from "../workers/tasks.ts";
 import type { Setting } from "./setting.ts";
 import { Stopped } from "./stopping.ts";
+import { systemErrorOf, whileTraining } from "./training.ts";
 
 /** A run, and what it goes on with. */
 export interface RunStudy {
@@ -59,31 +60,21 @@ async function trainDue({ run, plan, engines, checkpoint, setting }: RunStudy, a
   const arithmetic = beginWith(run, plan, setup, setting);
   engines.remember(work, run.folder, setup);
   emit({ event: "setup_chosen", plan, setup });
-  try {
-    await stopping.until(
-      (stop) =>
-        whileInPlace(run, () =>
-          runSweep(plan, agenda, setup.arrangement, {
-            ...{ folder: run.folder, state: run.state, pool, arithmetic, interval: checkpoint },
-            emit: (event) => {
-              if (event.event === "stack_halved")
-                engines.remember(work, run.folder, { ...setup, arrangement: { ...setup.arrangement, stackSize: event.size } });
-              emit(event);
-            },
-            acknowledge: (results: readonly TrialResult[]) => run.acknowledge(results),
-            stopping: () => stop.asked,
-          }).then((isOver) => {
-            if (!isOver && stop.asked) throw new Stopped("everything");
-          }),
-        ),
-      () => {
-        pool.stop();
-        emit({ event: "stopping", after: "checkpoint" });
-      },
-    );
-  } finally {
-    emit({ event: "training_over" });
-  }
+  await whileTraining(pool, setting, (stop) =>
+    whileInPlace(run, async () => {
+      const isOver = await runSweep(plan, agenda, setup.arrangement, {
+        ...{ folder: run.folder, state: run.state, pool, arithmetic, interval: checkpoint },
+        emit: (event) => {
+          if (event.event === "stack_halved")
+            engines.remember(work, run.folder, { ...setup, arrangement: { ...setup.arrangement, stackSize: event.size } });
+          emit(event);
+        },
+        acknowledge: (results: readonly TrialResult[]) => run.acknowledge(results),
+        stopping: () => stop.asked,
+      });
+      if (!isOver && stop.asked) throw new Stopped("everything");
+    }),
+  );
 }
 
 /** Begins the run, or checks that it goes on with the arithmetic it was begun with; returns that. */
@@ -118,7 +109,5 @@ function asUserError(error: unknown): unknown {
       { code: "too_many_failures", message: `stopped: ${error.message}`, hint: "the reasons are above; the same command tries them again" },
       "noSurvivor",
     );
-  if (error instanceof WorkerFailed && error.systemCode !== undefined)
-    return Object.assign(new Error(error.message), { code: error.systemCode });
-  return error;
+  return error instanceof WorkerFailed ? (systemErrorOf(error) ?? error) : error;
 }

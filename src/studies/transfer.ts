@@ -30,6 +30,7 @@ import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch, 
 import { prelaunch, uncheckedRatio } from "./prelaunch.ts";
 import { holding, withEngines, type Setting } from "./setting.ts";
 import { trainOne, type Bench } from "./train-one.ts";
+import { systemErrorOf } from "./training.ts";
 
 /** What is launched, where, and in spite of what. */
 export interface TransferOptions extends Pick<EngineOptions, "engine"> {
@@ -156,7 +157,8 @@ function refuseEdge({ edges, hyperparameters }: NonNullable<Results["best"]>): v
 function asTargetError(error: unknown): unknown {
   if (error instanceof WorkerUnavailable) return new UserError({ code: "engine_unavailable", message: error.message }, "engine");
   if (!(error instanceof WorkerFailed)) return error;
-  if (error.systemCode !== undefined) return Object.assign(new Error(error.message), { code: error.systemCode });
+  const refused = systemErrorOf(error);
+  if (refused !== undefined) return refused;
   return new UserError(
     { code: "target_failed", message: error.message, hint: "the same command goes on from its last checkpoint" },
     "noSurvivor",

@@ -7,18 +7,7 @@ import { renderRanking } from "../../src/report/ranking.ts";
 import { colored, plain } from "../../src/report/style.ts";
 import { Progress } from "../../src/studies/progress.ts";
 import type { SweepEvent } from "../../src/sweep/events.ts";
-import type { TrialResult } from "../../src/run/trial-result.ts";
-
-const trial = (id: number, loss: number | null, hyperparameters: Record<string, number>, reason?: string): TrialResult => ({
-  id,
-  seed: 1,
-  hyperparameters,
-  status: reason ? "failed" : loss === null ? "diverged" : "completed",
-  validation_loss: loss,
-  steps: 10,
-  curve: [],
-  ...(reason && { reason }),
-});
+import { endedTrial as trial } from "../support/run.ts";
 
 it("numbers read as people write them", () => {
   expect([duration(7), duration(754), duration(11109)]).toEqual(["0:07", "12:34", "3:05:09"]);

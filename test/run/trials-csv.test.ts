@@ -1,17 +1,10 @@
 import { expect, it } from "vitest";
 import { trialsCsv } from "../../src/run/trials-csv.ts";
 import type { TrialResult } from "../../src/run/trial-result.ts";
+import { endedTrial } from "../support/run.ts";
 
-const trial = (id: number, loss: number | null, learningRate: number, reason?: string): TrialResult => ({
-  id,
-  seed: 1,
-  hyperparameters: { learning_rate: learningRate, init_std: 1 },
-  status: reason ? "failed" : loss === null ? "diverged" : "completed",
-  validation_loss: loss,
-  steps: 10,
-  curve: [],
-  ...(reason && { reason }),
-});
+const trial = (id: number, loss: number | null, rate: number, reason?: string): TrialResult =>
+  endedTrial(id, loss, { learning_rate: rate, init_std: 1 }, reason);
 
 it("has every trial and hyperparameter, exactly", () => {
   const trials = [trial(2, 1.23456, 0.012345678), trial(0, 2, 0.1), trial(1, null, 1), trial(3, null, 2, 'died, "badly"')];

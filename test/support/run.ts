@@ -3,6 +3,7 @@ import { completeSpec, type CompleteSpec } from "../../src/spec/complete.ts";
 import { specSchema } from "../../src/spec/schema.ts";
 import { hashOf } from "../../src/hash.ts";
 import { journalVersion, type JournalRecord, type RunRecord } from "../../src/run/records.ts";
+import type { Hyperparameters } from "../../src/parametrization/roles.ts";
 import type { TrialResult } from "../../src/run/trial-result.ts";
 
 export const spec: CompleteSpec = completeSpec(
@@ -28,3 +29,14 @@ export const trial = (id: number, loss: number | null = 2, seed = 1): TrialResul
   curve: [{ step: 10, training_loss: null, validation_loss: loss }],
 });
 export const trialRecord = (id: number, loss?: number | null): JournalRecord => ({ record: "trial", trial: trial(id, loss) });
+/** A trial as it ended: completed with a loss, diverged without one, or failed for a reason. */
+export const endedTrial = (id: number, loss: number | null, hyperparameters: Hyperparameters, reason?: string): TrialResult => ({
+  id,
+  seed: 1,
+  hyperparameters,
+  status: reason ? "failed" : loss === null ? "diverged" : "completed",
+  validation_loss: loss,
+  steps: 10,
+  curve: [],
+  ...(reason && { reason }),
+});

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { StudyEvent } from "../../src/studies/events.ts";
 import type { Setting } from "../../src/studies/setting.ts";
-import { Stopped, type Stopping } from "../../src/studies/stopping.ts";
+import { StopSwitch } from "../../src/studies/stopping.ts";
 
 export interface Surroundings {
   readonly setting: Setting;
@@ -16,34 +16,8 @@ export interface Surroundings {
 /** Surroundings with a cache in `folder`; `onEvent` may ask for a stop. */
 export function surroundings(folder: string, onEvent: (event: StudyEvent, stop: () => void) => void = () => undefined): Surroundings {
   const events: StudyEvent[] = [];
-  /** Between two works, or too late for one. */
-  let isAsked = false;
-  const remember = (): void => void (isAsked = true);
-  let ask = remember;
-  const stopping: Stopping = {
-    until: async (work, gently) => {
-      const state = { asked: false };
-      const stoppedAtOnce = new Promise<never>((_, reject) => {
-        ask = () => {
-          const isFirst = !state.asked;
-          state.asked = true;
-          if (isFirst && gently !== undefined) gently();
-          else reject(new Stopped());
-        };
-      });
-      try {
-        const working = work(state);
-        if (isAsked) ask();
-        isAsked = false;
-        const done = await Promise.race([working, stoppedAtOnce]);
-        isAsked = state.asked;
-        return done;
-      } finally {
-        ask = remember;
-      }
-    },
-  };
-  const stop = (): void => ask();
+  const stopping = new StopSwitch();
+  const stop = (): void => void stopping.ask();
   return {
     events,
     of: (kind) => events.filter((event): event is Extract<StudyEvent, { readonly event: typeof kind }> => event.event === kind),
