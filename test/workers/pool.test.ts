@@ -110,4 +110,17 @@ describe("the worker pool", () => {
     await expect(workers.run(task(1))).rejects.toThrow(PoolClosed);
     expect(alive(pid)).toBe(false);
   });
+
+  it("passes on nothing that a worker had sent before the close", async () => {
+    const workers = pool();
+    let news = 0;
+    const answered = workers.run(task(1), () => {
+      news++;
+      // By then the answer has been sent, and nothing but the close keeps it from being heard.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      workers.close();
+    });
+    await expect(answered).rejects.toThrow(PoolClosed);
+    expect(news).toBe(1);
+  });
 });
