@@ -5,6 +5,9 @@ export const mean = (values: readonly number[]): number => values.reduce((sum, v
 /** The lowest of as many values as there may be: more than a call takes arguments. Infinity of none. */
 export const lowest = (values: readonly number[]): number => values.reduce((least, value) => Math.min(least, value), Infinity);
 
+/** The highest of as many values as there may be; −Infinity of none. */
+export const highest = (values: readonly number[]): number => -lowest(values.map((value) => -value));
+
 /** Σ (value − mean)². */
 export function squaredDeviations(values: readonly number[]): number {
   const center = mean(values);
@@ -28,10 +31,28 @@ export function pooledDeviation(groups: readonly (readonly number[])[]): number 
     : Math.sqrt(groups.reduce((sum, group) => sum + (group.length === 0 ? 0 : squaredDeviations(group)), 0) / freedom);
 }
 
-/** Student's t within which 95 % of estimates with `freedom` degrees of freedom lie; 2 % low at 4 of them, 44 % at 1. Abramowitz and Stegun 26.7.5. */
-export function tBound(freedom: number): number {
-  const z = 1.959964;
-  return z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2);
+/** Share of Student's distribution within ± t, by θ = arctan(t / √freedom). */
+function shareWithin(angle: number, freedom: number): number {
+  const isOdd = freedom % 2 === 1;
+  const cosine = Math.cos(angle);
+  let term = isOdd ? cosine : 1;
+  let sum = freedom === 1 ? 0 : term;
+  for (let power = isOdd ? 3 : 2; power < freedom - 1; power += 2) {
+    term *= ((power - 1) / power) * cosine ** 2;
+    sum += term;
+  }
+  return isOdd ? (2 / Math.PI) * (angle + Math.sin(angle) * sum) : Math.sin(angle) * sum;
+}
+
+/** The t above which a share `tail` (below ½) of Student's distribution with `freedom` (whole, at least 1) degrees of freedom lies, exactly. Source: Abramowitz and Stegun 26.7.3 and 26.7.4. */
+export function studentBound(tail: number, freedom: number): number {
+  let [low, high] = [0, Math.PI / 2];
+  for (let halving = 0; halving < 60; halving++) {
+    const middle = (low + high) / 2;
+    if ((1 - shareWithin(middle, freedom)) / 2 > tail) low = middle;
+    else high = middle;
+  }
+  return Math.sqrt(freedom) * Math.tan((low + high) / 2);
 }
 
 /** `count` of the items, evenly over their order, the first and the last among them. */
@@ -39,3 +60,6 @@ export function thinned<T>(items: readonly T[], count: number): readonly T[] {
   if (items.length <= count) return items;
   return Array.from({ length: count }, (_, index) => items[Math.round((index * (items.length - 1)) / (count - 1))]);
 }
+
+/** A single seed's standard deviation where no seeds tell it, in nats: about what models of a hundred thousand parameters show. */
+export const assumedDeviationNats = 0.02;

@@ -29,4 +29,6 @@ export const tolerances = {
   literal: 1e-12,
   /** ln V of float32 logits that are all zero. */
   uniformLoss: 1e-5,
+  /** Place of a valley's bottom from rates one or two octaves apart, in octaves: a fifth of the coarser grid's step, beyond what is drawn at 97 places. */
+  optimumOctaves: 0.4,
 } as const;

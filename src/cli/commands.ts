@@ -58,8 +58,8 @@ export function buildProgram(terminal: Terminal, version: string, exit: (code: n
       "after",
       `
 Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run folder in use,
-5 no trial survived, 6 disk or I/O, 7 engine not usable, 8 coordinate check failed,
-9 coordinate check inconclusive, 130 interrupted, 143 terminated.`,
+5 no trial survived, 6 disk or I/O, 7 engine not usable, 8 coordinate check or curves
+speak against transfer, 9 they are inconclusive, 130 interrupted, 143 terminated.`,
     );
 
   program
@@ -120,6 +120,10 @@ Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run fol
     .addOption(checkpoint)
     .addOption(json)
     .addOption(quiet)
+    .addHelpText(
+      "after",
+      "\nExit codes, by the spec's own parametrization: 0 TRANSFERS, 8 DOES NOT TRANSFER, 9 INCONCLUSIVE. Writes curves.json into the run folder.",
+    )
     .action(async (file: string, options: CurvesCommand) =>
       exit(await (await import("./curves.ts")).curves(file, options, terminal, version)),
     );

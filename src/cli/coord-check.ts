@@ -14,7 +14,7 @@ export interface CoordCheckCommand extends CoordCheckOptions, DisplayOptions {}
 const codes: { readonly [V in Verdict]: ExitCode } = {
   PASS: exitCodes.ok,
   WARN: exitCodes.ok,
-  FAIL: exitCodes.notFlat,
+  FAIL: exitCodes.refuted,
   INCONCLUSIVE: exitCodes.inconclusive,
 };
 

@@ -42,6 +42,7 @@ const lines: { readonly [K in Exclude<Kind, SweepEvent["event"]>]: (event: Of<K>
       `pre-launch check: costs ${percentOf(share)} of the target's training besides a coordinate check; --skip-check leaves it out`,
     ),
   prelaunch_finished: ({ prelaunch }) => renderPrelaunch(prelaunch),
+  transfer_finished: () => "",
   objections_overruled: ({ objections }) => `launched all the same: ${objections.join("; ")}`,
   size_started: ({ axis, size, within }, style) =>
     style.dim(within === "prelaunch" ? `pre-launch check: coordinates at ${axis} ${size}` : `${axis} ${size}`),

@@ -11,7 +11,7 @@ export const exitCodes = {
   noSurvivor: 5,
   io: 6,
   engine: 7,
-  notFlat: 8,
+  refuted: 8,
   inconclusive: 9,
   interrupted: 130,
   terminated: 143,

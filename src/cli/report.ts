@@ -23,9 +23,11 @@ export async function report(path: string, { out, json, quiet }: ReportCommand, 
     { ...(out !== undefined && { out }), mostTrials: sampledTrials },
     () => say(terminal.errStyle.dim(`reading ${path}`)),
     async ({ generalization, ...known }) => {
-      const { best, spec, writtenSpec } = known;
+      const { best, spec, yardsticks, writtenSpec } = known;
       const notes =
-        spec === undefined || generalization === undefined ? [] : [...dataNotes(generalization), ...resultNotes({ best, spec })];
+        spec === undefined || generalization === undefined
+          ? []
+          : [...dataNotes(generalization), ...resultNotes({ best, spec, yardsticks })];
       const { makeReport } = await import("../report/page/report.ts");
       const { specText } = await import("../report/page/reproduce.ts");
       const { page: text, figures } = await makeReport({ ...known, notes });

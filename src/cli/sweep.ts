@@ -1,5 +1,5 @@
 /** `mutransfer sweep`: the study, and what it has come to as text, JSON or events. */
-import { dataNotes, renderNotes, resultNotes } from "../report/notes.ts";
+import { dataNotes, edgeNotes, renderNotes, resultNotes } from "../report/notes.ts";
 import { renderRanking, renderVerdict } from "../report/ranking.ts";
 import { sweep as study, type FinishedSweep, type SweepOptions } from "../studies/sweep.ts";
 import type { Display, DisplayOptions } from "./display.ts";
@@ -22,7 +22,7 @@ export function sweep(file: string, options: SweepCommand, terminal: Terminal, v
   return ending(display, async () => printSweep(await study(readSpec(file), options, setting), options, terminal, display));
 }
 
-/** Prints a finished sweep; a sweep without a winner is a failure. */
+/** Prints a finished sweep; one without a winner is a failure, and so is one whose winner is no optimum of what was tried. */
 export function printSweep(finished: FinishedSweep, options: DisplayOptions, terminal: Terminal, display: Display): ExitCode {
   const { head, summaries, leaders, rankedCount, generalization, path } = finished;
   if (options.json) copyFile(path, (piece) => terminal.out(piece));
@@ -30,6 +30,13 @@ export function printSweep(finished: FinishedSweep, options: DisplayOptions, ter
     const table = renderRanking(leaders, rankedCount, head.confirmation, terminal.outStyle);
     terminal.out(`${table}\n\n${renderVerdict(head, summaries, path, terminal.outStyle)}\n`);
   }
-  display.say(renderNotes([...dataNotes(generalization), ...resultNotes(head)], terminal.errStyle));
-  return head.best === null ? exitCodes.noSurvivor : exitCodes.ok;
+  display.say(
+    renderNotes([...dataNotes(generalization), ...resultNotes({ ...head, yardsticks: head.analysis.yardsticks })], terminal.errStyle),
+  );
+  // Whoever reads JSON or events is told on the other stream why there is no winner.
+  if (head.best === null && (options.json || options.events)) terminal.err(`${renderVerdict(head, summaries, path, terminal.errStyle)}\n`);
+  const against = head.best === null ? [] : edgeNotes(head.best, true);
+  // Silence does not hide why a sweep that has done its work fails.
+  if (options.quiet && against.length > 0) terminal.err(`${renderNotes([against.join("; ")], terminal.errStyle)}\n`);
+  return head.best === null || against.length > 0 ? exitCodes.noSurvivor : exitCodes.ok;
 }

@@ -22,13 +22,14 @@ export function transfer(options: TransferCommand, terminal: Terminal, version: 
     display,
     async () => {
       const results = { text: readResultsFile(options.best), file: options.best };
-      const { plan, launch, best, outcome, record, prediction, generalization, path } = await study(results, options, setting);
-      const { validationLoss, steps } = outcome;
-      const ended = { validationLoss, steps, proxyValidationLoss: best.validation_loss, prediction, path };
+      const { plan, launch, best, record, generalization, path, ...end } = await study(results, options, setting);
+      const ended = { ...end, proxyValidationLoss: best.validation_loss, path };
       const view = { width: launch.size.width, proxyWidth: plan.spec.width.proxy, parameters: record.parameters };
+      const holds = end.verdict.word === "holds";
       terminal.out(options.json ? jsonText(record) : `${renderTarget(view, ended, terminal.outStyle)}\n`);
+      if (options.json && !holds) display.say(renderTarget(view, ended, terminal.errStyle));
       display.say(renderNotes(dataNotes(generalization, "the target"), terminal.errStyle));
-      return outcome.status === "completed" ? exitCodes.ok : exitCodes.noSurvivor;
+      return holds ? exitCodes.ok : exitCodes.noSurvivor;
     },
     () => "interrupted: the target was not finished; the same command goes on from its last checkpoint",
   );

@@ -2,7 +2,7 @@
  * What the target's loss will be, from losses at smaller widths: L∞ + A·w^−α. Numbers
  * only. Source of the form: Kaplan et al. 2020, section 1.2, with the irreducible term of Henighan et al. 2020.
  */
-import { mean, slopeOf, tBound } from "../statistics.ts";
+import { assumedDeviationNats, mean, slopeOf, studentBound } from "../statistics.ts";
 
 /** The loss of one width. */
 export interface WidthLoss {
@@ -29,10 +29,10 @@ export type Noise = { readonly deviationNats: number; readonly freedom: number }
 /** Exponents that are tried: slower than the first is a constant, faster than the last a step. */
 const exponents = Array.from({ length: 96 }, (_, index) => 0.05 * (index + 2));
 /** What a seed is assumed to change at most where no seeds tell, in nats. */
-const assumedNats = 0.04;
-/** What one seed changes in 19 of 20 cases. */
-const noiseNats = (noise: Noise): number =>
-  noise === undefined || noise.deviationNats === 0 ? assumedNats : tBound(noise.freedom) * noise.deviationNats;
+const assumedNats = 2 * assumedDeviationNats;
+/** What one seed changes in 19 of 20 cases, in nats. */
+export const noiseNats = (noise: Noise): number =>
+  noise === undefined || noise.deviationNats === 0 ? assumedNats : studentBound(0.025, noise.freedom) * noise.deviationNats;
 
 /** L∞, A and the squared residual of the best fit with a fixed exponent; A is not negative: wider is not worse. */
 function fitWith(exponent: number, points: readonly WidthLoss[]): { readonly at: (width: number) => number; readonly squares: number } {

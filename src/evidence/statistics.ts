@@ -15,17 +15,22 @@ export function estimate(values: readonly number[]): Estimate {
 }
 
 /**
- * Power with which a statistic follows the size: one slope of log2 statistic over log2 size for each seed, and from
- * them mean and standard error. `values` are per size, then per seed. Undefined when a value is zero or not finite.
+ * Power with which a statistic follows the size: the slope of the seeds' mean log2 statistic over log2 size, whose error
+ * follows from the spread of the seeds at every size. `values` are per size, then per seed. Undefined when a value is
+ * zero or not finite.
  */
 export function scalingPower(sizes: readonly number[], values: readonly (readonly number[])[]): Estimate | undefined {
   if (values.flat().some((value) => !(value > 0 && value < Infinity))) return undefined;
-  const log = sizes.map(Math.log2);
-  const slopes = values[0].map((_, seed) =>
-    slopeOf(
-      log,
-      values.map((perSeed) => Math.log2(perSeed[seed])),
+  const x = sizes.map(Math.log2);
+  const logs = values.map((perSeed) => estimate(perSeed.map(Math.log2)));
+  const [center, spread] = [mean(x), squaredDeviations(x)];
+  // Seeds of different sizes share no weights, so that the errors of the sizes' means are independent.
+  const variance = logs.reduce((sum, { standardError }, index) => sum + ((x[index] - center) * standardError) ** 2, 0);
+  return {
+    mean: slopeOf(
+      x,
+      logs.map((each) => each.mean),
     ),
-  );
-  return estimate(slopes);
+    standardError: Math.sqrt(variance) / spread,
+  };
 }

@@ -5,33 +5,33 @@
 import { option } from "../errors.ts";
 import type { Role } from "../parametrization/roles.ts";
 import type { attentionLogitsName, Reading, Regime } from "../training/coordinates.ts";
-import type { Coordinate, Verdict } from "./records.ts";
+import type { CoordCheck, Coordinate, Verdict } from "./records.ts";
 import { estimate, scalingPower, type Estimate } from "./statistics.ts";
 
-/** Largest |slope| that counts as flat, two standard errors included; twice as much, certainly, is a broken rule: those make ½ or 1. */
-const flatSlope = 0.1;
+/**
+ * Largest |slope| that counts as flat, two standard errors included: half of the least power that a broken rule makes.
+ * Rules of init stds and multipliers go by ½, those of ε by 1; a rule for weight decay that goes by 1 shows by half, since what
+ * decays is also trained. bench/results/coordinates.json has the slopes of right rules and of broken ones on both sides of it.
+ */
+const flatSlope = { adam: 0.25, epsilon: 0.5, decay: 0.35 } as const satisfies Readonly<Record<Regime, number>>;
 /** Standard errors that a verdict allows for. */
 const certainty = 2;
 const attentionLogits: typeof attentionLogitsName = "blocks.*.attention.logits";
 
-/**
- * A product of two tensors adds their slopes up, and where updates are proportional to gradients instead of to their
- * signs, they inherit the noise of narrow models: both are allowed twice the slope.
- */
-function gateOf({ regime, tensor }: Pick<Coordinate, "regime" | "tensor">): number {
-  return regime !== "adam" || tensor === attentionLogits ? 2 * flatSlope : flatSlope;
-}
+/** Largest |slope| that counts as flat, of one coordinate: a product of two tensors adds their slopes up, those of a broken rule too. */
+export const gateOf = ({ regime, tensor }: Pick<Coordinate, "regime" | "tensor">): number =>
+  regime !== "epsilon" && tensor === attentionLogits ? 2 * flatSlope[regime] : flatSlope[regime];
 
 function verdictOf({ mean, standardError }: Estimate, gate: number): Verdict {
   if (Math.abs(mean) + certainty * standardError <= gate) return "PASS";
-  return Math.abs(mean) - certainty * standardError > 2 * gate ? "FAIL" : "WARN";
+  return Math.abs(mean) - certainty * standardError > gate ? "FAIL" : "WARN";
 }
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
 /** The coordinate that `key` names, from its values per size and seed. */
 export function coordinateOf(
-  key: Pick<Coordinate, "regime" | "tensor" | "statistic" | "step">,
+  key: Pick<Coordinate, "regime" | "without" | "tensor" | "statistic" | "step">,
   sizes: readonly number[],
   values: readonly (readonly number[])[],
 ): Coordinate {
@@ -50,11 +50,12 @@ export function coordinateOf(
 
 /** Every coordinate of a family of models, in the order of regimes, steps and the forward pass. `readings` are per size. */
 export function coordinatesOf(sizes: readonly number[], readings: readonly (readonly Reading[])[]): readonly Coordinate[] {
-  return readings[0].flatMap(({ regime, tensor, step }, index) => {
-    const statistics = step === 0 ? (["size"] as const) : (["size", "update"] as const);
+  return readings[0].flatMap(({ regime, without, tensor, step }, index) => {
+    const place = { regime, ...(without !== undefined && { without }), tensor, step };
+    const statistics = place.step === 0 ? (["size"] as const) : (["size", "update"] as const);
     return statistics.map((statistic) =>
       coordinateOf(
-        { regime, tensor, statistic, step },
+        { ...place, statistic },
         sizes,
         readings.map((each) => each[index][statistic]),
       ),
@@ -116,53 +117,71 @@ const steepest = (coordinates: readonly Coordinate[]): Coordinate | undefined =>
     undefined,
   );
 
-/** The verdict on a family of models beside its control; `parameters` are per size. */
-export function judge(
-  axis: "width" | "depth",
-  coordinates: readonly Coordinate[],
-  control: readonly Coordinate[],
-  parameters: readonly number[],
-): Judgement {
-  const of = (verdict: Verdict): readonly Coordinate[] => coordinates.filter((each) => each.verdict === verdict);
-  if (new Set(parameters).size < parameters.length)
-    return { verdict: "INCONCLUSIVE", reason: `models of different ${axis} have the same number of parameters` };
+/** What a check found, for a verdict. */
+export interface Judged {
+  readonly axis: "width" | "depth";
+  readonly coordinates: readonly Coordinate[];
+  /** Those of all controls. */
+  readonly control: readonly Coordinate[];
+  /** The quantities whose rules the controls break, one after the other. */
+  readonly quantities: readonly string[];
+  /** Parameters of the model of each size. */
+  readonly parameters: readonly number[];
+  /** Hyperparameters that were taken nearer than the spec states them, since flatness cannot be judged there. */
+  readonly substitutes: readonly Substitute[];
+  /** Set where nobody could follow advice to give other options, so that reasons have none. */
+  readonly withoutAdvice?: true;
+}
+
+/** `hyperparameter` at its nearest value at which flatness can be judged. */
+export type Substitute = NonNullable<CoordCheck["substitutes"]>[number];
+
+/** Why a check says nothing of the rules, if that is so. */
+function inconclusive({ axis, coordinates, control, quantities, parameters, withoutAdvice }: Judged): string | undefined {
+  const advised = (found: string, advice: string): string => (withoutAdvice ? found : `${found}: try ${advice}`);
+  const lower = `a lower ${option("learningRate")}`;
+  const higher = `a higher ${option("learningRate")}`;
+  if (new Set(parameters).size < parameters.length) return `models of different ${axis} have the same number of parameters`;
   // What a training that has blown up leaves behind says nothing of rules.
   const wild = coordinates.find(({ means }) => means.includes(null));
-  if (wild !== undefined)
-    return { verdict: "INCONCLUSIVE", reason: `${wild.tensor} at step ${wild.step} is not finite: try a lower ${option("learningRate")}` };
-  const [first] = of("FAIL");
-  if (first !== undefined)
-    return {
-      verdict: "FAIL",
-      reason: `${describe(first, axis)}: look at ${ruleOf(axis, first)}${first.step === 0 ? "" : `, unless the learning rate is too high for these models (${option("learningRate")})`}`,
-    };
-  const [unclear] = of("INCONCLUSIVE");
-  if (unclear !== undefined)
-    return {
-      verdict: "INCONCLUSIVE",
-      reason: `${unclear.tensor} at step ${unclear.step} is ${unclear.note ?? "unclear"}: try a lower ${option("learningRate")}`,
-    };
+  if (wild !== undefined) return advised(`${wild.tensor} at step ${wild.step} is not finite`, lower);
+  if (coordinates.some(({ verdict }) => verdict === "FAIL")) return undefined;
+  const unclear = coordinates.find(({ verdict }) => verdict === "INCONCLUSIVE");
+  if (unclear !== undefined) return advised(`${unclear.tensor} at step ${unclear.step} is ${unclear.note ?? "unclear"}`, lower);
   const last = Math.max(...coordinates.map(({ step }) => step));
   const still = coordinates.find(({ step, statistic, slope }) => step === last && statistic === "update" && slope === null);
-  if (still !== undefined)
-    return {
-      verdict: "INCONCLUSIVE",
-      reason: `${still.tensor} did not move in ${last} steps: try more ${option("steps")} or a higher ${option("learningRate")}`,
-    };
-  if (!control.some((each) => each.verdict === "FAIL"))
-    return {
-      verdict: "INCONCLUSIVE",
-      reason: `the control is flat too, so this check would not have seen a broken rule: try a higher ${option("learningRate")} or more sizes`,
-    };
+  if (still !== undefined) return advised(`${still.tensor} did not move in ${last} steps`, `more ${option("steps")} or ${higher}`);
+  if (quantities.length === 0) return "this parametrization has no rules for it that a control could break";
+  const unseen = quantities.filter((quantity) => !control.some(({ without, verdict }) => without === quantity && verdict === "FAIL"));
+  if (unseen.length === 0) return undefined;
+  const flat = `the control is flat without the rules for ${unseen.join(", ")}, so this check would not have seen a broken one`;
+  return advised(flat, `${higher} or more sizes`);
+}
+
+/** The verdict on a family of models beside its controls. */
+export function judge(judged: Judged): Judgement {
+  const { axis, coordinates, substitutes, withoutAdvice } = judged;
+  const of = (verdict: Verdict): readonly Coordinate[] => coordinates.filter((each) => each.verdict === verdict);
+  const nothing = inconclusive(judged);
+  if (nothing !== undefined) return { verdict: "INCONCLUSIVE", reason: nothing };
+  const [first] = of("FAIL");
+  if (first !== undefined) {
+    const chaos = `, unless the learning rate is too high for these models${withoutAdvice ? "" : ` (${option("learningRate")})`}`;
+    return { verdict: "FAIL", reason: `${describe(first, axis)}: look at ${ruleOf(axis, first)}${first.step === 0 ? "" : chaos}` };
+  }
   const doubtful = of("WARN");
   const worst = steepest(doubtful);
-  if (worst !== undefined)
-    return {
-      verdict: "WARN",
-      reason: `${doubtful.length} of ${coordinates.length} coordinates are not surely flat; the steepest is ${describe(worst, axis)}: larger ${option("sizes")} or more ${option("seeds")} will tell`,
-    };
-  return {
-    verdict: "PASS",
-    reason: `all ${coordinates.length} coordinates are flat: |slope| + 2 standard errors ≤ ${flatSlope}, twice that for attention logits and outside plain Adam`,
-  };
+  if (worst !== undefined) {
+    const advice = withoutAdvice ? "" : `: larger ${option("sizes")} or more ${option("seeds")} will tell`;
+    const found = `${doubtful.length} of ${coordinates.length} coordinates are not surely flat; the steepest is ${describe(worst, axis)}`;
+    return { verdict: "WARN", reason: `${found}${advice}` };
+  }
+  const { adam, epsilon, decay } = flatSlope;
+  const flat = `all ${coordinates.length} coordinates are flat: |slope| + 2 standard errors ≤ ${adam}, ≤ ${epsilon} with an ε above the gradients, ≤ ${decay} with a strong decay; for attention logits without such an ε twice as much`;
+  if (substitutes.length === 0) return { verdict: "PASS", reason: flat };
+  const outside = substitutes.map(
+    ({ hyperparameter, stated, judged_at: at }) =>
+      `${hyperparameter} ${stated} is outside the range in which flatness can be judged; at ${at}`,
+  );
+  return { verdict: "WARN", reason: `${outside.join(", and ")} ${flat}` };
 }

@@ -7,10 +7,13 @@
 /** Role of a parameter tensor: which rule of the abc table applies to it. */
 export type Role = "embedding" | "hidden" | "readout" | "norm" | "bias";
 
-/** The parametrizations by the names that specs have: μP, CompleteP and standard. */
-export const parametrizations = ["mup", "completep", "sp"] as const;
+/** The parametrizations by the names that specs have: μP, CompleteP, and standard with initial weights that follow fan-in or do not. */
+export const parametrizations = ["mup", "completep", "sp_fan_in", "sp"] as const;
 /** A parametrization by its name. */
 export type Parametrization = (typeof parametrizations)[number];
+
+/** Whether it is what others are compared with: nothing but initial weights follows the width, and no optimum is expected to stay. */
+export const isStandard: { readonly [P in Parametrization]: boolean } = { mup: false, completep: false, sp_fan_in: true, sp: true };
 
 /** Hyperparameters that transfer across width under μP, with their defaults. */
 export const transferable = {

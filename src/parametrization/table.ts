@@ -6,7 +6,9 @@
  * ×m so that learning rate × decay does not depend on width, and Adam's ε ÷m
  * on every tensor because the readout multiplier 1/m makes every gradient shrink
  * like 1/m. `sp` leaves every absolute value as it is, which is what copying
- * hyperparameters between GPT-2 configurations of different width does.
+ * hyperparameters between GPT-2 configurations of different width does. `sp_fan_in` differs from it in
+ * initial weights only: std 1/√fan_in of every product at every width, as layers have it that nobody
+ * initializes by hand; embeddings stay. Source: LeCun et al. 1998, "Efficient BackProp", section 4.6.
  */
 import type { Parametrization, Role } from "./roles.ts";
 
@@ -51,9 +53,14 @@ const mup: Rules = {
   bias: { ...none, epsilon: -1 },
 };
 
+const sp: Rules = { embedding: none, hidden: none, readout: none, norm: none, bias: none };
+/** std ∝ 1/√fan_in, which grows with the width for hidden tensors and the readout alike. */
+const byFanIn: Exponents = { ...none, initStd: -0.5 };
+
 /** Each parametrization's rules for width: the abc table. */
 export const table: { readonly [P in Parametrization]: Rules } = {
-  sp: { embedding: none, hidden: none, readout: none, norm: none, bias: none },
+  sp,
+  sp_fan_in: { ...sp, hidden: byFanIn, readout: byFanIn },
   mup,
   completep: mup,
 };

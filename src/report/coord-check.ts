@@ -46,6 +46,15 @@ function steepestLine(title: string, coordinates: readonly Coordinate[]): string
   return `${title}: the steepest of ${coordinates.length} slopes is ${signed(slope ?? 0)}, ${tensor}'s ${statistic} at step ${step}`;
 }
 
+/** One line for each quantity whose rules a control breaks; version 1 of the record had a single control. */
+const controlLines = (control: readonly Coordinate[]): readonly string[] =>
+  unique(control.map(({ without }) => without)).map((quantity) =>
+    steepestLine(
+      quantity === undefined ? "control" : `control without the rules for ${quantity}`,
+      control.filter(({ without }) => without === quantity),
+    ),
+  );
+
 const titles = { epsilon: "with an ε above the gradients", decay: "with a strong weight decay" } as const;
 
 /** A coordinate check as text. */
@@ -60,7 +69,7 @@ export function renderCoordCheck(check: CoordCheck, style: Style): string {
     slopesTable(of("adam"), style),
     "",
     ...(["epsilon", "decay"] as const).map((regime) => steepestLine(titles[regime], of(regime))),
-    steepestLine("control", control),
+    ...controlLines(control),
     "",
     `${verdictText} ${reason}`,
   ].join("\n");

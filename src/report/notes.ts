@@ -2,8 +2,8 @@
  * What a user should know before trusting a sweep: settings known to mislead, and
  * winners that are no optimum. Each note says what to do about it.
  */
-import { lossOf, valueOf } from "../numbers.ts";
-import type { HyperparameterName } from "../parametrization/roles.ts";
+import { lossOf, percentOf, valueOf } from "../numbers.ts";
+import type { HyperparameterName, Parametrization } from "../parametrization/roles.ts";
 import type { Setup } from "../placement/arrangements.ts";
 import type { ResultsHead } from "../run/results.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
@@ -16,11 +16,19 @@ const floors = { width: 256, depth: 4, batch: 32, context: 128, steps: 5000 } as
 /** Below this base width the readout learns too slowly without an output multiplier; measured, see the README. */
 const smallBaseWidth = 256;
 
+/** Why the best hyperparameters of a proxy are not expected to be the target's, where a parametrization is to blame. */
+const movesBecause: { readonly [P in Parametrization]: string | undefined } = {
+  mup: undefined,
+  completep: undefined,
+  sp_fan_in: "only initial weights follow the width",
+  sp: "nothing follows the width",
+};
+
 /** What to know of a spec before its sweep is trusted. */
 export function specNotes(spec: CompleteSpec): readonly string[] {
   const output = spec.search.parameters.output_multiplier;
   const fixedAtOne = "value" in output && output.value === 1;
-  return spec.parametrization !== "sp" && spec.width.base < smallBaseWidth && fixedAtOne
+  return movesBecause[spec.parametrization] === undefined && spec.width.base < smallBaseWidth && fixedAtOne
     ? [
         `output_multiplier is fixed at 1 with base width ${spec.width.base}: at small base widths the readout then learns too slowly and μP looks worse than it is; search it over 1–64`,
       ]
@@ -63,21 +71,53 @@ export function dataNotes({ passes, parting }: Generalization, whose = "the winn
   ];
 }
 
+type Yardsticks = ResultsHead["analysis"]["yardsticks"];
+
+/** What is said of a winner that knows no more than the tokens' frequencies. */
+export function frequencyNote(best: ResultsHead["best"], yardsticks: Yardsticks): readonly string[] {
+  const frequencies = yardsticks?.frequencies ?? null;
+  return best === null || frequencies === null || best.validation_loss < frequencies - (yardsticks?.margin ?? 0)
+    ? []
+    : [
+        `the best has learned hardly more than how frequent each token is, which costs ${lossOf(frequencies)} nats: its hyperparameters say nothing of a training that learns more; give more steps, or other learning rates`,
+      ];
+}
+
+/** The winner's edges that stand against it, which a transfer refuses, or those that do not. */
+export function edgeNotes({ edges, hyperparameters }: NonNullable<ResultsHead["best"]>, matters: boolean): readonly string[] {
+  return edges
+    .filter((edge) => edge.matters === matters)
+    .map(({ hyperparameter, side, bound, extend_to: extendTo, share }) => {
+      const value = hyperparameters[hyperparameter as HyperparameterName];
+      const mattered = share == null ? "" : `, and it explains ${percentOf(share)} of the ranks' variance`;
+      return `the winner's ${hyperparameter}${value === undefined ? "" : ` ${valueOf(value)}`} lies at the ${side} edge of its range (${bound})${
+        matters
+          ? `: the optimum may be beyond it${mattered}; widen the range to ${valueOf(extendTo)}, or a transfer has to be forced`
+          : ", which gains it no more than a seed changes: the range can stay"
+      }`;
+    });
+}
+
 /** What to know before trusting a sweep's winner. */
-export function resultNotes({ best, spec }: Pick<ResultsHead, "best" | "spec">): readonly string[] {
+export function resultNotes({
+  best,
+  spec,
+  yardsticks,
+}: Pick<ResultsHead, "best" | "spec"> & { readonly yardsticks?: Yardsticks }): readonly string[] {
   if (best === null) return [];
   const { width, depth, model, train, parametrization } = spec;
   const sizes = { width: width.proxy, depth: depth?.proxy ?? model.layers, batch: train.batch, context: model.context, steps: train.steps };
   const below = (Object.keys(floors) as (keyof typeof floors)[])
     .filter((key) => sizes[key] < floors[key])
     .map((key) => `${key} ${sizes[key]} < ${floors[key]}`);
-  const atEdge = best.edges.map(
-    ({ hyperparameter, side, bound, extend_to: extendTo }) =>
-      `the winner's ${hyperparameter} ${valueOf(best.hyperparameters[hyperparameter as HyperparameterName] ?? NaN)} lies at the ${side} edge of its range (${bound}): the optimum may be beyond it; widen the range to ${valueOf(extendTo)}`,
-  );
+  const reason = movesBecause[parametrization];
   return [
-    ...atEdge,
-    ...(parametrization === "sp" ? ["parametrization sp: the best hyperparameters of a proxy are not expected to be the target's"] : []),
+    ...frequencyNote(best, yardsticks),
+    ...edgeNotes(best, true),
+    ...edgeNotes(best, false),
+    ...(reason === undefined
+      ? []
+      : [`parametrization ${parametrization}: ${reason}, so the best hyperparameters of a proxy are not expected to be the target's`]),
     ...(below.length > 0
       ? [`below the sizes at which the μTransfer paper trusts a proxy (${below.join(", ")}): a lead, not yet evidence`]
       : []),

@@ -5,7 +5,7 @@
 import { duration, lossOf } from "../numbers.ts";
 import type { Progress } from "../studies/progress.ts";
 import type { SweepEvent } from "../sweep/events.ts";
-import type { Style } from "./style.ts";
+import { statusWords, type Style } from "./style.ts";
 
 const barWidth = 24;
 
@@ -29,8 +29,12 @@ export function lineOf(event: SweepEvent, progress: Progress, style: Style): str
       );
     case "trial_finished": {
       const { id, status, reason } = event.trial;
-      return status === "completed" ? undefined : style.red(`trial ${id} ${status}${reason ? `: ${reason}` : ""}`);
+      return status === "completed" ? undefined : style.red(`trial ${id} ${statusWords[status]}${reason ? `: ${reason}` : ""}`);
     }
+    case "seed_added":
+      return style.dim(
+        `contenders cannot be told apart over ${event.seeds} fresh seeds: another one for ${event.trials.length === 1 ? "trial" : "trials"} ${event.trials.join(", ")}`,
+      );
     case "stack_progress":
     case "rung_reached":
     case "stack_finished":

@@ -8,7 +8,8 @@ import type { HyperparameterName, Hyperparameters } from "../parametrization/rol
 import type { ResultsHead } from "../run/results.ts";
 import type { TrialSummary } from "../run/state.ts";
 import type { TrialResult } from "../run/trial-result.ts";
-import type { Style } from "./style.ts";
+import { frequencyNote } from "./notes.ts";
+import { statusWords, type Style } from "./style.ts";
 
 /** cli-table3 without its own colours: styles are ours. */
 export function textTable(
@@ -51,7 +52,19 @@ function variedNames(trials: readonly TrialResult[]): readonly HyperparameterNam
 
 function shownLoss({ status, validation_loss: loss, steps }: TrialResult, style: Style): string {
   if (status === "completed") return lossOf(loss);
-  return status === "stopped" ? style.dim(`${lossOf(loss)} at ${steps}`) : style.red(status);
+  if (status === "stopped") return style.dim(`${lossOf(loss)} at ${steps}`);
+  return style.red(status === "untrained" ? `${statusWords[status]}: ${lossOf(loss)}` : statusWords[status]);
+}
+
+/** What is said of a trial that did not complete on every fresh seed. */
+const lostSeed = "not on all";
+
+type Confirmation = ResultsHead["confirmation"];
+
+/** A mean over fresh seeds; with their number where trials have different ones, since such means do not compare. */
+function meanOf({ mean_loss: mean, losses }: Confirmation[number], all: Confirmation): string {
+  const isAlike = all.every((each) => each.losses.length === losses.length);
+  return `${lossOf(mean)}${isAlike ? "" : ` (${losses.length})`}`;
 }
 
 /** The first ranked trials of `count`, best first, with their means over fresh seeds. */
@@ -62,7 +75,9 @@ export function renderRanking(
   style: Style,
 ): string {
   const names = variedNames(ranked);
-  const means = new Map(confirmation.map(({ trial, mean_loss: mean }) => [trial, mean === null ? style.red("diverged") : lossOf(mean)]));
+  const means = new Map(
+    confirmation.map((each) => [each.trial, each.mean_loss === null ? style.red(lostSeed) : meanOf(each, confirmation)]),
+  );
   const isConfirmed = confirmation.length > 0;
   const rows = ranked.map((trial, index) => [
     String(index + 1),
@@ -94,23 +109,26 @@ const tellingTrials = 50;
 
 const listOf = (parts: readonly string[]): string => parts.filter((part) => part !== "").join(", ");
 
-function winnerLine({ best, analysis, spec }: ResultsHead, style: Style): string {
+function winnerLine({ best, analysis, confirmation }: ResultsHead, style: Style): string {
   if (best === null) return "";
   const { standard_error: error, validation_loss: loss } = best;
-  const seeds = spec.search.confirm?.seeds ?? 0;
+  const seeds = confirmation.find(({ trial, mean_loss: mean }) => trial === best.trial && mean !== null)?.losses.length ?? 0;
   const sure = error === null ? "" : ` ± ${lossOf(error)}`;
   const gain = (analysis.median_loss ?? loss) - loss;
   const compared = gain === 0 ? "" : `, ${lossOf(Math.abs(gain))} ${gain > 0 ? "below" : "above"} the median trial's`;
-  const source = error === null ? "" : ` (mean of ${seeds} fresh seeds)`;
+  const source = seeds === 0 ? "" : seeds === 1 ? " (on one fresh seed)" : ` (mean of ${seeds} fresh seeds)`;
   return `${style.bold(`winner: trial ${best.trial}`)}, validation loss ${style.bold(`${lossOf(loss)}${sure}`)} nats${source}${compared}`;
 }
 
-function confirmationLine({ confirmation, analysis, best }: ResultsHead): string {
+function confirmationLine(head: ResultsHead): string {
+  const { confirmation, analysis, best } = head;
   if (confirmation.length === 0 || best === null) return "";
-  const shown = confirmation.slice(0, 5).map(({ trial, mean_loss: mean }) => `trial ${trial} ${mean === null ? "diverged" : lossOf(mean)}`);
+  const shown = confirmation
+    .slice(0, 5)
+    .map((each) => `trial ${each.trial} ${each.mean_loss === null ? lostSeed : meanOf(each, confirmation)}`);
   const [leader] = confirmation;
   const tie =
-    leader.trial === best.trial
+    head.race !== undefined || leader.trial === best.trial
       ? ""
       : `; trial ${best.trial} is within a standard error of trial ${leader.trial} and has the lower learning rate`;
   const curse =
@@ -120,13 +138,43 @@ function confirmationLine({ confirmation, analysis, best }: ResultsHead): string
   return `confirmed on fresh seeds: ${shown.join(", ")}${confirmation.length > shown.length ? ", …" : ""}${tie}${curse}`;
 }
 
-function optimumLine({ analysis, best }: ResultsHead): string {
+/** What is known of the best learning rate, as a sentence. */
+function optimumText(optimum: ResultsHead["analysis"]["optimum"]): string {
+  if (optimum === null) return "best learning rate: not determined by these trials";
+  const { learning_rate: rate, low, high, open } = optimum;
+  if (open === "upper")
+    return `best learning rate: ${valueOf(low)} or higher: up to ${valueOf(high)}, the highest tried, losses have not surely turned`;
+  if (open === "lower")
+    return `best learning rate: ${valueOf(high)} or lower: down to ${valueOf(low)}, the lowest tried, losses have not surely turned`;
+  return `best learning rate: ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence`;
+}
+
+const trialsOf = (ids: readonly number[]): string =>
+  ids.length === 1 ? `trial ${ids[0]}` : `trials ${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`;
+
+/** How ties were broken, and what that took. */
+function raceLine({ race, best, confirmation, spec }: ResultsHead): string {
+  const { confirm } = spec.search;
+  if (confirm === null || best === null || race === undefined || race === null) return "";
+  if (race.seeds === 1)
+    return confirmation.length > 1 ? "one fresh seed each tells nobody how much of that is chance: the best of them is the winner" : "";
+  const { trials, tied, seeds } = race;
+  const [leader] = tied;
+  const added = confirmation.reduce((sum, { losses }) => sum + Math.max(0, losses.length - confirm.seeds), 0);
+  const trainings = `${added} ${added === 1 ? "training" : "trainings"} more`;
+  if (tied.length === 1)
+    return trials.length === 0
+      ? ""
+      : `${trialsOf(trials)} could not be told apart over ${confirm.seeds} fresh seeds; over ${seeds}, ${trainings}, trial ${leader} is the best`;
+  const over = trials.length === 0 ? `${seeds} fresh seeds` : `${confirm.seeds} fresh seeds, nor over ${seeds} (${trainings})`;
+  return `${trialsOf(tied)} cannot be told apart over ${over}: trial ${leader} has the best mean`;
+}
+
+function optimumLine({ analysis, best, spec }: ResultsHead): string {
   const { optimum, lowest_diverged_learning_rate: diverged } = analysis;
   const edge = best?.edges.find(({ hyperparameter }) => hyperparameter === "learning_rate");
   const parts = [
-    optimum === null
-      ? ""
-      : `best learning rate: ${valueOf(optimum.learning_rate)}, between ${valueOf(optimum.low)} and ${valueOf(optimum.high)} at 90 % confidence`,
+    "value" in spec.search.parameters.learning_rate ? "" : optimumText(optimum),
     edge === undefined ? "" : `the winner's lies at the ${edge.side} edge of its range: search on to ${valueOf(edge.extend_to)}`,
     diverged === null ? "" : `the lowest that diverged: ${valueOf(diverged)}`,
   ];
@@ -151,6 +199,23 @@ function stoppingLine({ analysis }: ResultsHead): string {
   return `stopped early: ${percentOf(spared / (made + spared))} of the first runs' steps were spared; the winner was ${places.join(", ")}`;
 }
 
+/** Why there is no winner, and what that can come of. */
+function lossless({ analysis, confirmation }: ResultsHead, untrained: number, ended: string): string {
+  if (confirmation.length > 0)
+    return `no winner: every trial that was confirmed diverged, learned nothing or failed on a fresh seed (${ended}); lower learning rates are steadier`;
+  if (untrained === 0) return `no trial completed: every one diverged or failed (${ended}); lower learning rates are steadier`;
+  const chance = analysis.yardsticks === undefined ? "" : `; chance among all tokens costs ${lossOf(analysis.yardsticks.uniform)} nats`;
+  return `nothing was learned: no trial ended better than it began (${ended}${chance}). Learning rates that are all too low or all too high do that, and so do too few steps, and data without structure`;
+}
+
+/** What to do next: a winner at an edge that matters is not launched. */
+function nextLine({ edges }: NonNullable<ResultsHead["best"]>, resultsPath: string, style: Style): string {
+  const against = edges.filter(({ matters }) => matters);
+  return against.length === 0
+    ? `next: ${style.green(`mutransfer transfer --best ${resultsPath}`)}`
+    : `next: sweep again with ${listOf(against.map(({ hyperparameter, side, extend_to: extendTo }) => `${hyperparameter} ${side === "upper" ? "up" : "down"} to ${valueOf(extendTo)}`))}: the winner lies at an edge, and transfer refuses it`;
+}
+
 /** What to know and what to type after a sweep. */
 export function renderVerdict(
   head: ResultsHead,
@@ -159,21 +224,24 @@ export function renderVerdict(
   style: Style,
 ): string {
   const { best, cost, spec } = head;
-  if (best === null) return style.red("no trial completed: every one diverged or failed");
-  const counts = (["stopped", "diverged", "failed"] as const).map((status) => {
-    const count = trials.filter((trial) => trial.status === status).length;
-    return count > 0 ? `${count} ${status}` : "";
-  });
-  const ended = listOf(counts);
+  const countOf = (status: TrialSummary["status"]): number => trials.filter((trial) => trial.status === status).length;
+  const ended = listOf(
+    (["stopped", "untrained", "diverged", "failed"] as const).map((status) =>
+      countOf(status) > 0 ? `${countOf(status)} ${statusWords[status]}` : "",
+    ),
+  );
+  if (best === null) return style.red(lossless(head, countOf("untrained"), ended));
   return [
     winnerLine(head, style),
     `  ${setOf(best.hyperparameters)}`,
     confirmationLine(head),
+    raceLine(head),
     optimumLine(head),
     importanceLine(head),
     stoppingLine(head),
+    ...frequencyNote(head.best, head.analysis.yardsticks).map((note) => style.red(note)),
     `cost: ${flopsOf(cost.proxy_flops)} for ${trials.length} trainings of width ${spec.width.proxy}${ended === "" ? "" : ` (${ended})`}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}; the paper tuned GPT-3 6.7B for 7 %`,
-    `next: ${style.green(`mutransfer transfer --best ${resultsPath}`)}`,
+    nextLine(best, resultsPath, style),
   ]
     .filter((line) => line !== "")
     .join("\n");

@@ -14,11 +14,12 @@ const trialsOf = (ids: readonly number[]): string => (ids.length === 1 ? `trial 
 
 /** A run's status as lines of text. */
 export function renderStatus(status: StatusView, style: Style): string {
-  const { planned, completed, stopped, diverged, failed, best, process: holder, isDone } = status;
-  const ended = completed + stopped + diverged + failed;
+  const { planned, completed, stopped, untrained, diverged, failed, best, process: holder, isDone } = status;
+  const ended = completed + stopped + untrained + diverged + failed;
   const parts = [
     `${completed} completed`,
     ...(stopped > 0 ? [`${stopped} stopped early`] : []),
+    ...(untrained > 0 ? [`${untrained} learned nothing`] : []),
     ...(diverged > 0 ? [`${diverged} diverged`] : []),
     ...(failed > 0 ? [style.red(`${failed} failed`)] : []),
   ];

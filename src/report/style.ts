@@ -1,7 +1,8 @@
 /**
  * Terminal styles as plain functions, so that every renderer returns a string and
- * none asks where it will be printed.
+ * none asks where it will be printed. And the words that are the same everywhere.
  */
+import type { TrialResult } from "../run/trial-result.ts";
 
 export interface Style {
   readonly bold: (text: string) => string;
@@ -9,6 +10,11 @@ export interface Style {
   readonly red: (text: string) => string;
   readonly green: (text: string) => string;
 }
+
+/** How a trial ended, in words. */
+export const statusWords: Readonly<Record<TrialResult["status"], string>> = {
+  ...{ completed: "completed", stopped: "stopped", untrained: "learned nothing", diverged: "diverged", failed: "failed" },
+};
 
 const wrap =
   (open: number, close: number) =>

@@ -1,7 +1,9 @@
 /** The target run as text: what is copied, what the check before it found, how it ended. */
 import type { Prelaunch } from "../evidence/records.ts";
+import type { TargetWord } from "../evidence/target.ts";
 import { countOf, lossOf, valueOf } from "../numbers.ts";
 import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
+import type { LaunchEnd } from "../studies/launch.ts";
 import type { TensorTable } from "../training/tensor-table.ts";
 import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
@@ -44,32 +46,52 @@ export function renderPrelaunch({ coordinates, between, prediction, width }: Pre
 }
 
 /** How the target ended, as it is shown. */
-export interface TargetOutcome {
-  /** The target's validation loss, in nats; null when it diverged. */
-  readonly validationLoss: number | null;
-  readonly steps: number;
+export interface TargetOutcome extends Pick<LaunchEnd, "outcome" | "finalNats" | "untrainedNats" | "verdict" | "prediction"> {
   readonly proxyValidationLoss: number;
-  readonly prediction: Prelaunch["prediction"];
   /** Where transfer.json was written. */
   readonly path: string;
 }
 
+type Sized = Pick<LaunchView, "width" | "proxyWidth" | "parameters">;
+
 /** How the target ended, as text. */
-export function renderTarget(
-  { width, proxyWidth, parameters }: Pick<LaunchView, "width" | "proxyWidth" | "parameters">,
-  outcome: TargetOutcome,
-  style: Style,
-): string {
-  const { validationLoss, steps, proxyValidationLoss: proxyLoss, prediction, path } = outcome;
-  if (validationLoss === null) return style.red(`the target of width ${width} diverged at step ${steps}; its curve is in ${path}`);
-  const gain = proxyLoss - validationLoss;
-  const against = `, ${lossOf(Math.abs(gain))} ${gain >= 0 ? "below" : style.red("above")} the proxy's ${lossOf(proxyLoss)}`;
+export function renderTarget(sized: Sized, ended: TargetOutcome, style: Style): string {
+  const { verdict, prediction, path, outcome } = ended;
+  const { validationLoss } = outcome;
   return [
-    `${style.bold(`target: width ${width}`)}, ${countOf(parameters)} parameters, validation loss ${style.bold(lossOf(validationLoss))} nats${width === proxyWidth ? "" : against}`,
-    ...(prediction === null ? [] : [againstPrediction(prediction, validationLoss)]),
-    `wrote ${path} and weights.safetensors`,
+    headlines[verdict.word](sized, ended, style),
+    ...verdict.reasons.map((reason) => style.red(`  perhaps: ${reason}`)),
+    ...(prediction === null || validationLoss === null ? [] : [againstPrediction(prediction, validationLoss)]),
+    `wrote ${path}${outcome.status === "diverged" ? ", with its curve" : " and weights.safetensors"}`,
   ].join("\n");
 }
+
+const learned = ({ width, parameters }: Sized, loss: number | null, style: Style): string =>
+  `${style.bold(`target: width ${width}`)}, ${countOf(parameters)} parameters, validation loss ${style.bold(lossOf(loss))} nats`;
+
+/** What is said first of a target, by what it came to. */
+const headlines: { readonly [W in TargetWord]: (sized: Sized, ended: TargetOutcome, style: Style) => string } = {
+  holds: (sized, { outcome: { validationLoss: loss }, proxyValidationLoss: proxy, verdict: { isCompared, marginNats } }, style) => {
+    const gain = proxy - (loss ?? NaN);
+    const against =
+      gain >= 0
+        ? `${lossOf(gain)} below the proxy's ${lossOf(proxy)}`
+        : `${lossOf(-gain)} above the proxy's ${lossOf(proxy)}, where seeds explain ${lossOf(marginNats)}`;
+    return `${learned(sized, loss, style)}${isCompared ? `, ${against}` : ""}`;
+  },
+  worse: (sized, { outcome: { validationLoss: loss }, proxyValidationLoss: proxy, verdict: { marginNats } }, style) =>
+    `${learned(sized, loss, style)}: ${style.red(`${sized.width > sized.proxyWidth ? "wider" : "deeper"} is worse here: it is ${lossOf((loss ?? NaN) - proxy)} above the proxy's ${lossOf(proxy)}, and seeds explain ${lossOf(marginNats)}`)}`,
+  untrained: ({ width }, { finalNats, untrainedNats }, style) =>
+    style.red(
+      `the target of width ${width} learned nothing: its validation loss ${lossOf(finalNats)} is no better than the ${lossOf(untrainedNats)} of an untrained model`,
+    ),
+  diverged: ({ width }, { outcome: { steps }, finalNats, untrainedNats }, style) =>
+    style.red(
+      finalNats === null
+        ? `the target of width ${width} diverged at step ${steps}`
+        : `the target of width ${width} diverged: its validation loss ${lossOf(finalNats)} is above the ${lossOf(untrainedNats)} of an untrained model`,
+    ),
+};
 
 function againstPrediction(
   { validation_loss: predicted, low, high }: NonNullable<Prelaunch["prediction"]>,

@@ -146,6 +146,10 @@ export class OpenFolder {
   get names(): readonly string[] {
     return this.entries.flatMap((entry) => (entry.isFile() ? [entry.name] : []));
   }
+  /** Names of the folders in it. */
+  get folders(): readonly string[] {
+    return this.entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  }
   private get entries(): readonly fs.Dirent[] {
     return fs.readdirSync(this.root, { withFileTypes: true });
   }

@@ -6,7 +6,7 @@
 import { basename, dirname, join } from "node:path";
 import type { z } from "zod";
 import { option, UserError } from "../errors.ts";
-import { coordCheckSchema, curvesSchema, prelaunchSchema, type CoordCheck, type Curves, type Prelaunch } from "../evidence/records.ts";
+import { coordCheckSchema, curvesSchema, prelaunchSchema, type AnyCurves, type CoordCheck, type Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../json.ts";
 import { OpenFolder } from "./open-folder.ts";
 import { reportNames, runFiles, runFolders } from "./run-folder.ts";
@@ -33,7 +33,7 @@ export function writeProbe(folder: OpenFolder, content: object): void {
 export interface Records {
   readonly transfer: TransferRecord;
   readonly prelaunch: Prelaunch;
-  readonly curves: Curves;
+  readonly curves: AnyCurves;
   readonly coordCheck: CoordCheck;
 }
 /** A record by what it is of. */

@@ -7,12 +7,12 @@ import { hashOf } from "../hash.ts";
 import type { HyperparameterName } from "../parametrization/roles.ts";
 import { seedsFrom } from "../rng.ts";
 import { bounds } from "../spec/bounds.ts";
-import type { CompleteSpec } from "../spec/complete.ts";
+import { rulesOf, type CompleteSpec } from "../spec/complete.ts";
 import { specDifferences } from "../spec/differences.ts";
 import { isBelow, lowestAllowed } from "../spec/references.ts";
 import { isLoss } from "../training/outcome.ts";
 import type { JournalRecord, RunRecord } from "./records.ts";
-import { isSound, type TrialResult } from "./trial-result.ts";
+import { hasLoss, type TrialResult } from "./trial-result.ts";
 
 /** What the trials of a plan can be. */
 export interface Limits {
@@ -20,16 +20,25 @@ export interface Limits {
   readonly steps: number;
   /** Whether it is the seed of first runs or of a confirmation. */
   readonly hasSeed: (seed: number) => boolean;
+  /** Whether a training that learned nothing is called so. */
+  readonly hasUntrained: boolean;
 }
 
 /** What the trials of a spec can be. */
-export function limitsOf({ seed, train, search }: CompleteSpec): Limits {
-  const seeds = new Set([seed, ...seedsFrom(seed + 1, search.confirm?.seeds ?? 0)]);
-  return { trials: search.trials, steps: train.steps, hasSeed: (each) => seeds.has(each) };
+export function limitsOf(spec: CompleteSpec): Limits {
+  const { seed, train, search } = spec;
+  const { seeds: least = 0, most_seeds: most = least } = search.confirm ?? {};
+  const seeds = new Set([seed, ...seedsFrom(seed + 1, most)]);
+  return { trials: search.trials, steps: train.steps, hasSeed: (each) => seeds.has(each), hasUntrained: rulesOf(spec) > 1 };
 }
 
 /** What any plan allows, where it is not known which one it is. */
-const anyLimits: Limits = { trials: bounds.trials, steps: bounds.steps, hasSeed: (seed) => seed >= 0 && seed < 2 ** 32 };
+const anyLimits: Limits = {
+  trials: bounds.trials,
+  steps: bounds.steps,
+  hasSeed: (seed) => seed >= 0 && seed < 2 ** 32,
+  hasUntrained: true,
+};
 
 const mayBe = (nats: number | null): boolean => nats === null || isLoss(nats);
 
@@ -44,7 +53,8 @@ export function impossibility(trial: TrialResult, limits = anyLimits): string | 
   if (!limits.hasSeed(seed)) return `the plan has no seed ${seed}`;
   if (steps < 0 || steps > limits.steps) return `trial ${id} has ${steps} steps in a plan of ${limits.steps}`;
   if (status === "stopped" && steps === limits.steps) return `trial ${id} was stopped after its last step`;
-  if ((loss !== null) !== isSound(trial) || !mayBe(loss)) return `trial ${id} is ${status}, and its loss is ${loss ?? "not known"}`;
+  if (status === "untrained" && !limits.hasUntrained) return `trial ${id} is untrained, which no rule of this run calls it`;
+  if ((loss !== null) !== hasLoss(trial) || !mayBe(loss)) return `trial ${id} is ${status}, and its loss is ${loss ?? "not known"}`;
   for (const [name, value] of Object.entries(hyperparameters))
     if (tooLow.get(name)?.(value) ?? true) return `trial ${id} has ${JSON.stringify(name)} at ${value}`;
   const problem = curveProblem(curve, steps);

@@ -14,14 +14,15 @@ import { impossibility, limitsOf } from "./possible.ts";
 import { hyperparametersSchema, isSound, trialResultSchema, type TrialResult } from "./trial-result.ts";
 import { memberKey } from "./trial.ts";
 
-/** The version of the format of results.json that this program writes and reads. */
-export const resultsVersion = 3;
+/** The version of the format of results.json that this program writes; the one before lacks what is optional here. */
+export const resultsVersion = 4;
+const readVersions = [3, resultsVersion] as const;
 
 const nats = z.number().refine(isLoss, "no loss is like this");
 const amount = z.number().nonnegative();
 
 const resultsSchema = z.strictObject({
-  version: z.literal(resultsVersion),
+  version: z.literal(readVersions),
   name: z.string(),
   spec: z.custom<CompleteSpec>(isCompleteSpec, "it is no spec that this version knows"),
   spec_hash: z.string(),
@@ -34,7 +35,16 @@ const resultsSchema = z.strictObject({
       validation_loss: nats,
       standard_error: amount.nullable(),
       edges: z.array(
-        z.strictObject({ hyperparameter: z.string(), side: z.enum(["lower", "upper"]), bound: z.number(), extend_to: z.number() }),
+        z.strictObject({
+          hyperparameter: z.string(),
+          side: z.enum(["lower", "upper"]),
+          bound: z.number(),
+          extend_to: z.number(),
+          /** The hyperparameter's share of the ranks' variance, as in `analysis.importance`; null where that is not known. Absent in older files, as is `matters`. */
+          share: z.number().nullable().optional(),
+          /** Whether losses still fall towards the edge by more than seeds explain, so that the optimum may lie beyond. */
+          matters: z.boolean().optional(),
+        }),
       ),
     })
     .nullable(),
@@ -48,12 +58,42 @@ const resultsSchema = z.strictObject({
       losses: z.array(z.strictObject({ seed: z.int(), validation_loss: nats.nullable() })),
     }),
   ),
+  /** What racing has come to; null where nothing was confirmed, absent under rules that do not race. */
+  race: z
+    .strictObject({
+      /** Trials that got more fresh seeds than others, by id. */
+      trials: z.array(z.int()),
+      /** Fresh seeds that those share which were in it to the end. */
+      seeds: z.int(),
+      /** Trials that these do not tell apart, best mean first; the first alone when they do. */
+      tied: z.array(z.int()),
+    })
+    .nullable()
+    .optional(),
   analysis: z.strictObject({
     /** Median over the first runs; null when most of them did not complete. */
     median_loss: nats.nullable(),
+    /** What a loss is worth, in nats: chance among all tokens, and knowing how frequent each is; null when that could no longer be counted. */
+    yardsticks: z
+      .strictObject({
+        uniform: amount,
+        frequencies: amount.nullable(),
+        /** Losses within so much of one of these are none the better. */
+        margin: amount,
+      })
+      .optional(),
     /** What the best first run lost on fresh seeds. */
     winners_curse: z.number().nullable(),
-    optimum: z.strictObject({ learning_rate: z.number(), low: z.number(), high: z.number() }).nullable(),
+    /** The best learning rate with its 90 % interval; null when the trials do not determine it. */
+    optimum: z
+      .strictObject({
+        learning_rate: z.number(),
+        low: z.number(),
+        high: z.number(),
+        /** The side of the interval on which the curve had not turned by the last rate tried: the optimum may lie beyond. */
+        open: z.enum(["lower", "upper"]).nullable().optional(),
+      })
+      .nullable(),
     lowest_diverged_learning_rate: z.number().nullable(),
     importance: z.array(z.strictObject({ hyperparameter: z.string(), share: z.number(), low: z.number(), high: z.number() })),
     /** Where the winner stood at each rung of early stopping. */
@@ -71,6 +111,12 @@ const resultsSchema = z.strictObject({
 export type Results = z.infer<typeof resultsSchema>;
 /** Results without the trials themselves, of which there may be very many. */
 export type ResultsHead = Omit<Results, "trials" | "digest">;
+
+/** A winner's hyperparameter at the edge of what was tried. */
+export type WinnersEdge = NonNullable<Results["best"]>["edges"][number];
+
+/** Whether an edge stands against the winner; older files say it of none, and the learning rate's always does. */
+export const edgeMatters = ({ hyperparameter, matters }: WinnersEdge): boolean => matters ?? hyperparameter === "learning_rate";
 
 /** Hyperparameters without those marked as not transferring: what the target gets. */
 export function transferredOf(tried: Hyperparameters): Hyperparameters {
@@ -95,7 +141,11 @@ export function* resultsText(head: ResultsHead, trials: () => Iterable<TrialResu
   yield `\n  ],\n  "digest": "${digestOf(head, trials())}"\n}\n`;
 }
 
-const headSchema = z.object({ spec_hash: z.string(), cost: resultsSchema.shape.cost });
+const headSchema = z.object({
+  spec_hash: z.string(),
+  cost: resultsSchema.shape.cost,
+  analysis: resultsSchema.shape.analysis.pick({ yardsticks: true }).loose(),
+});
 
 /** What the beginning of a results file says before its trials, or undefined when it is none; the digest is not checked. */
 export function headOf(beginning: string): z.infer<typeof headSchema> | undefined {
@@ -117,12 +167,12 @@ export function parseResults(text: string, file: string): Results {
     throw refuse("results_not_json", `no JSON: ${(error as Error).message}`, "give the results.json that `mutransfer sweep` wrote");
   }
   const version = (data as { version?: unknown } | null)?.version;
-  if (version !== resultsVersion) {
+  if (!readVersions.some((each) => each === version)) {
     throw refuse(
       "results_version",
       version === undefined
         ? "it has no version"
-        : `it has version ${typeof version === "number" ? version : "?"}, this program reads version ${resultsVersion}`,
+        : `it has version ${typeof version === "number" ? version : "?"}, this program reads version ${resultsVersion} and the one before`,
       version === undefined
         ? "give the results.json that `mutransfer sweep` wrote"
         : "run the sweep again, or use the mutransfer that made it",

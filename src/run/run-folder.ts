@@ -56,6 +56,13 @@ export function makeRunFolder(path: string): OpenFolder {
 /** Opens the folder of one of several runs that are kept together in one, creating it if need be. */
 export const makeInnerRunFolder = (folder: OpenFolder, name: string): OpenFolder => folder.makeInside(name);
 
+/** Whether there is a folder for one of several runs. */
+export function hasInnerRunFolder(folder: OpenFolder, name: string): boolean {
+  const inner = folder.inside(name);
+  inner?.close();
+  return inner !== undefined;
+}
+
 /** Removes what a killed process has left half-written. */
 export function removeHalfWritten(folder: OpenFolder): void {
   for (const name of folder.names) if (name.endsWith(".tmp") && isOwn(name)) folder.remove(name);

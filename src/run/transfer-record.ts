@@ -11,9 +11,15 @@ export const transferSchema = z.object({
   width: z.int(),
   proxy_width: z.int(),
   parameters: z.int(),
-  status: z.enum(["completed", "diverged"]),
+  /** `untrained`: no better than an untrained model; `diverged`: worse. */
+  status: z.enum(["completed", "untrained", "diverged"]),
   validation_loss: z.number().nullable(),
   proxy_validation_loss: z.number(),
+  /** What an untrained model loses; absent in older files, as are the next two. */
+  untrained_validation_loss: z.number().optional(),
+  verdict: z.enum(["holds", "worse", "untrained", "diverged"]).optional(),
+  /** What may be to blame, when it does not hold. */
+  reasons: z.array(z.string()).optional(),
   curve: curveSchema,
 });
 /** What others may rely on in transfer.json. */

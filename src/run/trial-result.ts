@@ -20,7 +20,7 @@ export const trialResultSchema = z.strictObject({
   id: z.int(),
   seed: z.int(),
   hyperparameters: hyperparametersSchema,
-  status: z.enum(["completed", "stopped", "diverged", "failed"]),
+  status: z.enum(["completed", "stopped", "untrained", "diverged", "failed"]),
   validation_loss: loss,
   /** Steps made. */
   steps: z.int(),
@@ -31,7 +31,10 @@ export const trialResultSchema = z.strictObject({
 /** How a trial ended, as records hold it. */
 export type TrialResult = z.infer<typeof trialResultSchema>;
 
-/** Whether a trial has a loss to be judged by. */
+/** Whether a trial has a loss, were it that of one that learned nothing. */
+export const hasLoss = (trial: Pick<TrialResult, "status">): boolean => isSound(trial) || trial.status === "untrained";
+
+/** Whether a trial has a loss that it may win by. */
 export const isSound = ({ status }: Pick<TrialResult, "status">): boolean => status === "completed" || status === "stopped";
 
 /** A curve as records hold it. */

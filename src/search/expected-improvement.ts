@@ -5,7 +5,7 @@
  */
 import type { RandomStream } from "../rng.ts";
 import type { Designer, DesignerOptions } from "./designer.ts";
-import { GaussianProcess } from "./gaussian-process.ts";
+import { fittedLogs, GaussianProcess, sampleOf, type Logs } from "./gaussian-process.ts";
 import { learner, type PlacedPoint, type ScoredPoint, type Situation } from "./learner.ts";
 import { logExpectedImprovement } from "./normal.ts";
 
@@ -13,6 +13,18 @@ import { logExpectedImprovement } from "./normal.ts";
 const [spread, near] = [500, 500];
 /** Results that candidates are drawn around, and how far from them. */
 const [centers, distances] = [5, [0.1, 0.02]];
+
+/** Results that the process learns from, at most: the best half of as many, and the others thinned. The cost grows with their square. */
+const mostResults = 256;
+/** From so many results on, hyperparameters are fitted anew when there are a quarter more; before, to all of them. */
+const [refitted, growth] = [120, 1.25];
+
+/** Results that hyperparameters are fitted to when there are `count` of them: whether they were told at once or bit by bit. */
+function fittedCount(count: number): number {
+  let fitted = Math.min(count, refitted);
+  for (let next = refitted; next <= count; next *= growth) fitted = Math.floor(next);
+  return fitted;
+}
 
 /** Targets of about zero mean and unit variance: losses of the better half as they are, the worse half's by rank over a range as long. */
 function warped(losses: readonly number[]): Float64Array {
@@ -42,17 +54,23 @@ function candidatesOf({ cube, results, stream, isTried }: Situation): readonly P
   return [...points.values()].filter((point) => !isTried(point)).map((point) => ({ point, coordinates: cube.coordinatesOf(point) }));
 }
 
-function propose(situation: Situation, count: number): readonly PlacedPoint[] {
-  const { results, pending } = situation;
+const coordinatesOf = (placed: readonly PlacedPoint[]): readonly (readonly number[])[] => placed.map(({ coordinates }) => coordinates);
+
+/** Proposes what a process with these hyperparameters expects most of. */
+function propose(situation: Situation, count: number, logs: Logs): readonly PlacedPoint[] {
+  const { pending } = situation;
+  const targets = warped(situation.results.map(({ loss }) => loss));
+  const kept = sampleOf(targets.length, mostResults);
+  const results = kept.map((index) => situation.results[index]);
   const candidates = situation.untried ?? candidatesOf(situation);
-  const points = [...candidates, ...pending, ...results].map(({ coordinates }) => coordinates);
   const fitted = new GaussianProcess(
-    results.map(({ coordinates }) => coordinates),
-    warped(results.map(({ loss }) => loss)),
-    points,
+    coordinatesOf(results),
+    Float64Array.from(kept, (index) => targets[index]),
+    coordinatesOf([...candidates, ...pending]),
+    logs,
   );
   // Results are noisy: the best is the lowest mean at any of them, not the luckiest.
-  const best = Math.min(...fitted.means.subarray(candidates.length + pending.length));
+  const best = Math.min(...fitted.smoothed);
   pending.forEach((_, index) => fitted.takeMeanForResult(candidates.length + index));
   const chosen = new Set<number>();
   while (chosen.size < Math.min(count, candidates.length)) {
@@ -70,5 +88,20 @@ function propose(situation: Situation, count: number): readonly PlacedPoint[] {
 }
 
 /** The designer that specs call `gp`. */
-export const expectedImprovementDesigner = (options: DesignerOptions): Designer =>
-  learner(options, { label: "gp", startup: (dimensions) => Math.max(8, dimensions + 1), propose });
+export const expectedImprovementDesigner = (options: DesignerOptions): Designer => {
+  /** The last fit, and how many results it is of. */
+  let last: { readonly count: number; readonly logs: Logs } | undefined;
+  const logsOf = ({ results, resultsAfter }: Situation): Logs => {
+    const count = fittedCount(results.length);
+    if (last?.count !== count) {
+      const known = resultsAfter(count);
+      last = { count, logs: fittedLogs(coordinatesOf(known), warped(known.map(({ loss }) => loss))) };
+    }
+    return last.logs;
+  };
+  return learner(options, {
+    label: "gp",
+    startup: (dimensions) => Math.max(8, dimensions + 1),
+    propose: (situation, count) => propose(situation, count, logsOf(situation)),
+  });
+};

@@ -9,13 +9,26 @@ import { cholesky, inverseOf, solveLower, solveUpper } from "./cholesky.ts";
 type Coordinates = readonly (readonly number[])[];
 
 /** Logarithms of: one length scale per dimension, the signal's variance, the noise's variance. */
-type Logs = Float64Array;
+export type Logs = Readonly<Float64Array>;
 
-/** Normal priors of the logarithms; targets have a variance of about one. Length scales grow with √d, as Hvarfner et al. (2024) argue. */
-const priors = (dimensions: number): readonly { readonly mean: number; readonly std: number }[] => [
-  ...Array.from({ length: dimensions }, () => ({ mean: Math.log(0.4 * Math.sqrt(dimensions / 3)), std: 0.8 })),
+/** What is believed of a curve before there are results: the median and the spread (of its logarithm) of each. */
+export interface Beliefs {
+  /** In a space of three dimensions; they grow with √d, as Hvarfner et al. (2024) argue. */
+  readonly lengthScale: { readonly median: number; readonly spread: number };
+  /** The noise's variance, of targets whose variance is about one. */
+  readonly noise: { readonly median: number; readonly spread: number };
+}
+/** For a search: results are taken at their word. */
+const trusting: Beliefs = { lengthScale: { median: 0.4, spread: 0.8 }, noise: { median: 1e-3, spread: 1.5 } };
+
+/** Normal priors of the logarithms. */
+const priors = (dimensions: number, { lengthScale, noise }: Beliefs): readonly { readonly mean: number; readonly std: number }[] => [
+  ...Array.from({ length: dimensions }, () => ({
+    mean: Math.log(lengthScale.median * Math.sqrt(dimensions / 3)),
+    std: lengthScale.spread,
+  })),
   { mean: 0, std: 1 },
-  { mean: Math.log(1e-3), std: 1.5 },
+  { mean: Math.log(noise.median), std: noise.spread },
 ];
 /** Starts of the maximization, in standard deviations of the length scales' prior. */
 const starts = [0, -1.2, 1];
@@ -41,6 +54,7 @@ function logPosterior(
   logs: Logs,
   x: Coordinates,
   y: Float64Array,
+  beliefs: Beliefs,
 ): { readonly value: number; readonly gradient: Float64Array } | undefined {
   const n = y.length;
   const dimensions = logs.length - 2;
@@ -48,8 +62,15 @@ function logPosterior(
   const signal = Math.exp(logs[dimensions]);
   const noise = Math.exp(logs[dimensions + 1]);
   const k = new Float64Array(n * n);
+  /** Derivatives of `k` by half the squared distance, which share its exponential. */
+  const slopes = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j < i; j++) k[i * n + j] = signal * matern(squaredDistance(x[i], x[j], inverseSquares));
+    for (let j = 0; j < i; j++) {
+      const r = root5 * Math.sqrt(squaredDistance(x[i], x[j], inverseSquares));
+      const decay = Math.exp(-r);
+      k[i * n + j] = signal * ((1 + r + (r * r) / 3) * decay);
+      slopes[i * n + j] = signal * (5 / 3) * (1 + r) * decay;
+    }
     k[i * n + i] = signal + noise;
   }
   const l = cholesky(k, n);
@@ -66,12 +87,11 @@ function logPosterior(
     for (let j = 0; j < i; j++) {
       const weight = alpha[i] * alpha[j] - inverse[i * n + j]; // of both triangles
       gradient[dimensions] += weight * k[i * n + j];
-      const r = root5 * Math.sqrt(squaredDistance(x[i], x[j], inverseSquares));
-      const slope = weight * signal * (5 / 3) * (1 + r) * Math.exp(-r);
+      const slope = weight * slopes[i * n + j];
       for (let d = 0; d < dimensions; d++) gradient[d] += slope * (x[i][d] - x[j][d]) ** 2 * inverseSquares[d];
     }
   }
-  priors(dimensions).forEach(({ mean, std }, index) => {
+  priors(dimensions, beliefs).forEach(({ mean, std }, index) => {
     const z = (logs[index] - mean) / std;
     value -= (z * z) / 2;
     gradient[index] -= z / std;
@@ -80,13 +100,13 @@ function logPosterior(
 }
 
 /** Climbs from `start` with a step of its own for each number, by the signs of the gradient (Riedmiller and Braun, Rprop, 1993). */
-function climb(start: Logs, x: Coordinates, y: Float64Array): { readonly logs: Logs; readonly value: number } {
+function climb(start: Logs, x: Coordinates, y: Float64Array, beliefs: Beliefs): { readonly logs: Logs; readonly value: number } {
   let best = { logs: start, value: -Infinity };
   const logs = Float64Array.from(start);
   const steps = new Float64Array(logs.length).fill(0.3);
   let previous: Float64Array | undefined;
   for (let iteration = 0; iteration < iterations; iteration++) {
-    const here = logPosterior(logs, x, y);
+    const here = logPosterior(logs, x, y, beliefs);
     if (here === undefined) break;
     if (here.value > best.value) best = { logs: Float64Array.from(logs), value: here.value };
     const { gradient } = here;
@@ -100,13 +120,18 @@ function climb(start: Logs, x: Coordinates, y: Float64Array): { readonly logs: L
   return best;
 }
 
-function fit(x: Coordinates, y: Float64Array): Logs {
-  const prior = priors(x[0].length);
+/** The most probable hyperparameters of results `y` at rows `x`; the first rows count when there are many. */
+export function fittedLogs(rows: Coordinates, targets: Float64Array, beliefs = trusting): Logs {
+  const chosen = sampleOf(rows.length, fittedRows);
+  const x = chosen.map((index) => rows[index]);
+  const y = Float64Array.from(chosen, (index) => targets[index]);
+  const prior = priors(x[0].length, beliefs);
   const climbed = starts.map((shift) =>
     climb(
       Float64Array.from(prior, ({ mean, std }, index) => mean + (index < prior.length - 2 ? shift * std : 0)),
       x,
       y,
+      beliefs,
     ),
   );
   return climbed.reduce((best, each) => (each.value > best.value ? each : best)).logs;
@@ -114,47 +139,56 @@ function fit(x: Coordinates, y: Float64Array): Logs {
 
 /** A Gaussian process fitted to results, as its means and variances at some points; a result at one of them changes the variances of all. */
 export class GaussianProcess {
+  /** Means at the results themselves: without their noise. */
+  readonly smoothed: Float64Array;
   readonly means: Float64Array;
   readonly variances: Float64Array;
   private readonly points: Coordinates;
+  /** Coordinates of all points along each dimension. */
+  private readonly columns: readonly Float64Array[];
   private readonly inverseSquares: Float64Array;
   private readonly signal: number;
   private readonly noise: number;
   /** Row i holds entry i of L⁻¹·k(x, point) for every point. */
   private readonly whitened: Float64Array[] = [];
 
-  /** Learns targets `y` (best smallest, of about zero mean and unit variance) at rows `x`; the first rows count for the fit when there are many. */
-  constructor(x: Coordinates, y: Float64Array, points: Coordinates) {
-    const chosen = x.length <= fittedRows ? x.map((_, index) => index) : sampleOf(x.length, fittedRows);
-    const logs = fit(
-      chosen.map((index) => x[index]),
-      Float64Array.from(chosen, (index) => y[index]),
-    );
+  /** Learns targets `y` (best smallest, of about zero mean and unit variance) at rows `x`, with hyperparameters fitted to them unless given. */
+  constructor(x: Coordinates, y: Float64Array, points: Coordinates, logs = fittedLogs(x, y)) {
     const dimensions = logs.length - 2;
     this.inverseSquares = logs.slice(0, dimensions).map((log) => Math.exp(-2 * log));
     this.signal = Math.exp(logs[dimensions]);
     this.noise = Math.exp(logs[dimensions + 1]);
     this.points = points;
+    this.columns = Array.from(this.inverseSquares, (_, d) => Float64Array.from(points, (point) => point[d]));
     this.means = new Float64Array(points.length);
     this.variances = new Float64Array(points.length).fill(this.signal);
     const n = x.length;
     const k = new Float64Array(n * n);
     for (let i = 0; i < n; i++) {
-      for (let j = 0; j < i; j++) k[i * n + j] = this.covariance(x[i], x[j]);
+      for (let j = 0; j < i; j++) k[i * n + j] = this.signal * matern(squaredDistance(x[i], x[j], this.inverseSquares));
       k[i * n + i] = this.signal + this.noise;
     }
     const l = cholesky(k, n);
     if (l === undefined) throw new Error("GaussianProcess: the covariance of a fit is not positive");
     const residuals = solveLower(l, n, y);
+    // K·α = y with K = k + noise·I, so that the means k·α are y − noise·α.
+    this.smoothed = solveUpper(l, n, residuals).map((alpha, index) => y[index] - this.noise * alpha);
     for (let i = 0; i < n; i++) {
-      const row = Float64Array.from(points, (point) => this.covariance(x[i], point));
-      for (let j = 0; j < i; j++) subtract(row, this.whitened[j], l[i * n + j]);
+      const row = this.covariances(x[i]);
+      subtract(row, this.whitened, l.subarray(i * n, i * n + i));
       this.take(row, l[i * n + i], residuals[i]);
     }
   }
 
-  private covariance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-    return this.signal * matern(squaredDistance(a, b, this.inverseSquares));
+  /** Covariances of one place with all points. */
+  private covariances(place: readonly number[]): Float64Array {
+    const row = new Float64Array(this.points.length);
+    this.columns.forEach((column, d) => {
+      const [center, inverseSquare] = [place[d], this.inverseSquares[d]];
+      for (let p = 0; p < row.length; p++) row[p] += (center - column[p]) ** 2 * inverseSquare;
+    });
+    for (let p = 0; p < row.length; p++) row[p] = this.signal * matern(row[p]);
+    return row;
   }
 
   /** Conditions means and variances on one more result. */
@@ -167,20 +201,42 @@ export class GaussianProcess {
     this.whitened.push(row);
   }
 
+  /** Covariances of the curve at a point with all points, given the results; `drift` times the noise's variance is left open whatever the results are. */
+  covariancesAt(index: number, drift: number): Float64Array {
+    const row = this.covariances(this.points[index]).map((prior) => prior * (1 + (drift * this.noise) / this.signal));
+    // The results take away from what the prior leaves open, not from the drift.
+    subtract(
+      row,
+      this.whitened,
+      this.whitened.map((each) => each[index]),
+    );
+    return row;
+  }
+
   /** Takes the mean at point `index` for a result (the kriging believer of Ginsbourger et al., 2010): means stay, variances shrink. */
   takeMeanForResult(index: number): void {
-    const row = Float64Array.from(this.points, (each) => this.covariance(this.points[index], each));
-    for (const each of this.whitened) subtract(row, each, each[index]);
+    const row = this.covariancesAt(index, 0);
     this.take(row, Math.sqrt(this.variances[index] + this.noise), 0);
   }
 }
 
-function subtract(row: Float64Array, other: Float64Array, factor: number): void {
-  for (let p = 0; p < row.length; p++) row[p] -= factor * other[p];
+/** Subtracts rows times their factors from `row`: four at a time, as it takes longer to load and store numbers than to multiply them. */
+function subtract(row: Float64Array, rows: readonly Float64Array[], factors: ArrayLike<number>): void {
+  let first = 0;
+  for (; first + 4 <= rows.length; first += 4) {
+    const [a, b, c, d] = [rows[first], rows[first + 1], rows[first + 2], rows[first + 3]];
+    const [fa, fb, fc, fd] = [factors[first], factors[first + 1], factors[first + 2], factors[first + 3]];
+    for (let p = 0; p < row.length; p++) row[p] = row[p] - fa * a[p] - fb * b[p] - fc * c[p] - fd * d[p];
+  }
+  for (; first < rows.length; first++) {
+    const [other, factor] = [rows[first], factors[first]];
+    for (let p = 0; p < row.length; p++) row[p] -= factor * other[p];
+  }
 }
 
-/** The first half of `count` indices, and the rest spread evenly over those up to `total`. */
-function sampleOf(total: number, count: number): readonly number[] {
+/** All of `total` indices or, of more than `most`, the first half of as many and the rest spread evenly over those that follow. */
+export function sampleOf(total: number, most: number): readonly number[] {
+  const count = Math.min(total, most);
   const half = Math.floor(count / 2);
   return Array.from({ length: count }, (_, index) =>
     index < half ? index : half + Math.floor(((index - half) * (total - half)) / (count - half)),

@@ -24,6 +24,8 @@ export interface Situation {
   readonly cube: Cube;
   /** What has been observed, the best first. */
   readonly results: readonly ScoredPoint[];
+  /** What had been observed when there were so many results, the best first. */
+  readonly resultsAfter: (count: number) => readonly ScoredPoint[];
   readonly pending: readonly PlacedPoint[];
   readonly stream: RandomStream;
   /** Every point of a space that is small enough to be listed, without those tried; otherwise undefined. */
@@ -75,10 +77,14 @@ export function learner(options: DesignerOptions, { label, startup, propose }: S
   const isTried = (point: Point): boolean => tried.has(keyOf(space, point));
   const startups = startup(cube.dimensions.length);
 
+  const resultsAfter = (count: number): readonly ScoredPoint[] =>
+    ranked(ledger.observations.slice(0, count)).map(({ point, loss }) => ({ ...placed(point), loss }));
+
   const proposed = (count: number): readonly Point[] => {
     const situation: Situation = {
       cube,
-      results: ranked(ledger.observations).map(({ point, loss }) => ({ ...placed(point), loss })),
+      results: resultsAfter(ledger.observations.length),
+      resultsAfter,
       pending: ledger.pending.map(placed),
       stream: randomStream(seed, label, ledger.position),
       untried: all?.filter(({ key }) => !tried.has(key)),

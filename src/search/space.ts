@@ -140,12 +140,15 @@ export function everyPoint(space: Space): readonly Point[] {
   return drawn.sort((a, b) => compare(a.ranks, b.ranks)).map(({ point }) => point);
 }
 
+/** The hyperparameter that one takes its value from in the end: itself unless it is tied. */
+export function sourceOf(space: Space, name: string): string {
+  const domain = space[name];
+  return "same_as" in domain ? sourceOf(space, domain.same_as) : name;
+}
+
 /** Number of distinct points of a space; Infinity with a continuous range. */
 export function spaceSize(space: Space): number {
-  const source = (name: string): string => {
-    const domain = space[name];
-    return "same_as" in domain ? source(domain.same_as) : name;
-  };
+  const source = (name: string): string => sourceOf(space, name);
   /** What the conditions list for each name. */
   const lists = new Map<string, (readonly number[])[]>();
   for (const domain of Object.values(space))

@@ -4,18 +4,21 @@
  */
 import { canonicalJson } from "../hash.ts";
 import type { ZeroInit } from "../model/config.ts";
-import type { HyperparameterName, TransferableName } from "../parametrization/roles.ts";
+import { isStandard, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import { designers, type MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
+import { bounds } from "./bounds.ts";
 import { fixedDefaults } from "./references.ts";
 import { ruleFindings, type PartialSpec } from "./rules.ts";
-import { specSchema, type HyperparameterDomain, type ParsedSpec } from "./schema.ts";
+import { specSchema, type HyperparameterDomain, type ParsedSpec, type Rules } from "./schema.ts";
 
 /** A search space that names every hyperparameter; weight decay only where it is searched. */
 export type HyperparameterSpace = Readonly<Record<TransferableName, HyperparameterDomain> & { weight_decay?: HyperparameterDomain }>;
 
 /** A spec with nothing left to fill, in the file's own snake_case. */
-export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "depth" | "search"> {
+export interface CompleteSpec extends Omit<ParsedSpec, "rules" | "model" | "width" | "depth" | "search"> {
+  /** Absent under the first rules, which had no name when runs were begun under them; rulesOf tells. */
+  readonly rules?: Exclude<Rules, 1>;
   readonly model: ParsedSpec["model"] & { readonly zero_init: readonly ZeroInit[] };
   readonly width: Readonly<Record<"base" | "proxy" | "target", number>>;
   /** Absent where every model has model.layers blocks. */
@@ -26,7 +29,8 @@ export interface CompleteSpec extends Omit<ParsedSpec, "model" | "width" | "dept
     /** Trials suggested at a time; null for methods that do not learn. */
     readonly batch: number | null;
     readonly early_stopping: { readonly method: "halving" | "asha"; readonly reduction: number; readonly rungs: readonly number[] } | null;
-    readonly confirm: { readonly top: number; readonly seeds: number } | null;
+    /** Without racing under the first rules. */
+    readonly confirm: { readonly top: number; readonly seeds: number; readonly most_seeds?: number } | null;
     readonly parameters: HyperparameterSpace;
   };
 }
@@ -48,7 +52,7 @@ const defaultSpace: Readonly<Record<TransferableName, HyperparameterDomain>> = {
 
 /** Fills what the schema's own defaults leave open. */
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
-  const { data, model, width, depth, search, ...rest } = spec;
+  const { rules, data, model, width, depth, search, ...rest } = spec;
   const proxyDepth = depth?.proxy ?? model.layers;
   const given = Object.entries(search.parameters ?? {}).filter(
     (entry): entry is [HyperparameterName, HyperparameterDomain] => entry[1] !== undefined,
@@ -60,8 +64,9 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const isText = typeof data.source === "string" || "files" in data.source;
   return {
     ...rest,
+    ...(rules !== 1 && { rules }),
     data: isText ? { ...data, tokenizer: data.tokenizer ?? "bytes" } : data,
-    model: { ...model, zero_init: model.zero_init ?? (spec.parametrization !== "sp" ? ["readout", "query"] : []) },
+    model: { ...model, zero_init: model.zero_init ?? (isStandard[spec.parametrization] ? [] : ["readout", "query"]) },
     width: { base: width.base ?? width.proxy, proxy: width.proxy, target: width.target },
     ...(depth && { depth: { base: depth.base ?? proxyDepth, proxy: proxyDepth, target: depth.target ?? model.layers } }),
     search: {
@@ -69,7 +74,7 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
       trials,
       batch: designers[search.method].learns ? (search.batch ?? defaultBatch) : null,
       early_stopping: completeStopping(search.early_stopping, spec.train.steps),
-      confirm: search.confirm === false ? null : completeConfirmation(search.confirm, trials),
+      confirm: search.confirm === false ? null : completeConfirmation(search.confirm, trials, rules),
       parameters,
     },
   };
@@ -85,10 +90,24 @@ function completeStopping(stopping: ParsedSpec["search"]["early_stopping"], step
 }
 
 function completeConfirmation(
-  { top, seeds }: Exclude<ParsedSpec["search"]["confirm"], false>,
+  { top, seeds, most_seeds: most = Math.min(bounds.seeds, 2 * seeds) }: Exclude<ParsedSpec["search"]["confirm"], false>,
   trials: number,
+  rules: Rules,
 ): CompleteSpec["search"]["confirm"] {
-  return { top: Math.min(trials, top ?? Math.max(leastConfirmed, Math.ceil(trials / 8))), seeds };
+  return {
+    top: Math.min(trials, top ?? Math.max(leastConfirmed, Math.ceil(trials / 8))),
+    seeds,
+    ...(rules !== 1 && { most_seeds: most }),
+  };
+}
+
+/** Which rules a complete spec is under. */
+export const rulesOf = ({ rules }: Pick<CompleteSpec, "rules">): Rules => rules ?? 1;
+
+/** A spec as it would have been before there were any rules but the first. */
+export function underFirstRules({ rules, search, ...rest }: CompleteSpec): CompleteSpec {
+  const confirm = search.confirm && { top: search.confirm.top, seeds: search.confirm.seeds };
+  return rules === undefined ? { ...rest, search } : { ...rest, search: { ...search, confirm } };
 }
 
 /** Whether a value from a file is a spec that is sound and has nothing left to fill: one that completes to itself. */
@@ -98,15 +117,16 @@ export function isCompleteSpec(value: unknown): value is CompleteSpec {
   return canonicalJson(completeSpec(parsed.data)) === canonicalJson(value);
 }
 
-/** A complete spec as its author might have written it: what is null there is left out or false here. */
+/** A complete spec as its author might have written it: what is null there is left out or false here, and the first rules are named. */
 export function asWritten(value: unknown): unknown {
   if (typeof value !== "object" || value === null || !("search" in value)) return value;
-  const { search, ...rest } = value as Pick<CompleteSpec, "search">;
+  const { search, ...rest } = value as Pick<CompleteSpec, "search" | "rules">;
   if (typeof search !== "object" || search === null) return value;
   const { batch, early_stopping: stopping, confirm, ...others } = search;
   const first = Array.isArray(stopping?.rungs) ? { first: (stopping.rungs as readonly number[])[0] ?? Number.MAX_SAFE_INTEGER } : {};
   return {
     ...rest,
+    rules: rest.rules ?? 1,
     search: {
       ...others,
       ...(batch !== null && { batch }),

@@ -27,7 +27,8 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
   return inner;
 }
 
-function valueAt(data: unknown, path: Path): unknown {
+/** The value at a path of plain data; undefined where there is none. */
+export function valueAt(data: unknown, path: Path): unknown {
   return path.reduce<unknown>((value, segment) => (value as Record<string | number, unknown> | null | undefined)?.[segment], data);
 }
 

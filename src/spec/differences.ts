@@ -17,7 +17,7 @@ function leaves(value: unknown, path: string): readonly (readonly [string, unkno
 }
 
 /** Keys that ask for more of the same when they grow. */
-const growing: ReadonlySet<string> = new Set(["search.trials", "search.confirm.top", "search.confirm.seeds"]);
+const growing: ReadonlySet<string> = new Set(["search.trials", "search.confirm.top", "search.confirm.seeds", "search.confirm.most_seeds"]);
 
 const show = (value: unknown): string => (value === undefined ? "nothing" : JSON.stringify(value));
 

@@ -7,15 +7,25 @@ import type { ModelConfig, Size } from "../model/config.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
 import { transferable, type Hyperparameters, type TransferableName } from "../parametrization/roles.ts";
 import { depthTable, table } from "../parametrization/table.ts";
-import type { CompleteSpec } from "./complete.ts";
+import { hashOf } from "../hash.ts";
+import { rulesOf, underFirstRules, type CompleteSpec } from "./complete.ts";
 
 /** A complete spec with its hash and its data. */
 export interface Plan {
   readonly spec: CompleteSpec;
   readonly specHash: string;
+  /** Whether the spec's author has chosen its rules; a plan of another follows the run that it goes on with. */
+  readonly isRuled?: boolean;
   /** Where relative paths of the spec start. */
   readonly directory: string;
   readonly dataset: Dataset;
+}
+
+/** A plan as it goes on with a run of the spec `begun`: under the rules of that, unless its author has chosen others. */
+export function followRules(plan: Plan, begun: CompleteSpec | undefined): Plan {
+  if (begun === undefined || plan.isRuled || rulesOf(begun) !== 1 || rulesOf(plan.spec) === 1) return plan;
+  const spec = underFirstRules(plan.spec);
+  return { ...plan, spec, specHash: hashOf(spec) };
 }
 
 /** A spec's data section as the data folder reads it. */

@@ -10,7 +10,8 @@ import { completeSpec, type CompleteSpec } from "./complete.ts";
 import { salvage, schemaFindings, type Finding } from "./diagnose.ts";
 import { parseSpecDocument, type Path, type SpecDocument } from "./document.ts";
 import { dataConfig, type Plan } from "./plan.ts";
-import { notTransferable, ruleFindings, type PartialSpec } from "./rules.ts";
+import { explained } from "./not-transferable.ts";
+import { ruleFindings, type PartialSpec } from "./rules.ts";
 import { sections, specSchema, type ParsedSpec } from "./schema.ts";
 
 /** A spec file as it was read. */
@@ -40,7 +41,10 @@ export async function readPlan(
     throw new UserError({ code: "empty_spec", message: `${file} is empty`, hint: "`mutransfer init` writes a spec to start from" });
 
   const salvaged = salvage(specSchema, document.data) as PartialSpec;
-  const findings = [...schemaFindings(specSchema, document.data).map(explainUntransferable), ...ruleFindings(salvaged ?? {})];
+  const findings = [
+    ...schemaFindings(specSchema, document.data).flatMap((finding) => explained(finding, document.data)),
+    ...ruleFindings(salvaged ?? {}),
+  ];
   if (findings.length === 0 && document.problems.length === 0) {
     const complete = completeSpec(salvaged as ParsedSpec);
     beforeData(complete, leastVocabularyOf(complete.data));
@@ -52,7 +56,8 @@ export async function readPlan(
     ...problems.map((problem) => locateByPath(document, problem)),
   ];
   if (diagnostics.length > 0 || dataset === undefined) throw new UserError(byPlace(diagnostics));
-  return makePlan(completeSpec(salvaged as ParsedSpec), directory, dataset);
+  const plan = makePlan(completeSpec(salvaged as ParsedSpec), directory, dataset);
+  return { ...plan, isRuled: Object.hasOwn(document.data as object, "rules") };
 }
 
 /** What is known of a vocabulary without its text. */
@@ -85,20 +90,6 @@ async function tryData(
     if (error instanceof UserError && error.kind === "usage") return { problems: error.diagnostics };
     throw error;
   }
-}
-
-/** A key that is unknown because theory refuses it gets the reason, not a spelling hint. */
-function explainUntransferable(finding: Finding): Finding {
-  const key = String(finding.path.at(-1));
-  const reason = notTransferable.get(key);
-  if (finding.code !== "unknown_key" || reason === undefined || finding.path[1] !== "parameters") return finding;
-  return {
-    code: "not_transferable",
-    path: finding.path,
-    at: "key",
-    message: `${key} cannot be tuned by transfer: ${reason}`,
-    hint: "remove it",
-  };
 }
 
 function located(document: SpecDocument, { path, at, ...finding }: Finding): Diagnostic {

@@ -7,6 +7,7 @@ import type { MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
 import { bounds } from "./bounds.ts";
 import type { Finding } from "./diagnose.ts";
+import { untransferableFinding } from "./not-transferable.ts";
 import { isBelow, lowestAllowed, referenceFindings, spaceOf } from "./references.ts";
 import type { HyperparameterDomain, ParsedSpec } from "./schema.ts";
 
@@ -24,12 +25,6 @@ export type PartialSpec = Partially<Omit<ParsedSpec, "search" | "data">> & {
   };
 };
 type Rule = (spec: PartialSpec) => readonly Finding[];
-
-/** Why a hyperparameter's optimum on a proxy says nothing about the target. */
-export const notTransferable: ReadonlyMap<string, string> = new Map([
-  ["weight_decay", "the best weight decay depends on model and data size, so a proxy's does not transfer to the target"],
-  ["dropout", "the best dropout depends on model and data size, so a proxy's does not transfer to the target; this model has none"],
-]);
 
 const entries = (spec: PartialSpec): readonly (readonly [HyperparameterName, HyperparameterDomain])[] =>
   Object.entries(spec.search?.parameters ?? {}).flatMap(([name, parameter]) =>
@@ -238,29 +233,19 @@ const trialsRule: Rule = (spec) => {
 
 const transferRule: Rule = (spec) =>
   entries(spec).flatMap(([name, parameter]): Finding[] => {
-    const reason = notTransferable.get(name);
-    if (reason !== undefined && parameter.transfers !== false) {
-      return [
-        {
-          code: "not_transferable",
-          path: ["search", "parameters", name],
-          at: "key",
-          message: `${name} cannot be tuned by transfer: ${reason}`,
-          hint: `fix it in train.optimizer.${name}, or mark it \`transfers: false\` to search it on the proxies only`,
-        },
-      ];
-    }
-    if (reason === undefined && parameter.transfers === false) {
-      return [
-        {
-          code: "transfers",
-          path: ["search", "parameters", name, "transfers"],
-          message: `${name} does transfer under μP`,
-          hint: "remove transfers: false",
-        },
-      ];
-    }
-    return [];
+    const path = ["search", "parameters", name];
+    const refused = untransferableFinding(name, path, ", or mark it `transfers: false` to search it on the proxies only");
+    if (refused !== undefined) return parameter.transfers === false ? [] : [refused];
+    return parameter.transfers === false
+      ? [
+          {
+            code: "transfers",
+            path: [...path, "transfers"],
+            message: `${name} does transfer under μP`,
+            hint: "remove transfers: false",
+          },
+        ]
+      : [];
   });
 
 const curvesRule: Rule = ({ curves, model }) => {
@@ -317,9 +302,9 @@ const products: readonly {
   {
     code: "too_many_trials",
     path: ["search", "confirm", "top"],
-    what: "trainings that confirm (top × seeds)",
+    what: "trainings that confirm (top × the most seeds)",
     most: bounds.trials,
-    of: ({ search }) => (search?.confirm ? [search.confirm.top, search.confirm.seeds] : [0]),
+    of: ({ search }) => (search?.confirm ? [search.confirm.top, search.confirm.most_seeds ?? search.confirm.seeds] : [0]),
   },
 ];
 
@@ -328,6 +313,17 @@ const productRule: Rule = (spec) =>
     const size = Math.floor(of(spec).reduce<number>((product, factor) => product * (factor ?? NaN), 1));
     return size > most ? [{ code, path, message: `${size} ${what}, and there can be ${most} at most` }] : [];
   });
+
+const racingRule: Rule = ({ rules: version, search }) => {
+  if (!search?.confirm || search.confirm.most_seeds === undefined) return [];
+  const { seeds, most_seeds: most } = search.confirm;
+  const path = ["search", "confirm", "most_seeds"];
+  if (version === 1)
+    return [{ code: "no_racing", path, message: "rules 1 add no seeds", hint: "remove `most_seeds`, or `rules: 1` with it" }];
+  return most < seeds
+    ? [{ code: "fewer_seeds_at_most", path, message: `${most} seeds at most are fewer than the ${seeds} that every trial gets` }]
+    : [];
+};
 
 const rules: readonly Rule[] = [
   widthRule,
@@ -340,6 +336,7 @@ const rules: readonly Rule[] = [
   trialsRule,
   transferRule,
   curvesRule,
+  racingRule,
   productRule,
 ];
 

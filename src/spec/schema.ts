@@ -24,6 +24,11 @@ const maxSizes = 32;
 const fraction = z.number().min(0).max(1);
 const factor = z.number().min(0);
 
+/** The rules that a run may be under; the last are those of runs that begin. */
+const ruleVersions = [1, 2] as const;
+/** Which rules a run is under. */
+export type Rules = (typeof ruleVersions)[number];
+
 /** The distributions that a range may have. */
 const distributions = ["log_uniform", "uniform", "int_uniform"] as const;
 
@@ -102,6 +107,11 @@ const confirmation = z
   .strictObject({
     top: trials.optional().describe("trials to confirm; max(4, trials ÷ 8) unless given"),
     seeds: seeds.default(3).describe("fresh seeds for each: other initial weights, the same data order"),
+    most_seeds: seeds
+      .optional()
+      .describe(
+        "fresh seeds that trials get at most while their differences over the same seeds do not tell them from the best; twice `seeds` unless given, and as many as `seeds` adds none",
+      ),
   })
   .describe("trains the best again on fresh seeds and lets their means decide");
 
@@ -117,6 +127,10 @@ export const sections = {
     .max(2 ** 32 - 1)
     .default(1)
     .describe("decides initial weights, batches and draws"),
+  rules: z
+    .literal(ruleVersions)
+    .default(2)
+    .describe("which rules decide what diverged, what wins and how ties are broken; 1 are those of runs begun before there were any"),
   data: z
     .strictObject({
       source: z.union([z.enum(bundledCorpora), files, tokens]).describe("a bundled corpus, text files, or token files"),
@@ -134,14 +148,16 @@ export const sections = {
       zero_init: z
         .array(z.enum(zeroInits))
         .optional()
-        .describe("tensors that start at zero; [readout, query] under mup and none under sp unless given"),
+        .describe("tensors that start at zero; [readout, query] unless given, and none under sp_fan_in and sp"),
     })
     .prefault({})
     .describe("the architecture, shared by proxies and target"),
   parametrization: z
     .enum(parametrizations)
     .default("mup")
-    .describe("how scales follow the size: the width (mup), width and depth (completep), or not at all (sp)"),
+    .describe(
+      "how scales follow the size: the width (mup), width and depth (completep), initial weights the fan-in only (sp_fan_in), or not at all (sp)",
+    ),
   width: z
     .strictObject({
       base: width.optional().describe("width at which hyperparameters are stated; the proxy's unless given"),
@@ -229,7 +245,7 @@ export const sections = {
         .min(1)
         .max(parametrizations.length)
         .optional()
-        .describe("what to compare; mup and sp over widths, completep and mup over depths unless given"),
+        .describe("what to compare; mup and sp_fan_in over widths, completep and mup over depths unless given"),
     })
     .optional()
     .describe("what `mutransfer curves` trains; every other hyperparameter has its `value`, or its default"),

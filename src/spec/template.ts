@@ -13,7 +13,7 @@ data:
 
 model: {layers: 2, head_dim: 16, context: 64, mlp_ratio: 4}
 
-parametrization: mup              # mup | completep | sp
+parametrization: mup              # mup | completep, or sp_fan_in: standard, the control that they are compared with
 
 width:                            # heads = width / head_dim
   base: 32                        # hyperparameters are stated at this width

@@ -15,15 +15,18 @@ import type { EngineOptions } from "../placement/engines.ts";
 import { seedsFrom } from "../rng.ts";
 import type { OpenFolder } from "../run/open-folder.ts";
 import { writeRecord } from "../run/outputs.ts";
-import { makeInnerRunFolder, makeRunFolder, runFiles, runPath } from "../run/run-folder.ts";
-import { Run } from "../run/run.ts";
-import type { CompleteSpec } from "../spec/complete.ts";
-import { sizesOf, type Plan } from "../spec/plan.ts";
+import { hasInnerRunFolder, makeInnerRunFolder, makeRunFolder, runFiles, runPath } from "../run/run-folder.ts";
+import { readRun, Run } from "../run/run.ts";
+import { rulesOf, type CompleteSpec } from "../spec/complete.ts";
+import { followRules, sizesOf, type Plan } from "../spec/plan.ts";
 import { Agenda } from "../sweep/agenda.ts";
 import type { Interval } from "../workers/tasks.ts";
 import { planRead } from "./events.ts";
 import { holding, withEngines, type Setting } from "./setting.ts";
+import { olderRules } from "./sweep.ts";
 import { trainRun } from "./train-run.ts";
+
+export type { TransferVerdict } from "../evidence/records.ts";
 
 /** Where curves are trained and kept. */
 export interface CurvesOptions extends EngineOptions {
@@ -40,23 +43,33 @@ interface Wanted extends Omit<NonNullable<CompleteSpec["curves"]>, "widths" | "d
   readonly sizes: readonly number[];
   /** In equal factors; four significant digits, as everywhere. */
   readonly rates: readonly number[];
-  readonly parametrizations: readonly Parametrization[];
+  /** Undefined where the spec leaves it open. */
+  readonly parametrizations: readonly Parametrization[] | undefined;
 }
 
-const compared: { readonly [A in Axis]: readonly Parametrization[] } = { width: ["mup", "sp"], depth: ["completep", "mup"] };
+/** What is compared where a spec does not say: the rules that are in question first, then the control. */
+const compared: { readonly [A in Axis]: readonly [Parametrization, Parametrization] } = {
+  width: ["mup", "sp_fan_in"],
+  depth: ["completep", "mup"],
+};
+/** What an older version compared over widths: a run that it has begun goes on with that. */
+const formerControl: Parametrization = "sp";
 
 /** Trains every curve of a plan, and writes curves.json; `file` is what its spec is called in errors. Throws Stopped, or a UserError. */
 export async function curves(
-  plan: Plan,
+  read: Plan,
   file: string,
   options: CurvesOptions,
   setting: Setting,
 ): Promise<{ readonly record: Curves; readonly path: string }> {
-  const wanted = wantedOf(plan.spec, file);
-  setting.emit(planRead(plan, "curves"));
-  const { axis, sizes, parametrizations } = wanted;
-  return holding(makeRunFolder(runPath(plan.spec.name, options.out)), async (folder) => {
+  const wanted = wantedOf(read.spec, file);
+  const { axis, sizes } = wanted;
+  return holding(makeRunFolder(runPath(read.spec.name, options.out)), async (folder) => {
+    const plan = followRules(read, begunIn(folder));
+    if (plan !== read) setting.emit({ event: "note", note: olderRules });
+    setting.emit(planRead(plan, "curves"));
     const points = new Map<string, Points>();
+    const parametrizations = wanted.parametrizations ?? comparedIn(folder, plan.spec, axis, sizes);
     // At the base size every parametrization is the same model, bit for bit.
     const likeOf = (parametrization: Parametrization, size: number): Parametrization =>
       isBase(plan.spec, axis, size) ? parametrizations[0] : parametrization;
@@ -75,10 +88,24 @@ export async function curves(
       ),
     );
     const seeds = [...seedsFrom(plan.spec.seed, wanted.seeds)];
-    const record: Curves = { version: 2, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds, families };
+    const verdict = families.find(({ parametrization }) => parametrization === plan.spec.parametrization)?.verdict ?? null;
+    const record: Curves = { version: 3, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds, verdict, families };
     writeRecord(folder, "curves", record);
     return { record, path: join(folder.path, runFiles.curves) };
   });
+}
+
+/** The spec of a curve that an earlier process has begun in the folder, under the first rules if there is such a one. */
+function begunIn(folder: OpenFolder): CompleteSpec | undefined {
+  const specs = folder.folders.flatMap((name) => {
+    const inner = makeInnerRunFolder(folder, name);
+    try {
+      return (inner.has(runFiles.journal) && readRun(inner).state.spec) || [];
+    } finally {
+      inner.close();
+    }
+  });
+  return specs.find((spec) => rulesOf(spec) === 1) ?? specs[0];
 }
 
 function wantedOf(spec: CompleteSpec, file: string): Wanted {
@@ -101,7 +128,20 @@ function wantedOf(spec: CompleteSpec, file: string): Wanted {
     });
   const axis = widths === undefined ? "depth" : "width";
   const sizes = [...new Set(widths ?? depths)].sort((a, b) => a - b);
-  return { ...rest, axis, sizes, rates, parametrizations: parametrizations ?? compared[axis] };
+  return { ...rest, axis, sizes, rates, parametrizations };
+}
+
+/**
+ * What is compared in a folder where the spec leaves it open. The control's folders are made before anything is trained, so
+ * that a folder which has another's and none of them is one that an older version began.
+ */
+function comparedIn(folder: OpenFolder, spec: CompleteSpec, axis: Axis, sizes: readonly number[]): readonly Parametrization[] {
+  const [first, control] = compared[axis];
+  const own = sizes.filter((size) => !isBase(spec, axis, size)).map((size) => `${control}-${size}`);
+  const isBegun = sizes.some((size) => hasInnerRunFolder(folder, `${first}-${size}`));
+  if (axis === "width" && isBegun && own.length > 0 && !own.some((name) => hasInnerRunFolder(folder, name))) return [first, formerControl];
+  for (const name of own) makeInnerRunFolder(folder, name).close();
+  return compared[axis];
 }
 
 /** The proxy with another width or depth. */
@@ -144,12 +184,16 @@ function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization,
       trials: rates.length,
       batch: null,
       early_stopping: null,
-      confirm: wanted.seeds === 1 ? null : { top: rates.length, seeds: wanted.seeds - 1 },
+      confirm: wanted.seeds === 1 ? null : { top: rates.length, ...seedsEach(spec, wanted.seeds - 1) },
       parameters: { ...(Object.fromEntries(fixed) as CompleteSpec["search"]["parameters"]), learning_rate: { values: [...rates] } },
     },
   };
   return { ...plan, spec: variant, specHash: hashOf(variant) };
 }
+
+/** So many fresh seeds for each, and no more: curves are compared over the same ones. */
+const seedsEach = (spec: CompleteSpec, seeds: number): { readonly seeds: number; readonly most_seeds?: number } =>
+  rulesOf(spec) === 1 ? { seeds } : { seeds, most_seeds: seeds };
 
 /** Trains what a curve still lacks, and gives its points. */
 function trainCurve(plan: Plan, folder: OpenFolder, rates: readonly number[], options: CurvesOptions, setting: Setting): Promise<Points> {

@@ -4,6 +4,7 @@
  */
 import type { Device } from "../engines/engine.ts";
 import type { Axis, Prelaunch } from "../evidence/records.ts";
+import type { TargetVerdict } from "../evidence/target.ts";
 import type { Setup } from "../placement/arrangements.ts";
 import type { Results } from "../run/results.ts";
 import type { Plan } from "../spec/plan.ts";
@@ -41,7 +42,17 @@ export type StudyEvent =
   | { readonly event: "prelaunch_started"; readonly share: number }
   /** What the check has found. */
   | { readonly event: "prelaunch_finished"; readonly prelaunch: Prelaunch }
-  /** The target is launched although the check speaks against it. */
+  /** The target has been trained, and what it has come to is written to `path`. */
+  | {
+      readonly event: "transfer_finished";
+      readonly verdict: TargetVerdict["word"];
+      readonly reasons: readonly string[];
+      /** In nats; null when it diverged. */
+      readonly validationLoss: number | null;
+      readonly proxyValidationLoss: number;
+      readonly path: string;
+    }
+  /** The target is launched although the check, or an edge of what was tried, speaks against it. */
   | { readonly event: "objections_overruled"; readonly objections: readonly string[] }
   /** The coordinate check trains its models of this size next; `within` says for what. */
   | { readonly event: "size_started"; readonly axis: Axis; readonly size: number; readonly within: "coord-check" | "prelaunch" }

@@ -3,6 +3,7 @@
  * lock, so that it can be read while the run goes on or after it died.
  */
 import { basename, resolve } from "node:path";
+import { currentCurves } from "../evidence/curves.ts";
 import type { Curves, Prelaunch, CoordCheck } from "../evidence/records.ts";
 import { scanJournal, type Damage } from "../run/journal.ts";
 import { readHolder } from "../run/lock.ts";
@@ -17,7 +18,7 @@ import type { TransferRecord } from "../run/transfer-record.ts";
 import type { TrialResult } from "../run/trial-result.ts";
 import { asWritten, type CompleteSpec } from "../spec/complete.ts";
 import { thinned } from "../statistics.ts";
-import { isDone } from "../sweep/agenda.ts";
+import { isDone, judgedTrials } from "../sweep/agenda.ts";
 import { generalizationOf, type Generalization } from "../sweep/generalization.ts";
 import { bestOf } from "../sweep/head.ts";
 import { rankTrials, standings, chooseWinner } from "../sweep/select.ts";
@@ -45,6 +46,8 @@ export interface FolderContents {
   /** The winner, with the hyperparameters that transfer. */
   readonly best: Results["best"];
   readonly cost: Results["cost"] | undefined;
+  /** What the winner's loss is held against, as results.json has it. */
+  readonly yardsticks: Results["analysis"]["yardsticks"];
   readonly transfer: TransferRecord | undefined;
   readonly curves: Curves | undefined;
   readonly prelaunch: Prelaunch | undefined;
@@ -67,12 +70,14 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
   const hasJournal = folder.has(runFiles.journal);
   const { state, scan, damages } = readRun(folder);
   const { run, spec, specHash } = state;
-  const ranked = spec === undefined ? rankTrials(state.trials) : standings(state.trials, spec.seed);
+  const { first, confirmations } = spec === undefined ? { first: state.trials, confirmations: [] } : judgedTrials(spec, state);
+  const trials = [...first, ...confirmations];
+  const ranked = spec === undefined ? rankTrials(trials) : standings(trials, spec);
   const progress = new Progress();
   for (const trial of ranked) progress.end(trial);
   const sample = resultsAt(folder, thinned(ranked, mostTrials));
-  const winner = spec && chooseWinner(state.trials, spec.seed);
-  const best = winner === undefined ? null : bestOf(spec as CompleteSpec, winner);
+  const winner = spec && chooseWinner(trials, spec);
+  const best = winner === undefined ? null : bestOf(spec as CompleteSpec, winner, trials);
   const read = <K extends RecordKind>(kind: K): Records[K] | undefined => {
     const found = readRecord(folder, kind);
     if (found === undefined || "record" in found) return found?.record;
@@ -84,6 +89,7 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
     problems.push(`${runFiles[kind]} is of another spec than this run, and is left out`);
     return undefined;
   };
+  const curves = read("curves");
   const head = headOf(folder.beginning(runFiles.results, headBytes));
   return {
     folder: basename(resolve(folder.path)),
@@ -97,9 +103,10 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
     sample,
     best,
     cost: head?.spec_hash === specHash ? head.cost : undefined,
+    yardsticks: head?.spec_hash === specHash ? head.analysis.yardsticks : undefined,
     transfer: own("transfer", read("transfer")),
     prelaunch: own("prelaunch", read("prelaunch")),
-    curves: read("curves"),
+    curves: curves && currentCurves(curves),
     coordCheck: read("coordCheck"),
     tornBytes: scan.torn.length,
     damages: damages.map(({ line, problem }) => ({ line, problem })),

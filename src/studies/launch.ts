@@ -3,6 +3,8 @@
  * width, a stack of one. Makes the training and the record; trains and writes nothing.
  */
 import { UserError } from "../errors.ts";
+import type { Prelaunch } from "../evidence/records.ts";
+import type { TargetVerdict } from "../evidence/target.ts";
 import { flopsPerStep, parameterCount, type Size } from "../model/config.ts";
 import { transferable, type Hyperparameters } from "../parametrization/roles.ts";
 import { normEpsilon } from "../program/ops.ts";
@@ -13,6 +15,7 @@ import { curveRecord } from "../run/trial-result.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { completeHyperparameters, modelConfig, scaling, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";
+import type { Generalization } from "../sweep/generalization.ts";
 import type { Outcome } from "../training/outcome.ts";
 import { tensorTable, type TensorTable } from "../training/tensor-table.ts";
 import type { Training } from "../training/train.ts";
@@ -51,26 +54,43 @@ export function launchTable(plan: Plan, { size, hyperparameters }: Pick<Launch, 
   return tensorTable(modelConfig(plan, size), scaling(plan.spec, size), completeHyperparameters(plan.spec, hyperparameters));
 }
 
+/** How a target has ended. */
+export interface LaunchEnd {
+  /** Judged by what an untrained model loses. */
+  readonly outcome: Outcome;
+  /** The last loss that was measured, in nats, also of a target that is worse than untrained; null when it was none. */
+  readonly finalNats: number | null;
+  /** What an untrained model loses, in nats. */
+  readonly untrainedNats: number;
+  readonly verdict: TargetVerdict;
+  readonly prediction: Prelaunch["prediction"];
+  /** How far its loss can be taken for more than its text. */
+  readonly generalization: Generalization;
+}
+
 /** The content of transfer.json: what others may rely on, and more. */
 export interface TransferContent extends TransferRecord, TensorTable {
   readonly name: string;
   readonly results_digest: string;
   readonly seed: number;
   readonly flops: number;
+  /** By how much the target may be above the proxy for seeds to explain it, in nats. */
+  readonly margin: number;
   readonly predicted_validation_loss: number | null;
   readonly environment: Environment;
 }
 
-/** The content of transfer.json, of a target that has ended; `predictedLoss` is what the check before it had expected. */
+/** The content of transfer.json. */
 export function transferRecord(
   plan: Plan,
   results: Results,
   best: NonNullable<Results["best"]>,
   launch: Launch,
-  outcome: Outcome,
+  { outcome, verdict, untrainedNats, prediction }: LaunchEnd,
   environment: Environment,
-  predictedLoss: number | null,
 ): TransferContent {
+  const { status } = outcome;
+  if (status === "stopped") throw new Error("transferRecord: the target has not come to its end");
   const model = launch.training.model;
   return {
     version: transferVersion,
@@ -84,11 +104,16 @@ export function transferRecord(
     proxy_width: plan.spec.width.proxy,
     parameters: launch.parameters,
     flops: outcome.steps * flopsPerStep(model, plan.spec.train.batch),
-    status: outcome.status === "diverged" ? "diverged" : "completed",
+    status,
+    verdict: verdict.word,
+    reasons: [...verdict.reasons],
     validation_loss: outcome.validationLoss,
     proxy_validation_loss: best.validation_loss,
+    /** What seeds explain of a difference between the two. */
+    margin: verdict.marginNats,
+    untrained_validation_loss: untrainedNats,
     /** By the pre-launch check, before the first step. */
-    predicted_validation_loss: predictedLoss,
+    predicted_validation_loss: prediction?.validation_loss ?? null,
     curve: curveRecord(outcome.curve),
     ...launchTable(plan, launch),
     environment,

@@ -6,6 +6,7 @@
 import { cores } from "../engines/cores.ts";
 import { checkWidths, objections, predictLoss, type Noise, type WidthLoss } from "../evidence/prediction.ts";
 import { sealed, type CoordCheck, type Prelaunch } from "../evidence/records.ts";
+import { movesBecause } from "../evidence/target.ts";
 import { flopsPerStep, type Size } from "../model/config.ts";
 import { removeCheckpoints, stemOf } from "../run/checkpoints.ts";
 import { whileInPlace } from "../run/in-place.ts";
@@ -15,6 +16,8 @@ import { modelConfig, sizesOf, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";
 import { isWidth } from "../spec/width.ts";
 import { pooledDeviation } from "../statistics.ts";
+import type { Outcome } from "../training/outcome.ts";
+import { judged } from "../training/yardstick.ts";
 import { checkPlanCoordinates } from "./coord-check.ts";
 import { withEngines } from "./setting.ts";
 import { Stopped } from "./stopping.ts";
@@ -51,29 +54,43 @@ export async function prelaunch({ plan, results, best, width, bench }: Launching
   setting.emit({ event: "prelaunch_started", share: flops / flopsOf({ ...target, width }) });
   const coordinates = await coordinatesOf(plan, bench);
   const stemAt = (at: number): string => stemOf("check", at);
-  const losses = async (at: number, factors: readonly number[]): Promise<readonly (number | null)[]> => {
+  const outcomesAt = async (at: number, factors: readonly number[]): Promise<readonly Outcome[]> => {
     const lanes = factors.map((factor) => ({
       seed: best.seed,
       hyperparameters: { ...best.hyperparameters, learning_rate: factor * (best.hyperparameters.learning_rate ?? NaN) },
     }));
     const training = trainingOf(plan, lanes, proxyAt(at), cores());
     const outcomes = await trainOne(`check at width ${at}`, training, stemAt(at), bench);
-    return outcomes.map(({ validationLoss }) => validationLoss);
+    return outcomes.map((outcome) => judged(outcome, plan.dataset.vocabSize));
   };
-  const [half, winner, twice] = await losses(between, rateFactors);
-  const [narrow] = below === undefined ? [null] : await losses(below, [1]);
+  const around = await outcomesAt(between, rateFactors);
+  const [half, winner, twice] = around.map(({ validationLoss }) => validationLoss);
+  const [narrow] = below === undefined ? [] : await outcomesAt(below, [1]);
   const noise = noiseOf(results);
   const measured = [
-    ...(below === undefined ? [] : [{ width: below, validation_loss: narrow }]),
+    ...(below === undefined || narrow === undefined ? [] : [{ width: below, validation_loss: narrow.validationLoss }]),
     { width: widths.proxy, validation_loss: best.validation_loss },
     { width: between, validation_loss: winner },
   ];
   const points = measured.flatMap(({ width: at, validation_loss: validationLoss }): WidthLoss[] =>
     validationLoss === null ? [] : [{ width: at, validationLoss }],
   );
-  // The points are as deep as the proxies: they say nothing of what more blocks gain.
-  const isDeeper = target.layers !== proxy.layers;
-  const predicted = winner === null || points.length < 2 || isDeeper ? null : predictLoss(points, width, noise);
+  const { parametrization } = plan.spec;
+  const moves = movesBecause[parametrization];
+  // The points are as deep as the proxies: they say nothing of what more blocks gain. And where an optimum moves with the
+  // width, losses at one rate follow no power of it.
+  const isLawful = target.layers === proxy.layers && moves === undefined;
+  const untrained = [
+    ...(narrow?.status === "untrained" ? [below] : []),
+    ...(around[rateFactors.indexOf(1)].status === "untrained" ? [between] : []),
+  ].map((at) => `at width ${at} the winner's hyperparameters learn nothing`);
+  const isTelling = winner !== null && untrained.length === 0 && points.length > 1 && isLawful;
+  const predicted = isTelling ? predictLoss(points, width, noise) : null;
+  const against = [
+    ...(coordinates.verdict === "FAIL" ? [`the coordinate check fails: ${coordinates.reason}`] : []),
+    ...untrained,
+    ...objections({ width: between, proxy: best.validation_loss, half, winner, twice }, noise),
+  ];
   const content: Omit<Prelaunch, "digest"> = {
     version: 1,
     spec_hash: plan.specHash,
@@ -86,10 +103,8 @@ export async function prelaunch({ plan, results, best, width, bench }: Launching
       predicted === null
         ? null
         : { validation_loss: predicted.validationLoss, low: predicted.low, high: predicted.high, exponent: predicted.exponent },
-    objections: [
-      ...(coordinates.verdict === "FAIL" ? [`the coordinate check fails: ${coordinates.reason}`] : []),
-      ...objections({ width: between, proxy: best.validation_loss, half, winner, twice }, noise),
-    ],
+    objections:
+      against.length === 0 || moves === undefined ? against : [...against, `under parametrization ${parametrization} ${moves}: use mup`],
   };
   const record = sealed(content);
   writeRecord(folder, "prelaunch", record);
@@ -98,7 +113,7 @@ export async function prelaunch({ plan, results, best, width, bench }: Launching
 }
 
 /** What fresh seeds say of one seed's loss. */
-function noiseOf({ confirmation }: Results): Noise {
+export function noiseOf({ confirmation }: Results): Noise {
   const groups = confirmation
     .map(({ losses }) => losses.flatMap(({ validation_loss: loss }) => loss ?? []))
     .filter((sound, index) => sound.length === confirmation[index].losses.length);

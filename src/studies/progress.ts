@@ -36,7 +36,7 @@ export class Progress {
   readonly running = new Map<number, RunningStack>();
   /** Trainings that have ended here, or got as far as a rung. */
   readonly ended = new Map<string, Ended>();
-  /** The lowest loss of any training that ended here. */
+  /** The lowest loss of any training that ended here and has learned. */
   best: { readonly trial: number; readonly validationLoss: number } | undefined;
   /** Steps at which stacks end to be put together anew. */
   readonly rungs = new Set<number>();
@@ -67,11 +67,15 @@ export class Progress {
         const ended = endedOf(event.trial);
         this.end(ended);
         this.endedSteps += this.steps - ended.steps; // those after a divergence are never made
-        const { id: trial, validationLoss } = ended;
-        if (validationLoss !== null && (this.best === undefined || validationLoss < this.best.validationLoss))
+        const { id: trial, status, validationLoss } = ended;
+        if (status === "completed" && validationLoss !== null && (this.best === undefined || validationLoss < this.best.validationLoss))
           this.best = { trial, validationLoss };
         return;
       }
+      case "seed_added":
+        this.trainings += event.trials.length;
+        this.trialSteps += event.trials.length * this.steps;
+        return;
       case "stack_finished":
         this.endedSteps += stepsOf(this.running.get(event.stack));
         this.running.delete(event.stack);
@@ -102,7 +106,7 @@ export class Progress {
 
   /** How many trainings have ended how. */
   get counts(): Readonly<Record<TrialSummary["status"], number>> {
-    const counts = { completed: 0, stopped: 0, diverged: 0, failed: 0 };
+    const counts = { completed: 0, stopped: 0, untrained: 0, diverged: 0, failed: 0 };
     for (const { status } of this.ended.values()) counts[status]++;
     return counts;
   }

@@ -5,7 +5,7 @@ import { readHolder } from "../run/lock.ts";
 import type { OpenFolder } from "../run/open-folder.ts";
 import { openRunFolder } from "../run/run-folder.ts";
 import { readRun } from "../run/run.ts";
-import { isDone, plannedWork } from "../sweep/agenda.ts";
+import { reached } from "../sweep/agenda.ts";
 import { generalizationOf, type Generalization } from "../sweep/generalization.ts";
 import { rankTrials } from "../sweep/select.ts";
 import { Progress } from "./progress.ts";
@@ -14,13 +14,15 @@ import { Progress } from "./progress.ts";
 export interface RunStatus {
   readonly folder: string;
   readonly name: string | null;
-  /** Trainings: trials, and confirmations of the best. */
+  /** Trainings: trials, and confirmations of the best, those that racing has added so far among them. */
   readonly planned: number | null;
   readonly isDone: boolean;
   readonly steps: number | null;
   readonly completed: number;
   /** Trials at a rung of early stopping: for good, or until it is decided who goes on. */
   readonly stopped: number;
+  /** Trainings that came to their end no better than they began. */
+  readonly untrained: number;
   readonly diverged: number;
   readonly failed: number;
   readonly best: { readonly trial: number; readonly validationLoss: number } | null;
@@ -50,13 +52,14 @@ function statusOf(path: string, folder: OpenFolder): RunStatus {
   const { spec, trials, run } = state;
   const progress = new Progress();
   for (const trial of trials) progress.end(trial);
+  const come = spec && reached(spec, state);
   const holder = readHolder(folder);
   const [best] = rankTrials(trials.filter(({ seed }) => seed === spec?.seed));
   return {
     folder: path,
     name: run?.name ?? null,
-    planned: spec === undefined ? null : plannedWork(spec).trainings,
-    isDone: spec !== undefined && isDone(spec, state),
+    planned: come?.trainings ?? null,
+    isDone: come?.isDone ?? false,
     steps: spec?.train.steps ?? null,
     ...progress.counts,
     best: best?.status === "completed" ? { trial: best.id, validationLoss: best.validationLoss as number } : null,

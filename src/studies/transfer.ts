@@ -1,14 +1,12 @@
 /**
  * A transfer: trains the target with a sweep's best hyperparameters, copied unchanged, after
  * a check if it is much wider, and writes transfer.json and weights.safetensors. What the
- * target is and what is recorded of it is launch.ts's business.
+ * target is and what is recorded of it is launch.ts's business, what its end comes to launch-end.ts's.
  */
 import { dirname, join, resolve } from "node:path";
 import { refuseChangedData } from "../data/manifest.ts";
 import { cores } from "../engines/cores.ts";
 import { option, UserError } from "../errors.ts";
-import type { Prelaunch } from "../evidence/records.ts";
-import { valueOf } from "../numbers.ts";
 import type { EngineOptions } from "../placement/engines.ts";
 import { arithmeticOf, environmentOf } from "../placement/environment.ts";
 import { checkMemory } from "../placement/memory.ts";
@@ -22,11 +20,11 @@ import { makeRunFolder, runFiles } from "../run/run-folder.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { reopenPlan } from "../spec/read.ts";
 import { checkWidth } from "../spec/width.ts";
-import { partingOf, passesOf, type Generalization } from "../sweep/generalization.ts";
-import type { Outcome } from "../training/outcome.ts";
 import { WorkerFailed, WorkerUnavailable } from "../workers/pool.ts";
 import type { Interval } from "../workers/tasks.ts";
-import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch, type TransferContent } from "./launch.ts";
+import { judgedEnd } from "./launch-end.ts";
+import { launchTable, planLaunch, transferRecord, weightsMetadata, type Launch, type LaunchEnd, type TransferContent } from "./launch.ts";
+import { heedEdges, heedObjections } from "./objections.ts";
 import { prelaunch, uncheckedRatio } from "./prelaunch.ts";
 import { holding, withEngines, type Setting } from "./setting.ts";
 import { trainOne, type Bench } from "./train-one.ts";
@@ -55,17 +53,13 @@ export interface ResultsFile {
 }
 
 /** What a transfer has come to. */
-export interface FinishedTransfer {
+export interface FinishedTransfer extends LaunchEnd {
   readonly plan: Plan;
   readonly launch: Launch;
   /** The sweep's winner. */
   readonly best: NonNullable<Results["best"]>;
-  readonly outcome: Outcome;
   /** The content of transfer.json. */
   readonly record: TransferContent;
-  readonly prediction: Prelaunch["prediction"];
-  /** How far its loss can be taken for more than its text. */
-  readonly generalization: Generalization;
   /** Where transfer.json is. */
   readonly path: string;
 }
@@ -76,10 +70,17 @@ export async function transfer({ text, file }: ResultsFile, options: TransferOpt
   const { best, spec } = results;
   if (best === null)
     throw new UserError(
-      { code: "no_winner", message: `${file}: no trial of this sweep completed`, hint: "run a sweep with lower learning rates" },
+      results.trials.some(({ status }) => status === "untrained")
+        ? {
+            code: "no_winner",
+            message: `${file}: nothing was learned in this sweep`,
+            hint: "sweep other learning rates, or give more steps",
+          }
+        : { code: "no_winner", message: `${file}: no trial of this sweep completed`, hint: "run a sweep with lower learning rates" },
       "noSurvivor",
     );
-  if (!options.force) refuseEdge(best);
+  const force = options.force ?? false;
+  heedEdges(best, force, setting);
   const runFolder = dirname(file);
   const plan = await planOf(results, runFolder, setting.host.cache);
   refuseChangedData(plan.dataset, results.environment.data_hash, file);
@@ -104,53 +105,30 @@ export async function transfer({ text, file }: ResultsFile, options: TransferOpt
         const checked = needsCheck ? await prelaunch({ plan, results, best, width, bench }) : undefined;
         if (checked !== undefined) {
           setting.emit({ event: "prelaunch_finished", prelaunch: checked });
-          heedObjections(checked, options.force ?? false, setting);
+          heedObjections(checked, force, setting);
         }
         const stem = stemOf("target", width);
-        const [outcome] = await trainOne(`target of width ${width}`, launch.training, stem, bench, weightsMetadata(plan, launch));
-        const prediction = checked?.prediction ?? null;
-        const record = transferRecord(plan, results, best, launch, outcome, environment, prediction?.validation_loss ?? null);
+        const [trained] = await trainOne(`target of width ${width}`, launch.training, stem, bench, weightsMetadata(plan, launch));
+        const end = judgedEnd({ plan, results, best, launch }, trained, checked);
+        const record = transferRecord(plan, results, best, launch, end, environment);
         lock.check();
         writeRecord(folder, "transfer", record);
         removeLastCheckpoints(folder, stem);
-        const { validationLoss, curve } = outcome;
-        const parting = partingOf([{ trainingLoss: curve.at(-1)?.trainingLoss ?? null, validationLoss }]);
-        const generalization = { passes: passesOf(spec, plan.dataset.train.count), parting };
-        const written = join(folder.path, runFiles.transfer);
-        return { plan, launch, best, outcome, record, prediction, generalization, path: written };
+        const path = join(folder.path, runFiles.transfer);
+        const { outcome, verdict } = end;
+        setting.emit({
+          event: "transfer_finished",
+          verdict: verdict.word,
+          reasons: verdict.reasons,
+          validationLoss: outcome.validationLoss,
+          proxyValidationLoss: best.validation_loss,
+          path,
+        });
+        return { plan, launch, best, ...end, record, path };
       } catch (error) {
         throw asTargetError(error);
       }
     }),
-  );
-}
-
-/** What the pre-launch check has found stops the launch, unless that is what is wanted. */
-function heedObjections({ objections }: Prelaunch, force: boolean, { emit }: Setting): void {
-  if (objections.length === 0) return;
-  if (force) return emit({ event: "objections_overruled", objections });
-  throw new UserError(
-    {
-      code: "prelaunch_failed",
-      message: `not launched: ${objections.join("; ")}`,
-      hint: `sweep again with wider proxies or another range; ${option("force")} launches all the same`,
-    },
-    "noSurvivor",
-  );
-}
-
-/** A learning rate at the edge of what was tried is no optimum. */
-function refuseEdge({ edges, hyperparameters }: NonNullable<Results["best"]>): void {
-  const edge = edges.find(({ hyperparameter }) => hyperparameter === "learning_rate");
-  if (edge === undefined) return;
-  const { side, bound, extend_to: extendTo } = edge;
-  throw new UserError(
-    {
-      code: "optimum_at_edge",
-      message: `the winner's learning rate ${valueOf(hyperparameters.learning_rate ?? NaN)} lies at the ${side} edge of its range (${bound}): the optimum may be beyond it`,
-      hint: `sweep again with ${side === "lower" ? "min" : "max"}: ${valueOf(extendTo)}, or give ${option("force")} to launch all the same`,
-    },
-    "noSurvivor",
   );
 }
 

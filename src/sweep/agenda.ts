@@ -1,16 +1,16 @@
 /**
  * What a sweep has to train next: trials in brackets with rungs, then the best again on
- * fresh seeds. A pure function of the spec and of how trials have ended so far, so that
- * a run that continues goes on with the same plan.
+ * fresh seeds, and those of them that cannot be told apart on more. A pure function of the spec
+ * and of how trials have ended so far, so that a run that continues goes on with the same plan.
  */
-import { seedsFrom } from "../rng.ts";
 import { RunState, rungsOf, type TrialSummary } from "../run/state.ts";
 import { isSound } from "../run/trial-result.ts";
-import type { Trial } from "../run/trial.ts";
+import type { Member, Trial } from "../run/trial.ts";
 import type { Designer } from "../search/designer.ts";
 import { designers } from "../search/designers.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
-import { rankTrials } from "./select.ts";
+import { standingOf } from "./racing.ts";
+import { confirmedOf, freshSeedsOf, rankTrials } from "./select.ts";
 
 /** A trial and the step it is to be trained to. */
 export interface Due {
@@ -49,25 +49,39 @@ export class Agenda {
     for (;;) {
       const last = this.brackets.at(-1);
       if (last !== undefined) {
-        const due = this.brackets.flatMap((bracket) => this.dueOf(bracket, state, isGivenUp));
+        // Nothing was due of the brackets before it when it was suggested, and what has ended stays so.
+        const due = this.dueOf(last, state, isGivenUp);
         if (due.length > 0) return due;
       }
-      if (this.count >= this.spec.search.trials) return this.confirmations(state).filter(isOpen(state, isGivenUp)).map(this.toEnd);
+      if (this.count >= this.spec.search.trials) return this.again(state, isGivenUp).filter(isOpen(state, isGivenUp)).map(this.toEnd);
       if (last !== undefined) this.observe(last, state);
       if (!this.suggest(state)) return [];
     }
   }
 
-  /** The best trials with their fresh seeds. */
+  /** The best trials with their fresh seeds: those that each of them gets, and those that racing has added so far. */
   confirmations(state: RunState): readonly Trial[] {
-    const { search, seed } = this.spec;
-    if (search.confirm === null) return [];
-    const { top, seeds } = search.confirm;
-    const ended = this.trials.flatMap((trial) => state.of(trial) ?? []);
-    return rankTrials(ended.filter(isSound))
-      .slice(0, top)
-      .sort((a, b) => a.id - b.id)
-      .flatMap(({ id, hyperparameters }) => seedsFrom(seed + 1, seeds).map((fresh) => ({ id, seed: fresh, hyperparameters })));
+    return this.again(state, () => true);
+  }
+
+  /** The same, when `isGivenUp` tells which failed trainings are not waited for. */
+  private again(state: RunState, isGivenUp: Settled): readonly Trial[] {
+    const { confirm } = this.spec.search;
+    const fresh = freshSeedsOf(this.spec);
+    if (confirm === null || fresh === undefined) return [];
+    const { seeds, least } = fresh;
+    const best = [...rankTrials(this.trials.flatMap((trial) => state.of(trial) ?? []).filter(isSound))]
+      .slice(0, confirm.top)
+      .sort((a, b) => a.id - b.id);
+    const asked = best.flatMap(({ id, hyperparameters }) =>
+      seeds.filter((seed, index) => index < least || state.of({ id, seed }) !== undefined).map((seed) => ({ id, seed, hyperparameters })),
+    );
+    // Nobody is told apart before all have ended that were asked for.
+    if (asked.some(isOpen(state, isGivenUp))) return asked;
+    const runs = best.map((first) => ({ first, again: seeds.flatMap((seed) => state.of({ id: first.id, seed }) ?? []) }));
+    const { next } = standingOf(confirmedOf(runs), fresh);
+    const more = best.filter(({ id }) => next?.ids.includes(id));
+    return [...asked, ...more.map(({ id, hyperparameters }) => ({ id, seed: next?.seed ?? 0, hyperparameters }))];
   }
 
   private readonly toEnd = (trial: Trial): Due => ({ trial, until: this.spec.train.steps });
@@ -89,12 +103,16 @@ export class Agenda {
 
   private suggest(state: RunState): boolean {
     const { trials, batch } = this.spec.search;
-    const points = this.designer.suggest(Math.min(batch ?? trials, trials - this.count));
-    // What the journal holds was tried, whatever would be suggested today.
-    const bracket = points.map((point, index) => {
-      const id = this.count + index;
-      return { id, seed: this.spec.seed, hyperparameters: state.pointOf(id) ?? point };
-    });
+    const size = Math.min(batch ?? trials, trials - this.count);
+    const idOf = (index: number): number => this.count + index;
+    // What the journal holds was tried, whatever would be suggested today: nothing is suggested where it holds all.
+    const tried = Array.from({ length: size }, (_, index) => state.pointOf(idOf(index))).filter((point) => point !== undefined);
+    const points = tried.length === size ? tried : this.designer.suggest(size);
+    const bracket = points.map((point, index) => ({
+      id: idOf(index),
+      seed: this.spec.seed,
+      hyperparameters: state.pointOf(idOf(index)) ?? point,
+    }));
     this.brackets.push(bracket);
     this.count += bracket.length;
     this.isObserved = false;
@@ -129,12 +147,23 @@ export class Agenda {
   }
 }
 
+/** How the trainings ended that a sweep's outcome is made of: first runs, and those fresh seeds that its best trials are confirmed on now. */
+export function judgedTrials(
+  spec: CompleteSpec,
+  state: RunState,
+): { readonly first: readonly TrialSummary[]; readonly confirmations: readonly TrialSummary[] } {
+  const endsOf = (trials: readonly Trial[]): readonly TrialSummary[] => trials.flatMap((trial) => state.of(trial) ?? []);
+  const agenda = new Agenda(spec);
+  agenda.due(state, () => true);
+  return { first: endsOf(agenda.trials), confirmations: endsOf(agenda.confirmations(state)) };
+}
+
 /** The trials that a sweep begins with. */
 export const openingTrials = (spec: CompleteSpec): readonly Trial[] =>
   new Agenda(spec).due(new RunState(), () => false).map(({ trial }) => trial);
 
 /** Whether there is nothing left to train; what has failed counts as given up. */
-export const isDone = (spec: CompleteSpec, state: RunState): boolean => new Agenda(spec).due(state, () => true).length === 0;
+export const isDone = (spec: CompleteSpec, state: RunState): boolean => reached(spec, state).isDone;
 
 /** Whether a trial may still be trained. */
 const isOpen =
@@ -144,9 +173,23 @@ const isOpen =
     return status === undefined || status === "stopped" || (status === "failed" && !isGivenUp(trial));
   };
 
+/** Whether a training is one that racing has added. */
+export function isRaced(spec: CompleteSpec): (member: Pick<Member, "seed">) => boolean {
+  const { seeds, least } = freshSeedsOf(spec) ?? { seeds: [], least: 0 };
+  const added = new Set(seeds.slice(least));
+  return ({ seed }) => added.has(seed);
+}
+
+/** How far a run has come: trainings that are known of so far, those that racing has added among them, and whether all have ended. */
+export function reached(spec: CompleteSpec, state: RunState): { readonly trainings: number; readonly isDone: boolean } {
+  const agenda = new Agenda(spec);
+  const isOver = agenda.due(state, () => true).length === 0;
+  return { trainings: plannedWork(spec).trainings + agenda.confirmations(state).filter(isRaced(spec)).length, isDone: isOver };
+}
+
 /** How much there is to train. */
 export interface PlannedWork {
-  /** Trainings that are begun: trials, and confirmations of the best. */
+  /** Trainings that are begun: trials, and confirmations of the best; those that racing may add are not known before. */
   readonly trainings: number;
   /** Steps of all of them, when nothing diverges. */
   readonly trialSteps: number;

@@ -40,4 +40,6 @@ export type SweepEvent =
   /** A trial has been trained as far as a rung; whether it goes on is decided later. */
   | { readonly event: "rung_reached"; readonly trial: TrialResult }
   | { readonly event: "trial_finished"; readonly trial: TrialResult }
+  /** Trials that `seeds` fresh seeds do not tell apart get another. */
+  | { readonly event: "seed_added"; readonly trials: readonly number[]; readonly seed: number; readonly seeds: number }
   | { readonly event: "stack_finished"; readonly stack: number; readonly trials: readonly number[]; readonly engineSeconds: number };

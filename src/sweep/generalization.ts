@@ -4,7 +4,7 @@
  */
 import type { TrialSummary } from "../run/state.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
-import { mean, pooledDeviation, tBound } from "../statistics.ts";
+import { mean, pooledDeviation, studentBound } from "../statistics.ts";
 import { chooseWinner } from "./select.ts";
 
 /** How far the losses on training and on validation text are apart; means over seeds, in nats. */
@@ -36,7 +36,7 @@ export const passesOf = ({ train, model }: Pick<CompleteSpec, "train" | "model">
 /** What is to be said of a run with some trials ended, on so many tokens. */
 export function generalizationOf(spec: CompleteSpec, trainingTokens: number | undefined, trials: readonly TrialSummary[]): Generalization {
   const passes = trainingTokens === undefined ? undefined : passesOf(spec, trainingTokens);
-  const winner = chooseWinner(trials, spec.seed)?.trial.id;
+  const winner = chooseWinner(trials, spec)?.trial.id;
   return { passes, parting: partingOf(trials.filter(({ id, status }) => id === winner && status === "completed")) };
 }
 
@@ -48,7 +48,7 @@ export function partingOf(runs: readonly Pick<TrialSummary, "trainingLoss" | "va
   if (known.length === 0) return undefined;
   const partings = known.map(({ trainingLoss, validationLoss }) => validationLoss - trainingLoss);
   const deviation = pooledDeviation([partings]);
-  const errorNats = deviation === null ? null : (tBound(known.length - 1) * deviation) / Math.sqrt(known.length);
+  const errorNats = deviation === null ? null : (studentBound(0.025, known.length - 1) * deviation) / Math.sqrt(known.length);
   if (mean(partings) < Math.max(leastPartingNats, errorNats ?? 0)) return undefined;
   return {
     trainingLoss: mean(known.map(({ trainingLoss }) => trainingLoss)),

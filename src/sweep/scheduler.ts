@@ -10,9 +10,10 @@ import type { RunState } from "../run/state.ts";
 import { memberKey } from "../run/trial.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { Plan } from "../spec/plan.ts";
-import { plannedWork, type Agenda, type Due } from "./agenda.ts";
+import { isRaced, plannedWork, type Agenda, type Due } from "./agenda.ts";
 import type { SweepEvent } from "./events.ts";
 import { StackQueue } from "./queue.ts";
+import { freshSeedsOf } from "./select.ts";
 import { StackRunner, type RunnerContext } from "./stack-runner.ts";
 
 /** The run that a sweep is of, and what it is trained with. */
@@ -30,21 +31,27 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, arrangem
 
 /** Decides which stack is trained next, and keeps as many in training as there may be. */
 class Scheduler {
+  private readonly spec: CompleteSpec;
   private readonly earlyStopping: CompleteSpec["search"]["early_stopping"];
   private readonly agenda: Pick<Agenda, "due">;
   private readonly jobs: number;
   private readonly context: SweepContext;
+  private readonly isRaced: ReturnType<typeof isRaced>;
   private readonly queue: StackQueue;
   private readonly runner: StackRunner;
+  /** Trainings that racing has added and that were told of, by their keys. */
+  private readonly told = new Set<string>();
   /** What has ended the sweep before its end. */
   private failure: { readonly error: unknown } | undefined;
 
   constructor(plan: Plan, agenda: Pick<Agenda, "due">, { jobs, threads, stackSize }: Arrangement, context: SweepContext) {
+    this.spec = plan.spec;
     this.earlyStopping = plan.spec.search.early_stopping;
     this.agenda = agenda;
     this.jobs = jobs;
     this.context = context;
     this.queue = new StackQueue(context.state, stackSize, checkpointedStacks(context.folder));
+    this.isRaced = isRaced(plan.spec);
     this.runner = new StackRunner(plan, threads, context);
   }
 
@@ -83,7 +90,18 @@ class Scheduler {
       const wanted = new Set(due.map(({ trial }) => memberKey(trial)));
       cleanCheckpoints(this.context.folder, (member) => wanted.has(memberKey(member)));
     }
+    this.tell(due);
     this.queue.refill(due);
+  }
+
+  /** Tells of seeds that racing has added. */
+  private tell(due: readonly Due[]): void {
+    const added = due.map(({ trial }) => trial).filter((trial) => this.isRaced(trial) && !this.told.has(memberKey(trial)));
+    for (const trial of added) this.told.add(memberKey(trial));
+    for (const seed of new Set(added.map((trial) => trial.seed))) {
+      const trials = added.filter((trial) => trial.seed === seed).map(({ id }) => id);
+      this.context.emit({ event: "seed_added", trials, seed, seeds: freshSeedsOf(this.spec)?.seeds.indexOf(seed) ?? 0 });
+    }
   }
 
   /** Trains the stack that comes next, and asks the agenda again if its results can say more than what waits. */
@@ -107,14 +125,15 @@ class Scheduler {
 function startedEvent({ spec }: Plan, jobs: number, { trials }: RunState): SweepEvent {
   const { steps } = spec.train;
   const planned = plannedWork(spec);
+  const raced = trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
   return {
     event: "sweep_started",
     name: spec.name,
-    trials: planned.trainings,
+    trials: planned.trainings + raced,
     resumed: trials.filter(({ status }) => status !== "failed" && status !== "stopped").length,
     jobs,
     steps,
-    trialSteps: planned.trialSteps,
+    trialSteps: planned.trialSteps + raced * steps,
     resumedSteps: trials.reduce((sum, trial) => sum + (trial.status === "diverged" ? steps : trial.steps), 0),
   };
 }

@@ -7,12 +7,14 @@ import { removeCheckpoints } from "../run/checkpoints.ts";
 import type { OpenFolder } from "../run/open-folder.ts";
 import { trialResult, type TrialResult } from "../run/trial-result.ts";
 import { memberKey, type Member } from "../run/trial.ts";
+import { rulesOf } from "../spec/complete.ts";
 import type { Plan } from "../spec/plan.ts";
 import { attempts, maxAttempts, mayBeChance } from "../workers/attempts.ts";
 import type { WorkerFailed, WorkerPool } from "../workers/pool.ts";
 import type { TaskResult } from "../workers/tasks.ts";
 import type { SweepEvent } from "./events.ts";
 import { packTrials, type Stack } from "./packing.ts";
+import { ruleSets } from "./rules.ts";
 import { newsEvent, stackWork, type KeepContext, type StackWork } from "./stack-work.ts";
 
 /** Stacks that fail one after the other before nothing more is tried: it is not the trials that are wrong. */
@@ -122,7 +124,11 @@ export class StackRunner {
     const { acknowledge, folder, emit } = this.context;
     const isFailed = outcome.kind === "failed";
     this.failuresInARow = isFailed ? this.failuresInARow + 1 : 0;
-    const results = members.map((member, lane) => trialResult(member, isFailed ? outcome : outcome.result.outcomes[lane]));
+    const { spec, dataset } = this.plan;
+    const { judged } = ruleSets[rulesOf(spec)];
+    const results = members.map((member, lane) =>
+      trialResult(member, isFailed ? outcome : judged(outcome.result.outcomes[lane], dataset.vocabSize)),
+    );
     acknowledge(results);
     if (members.length > 1) removeCheckpoints(folder, stem);
     results.forEach((trial, lane) => {

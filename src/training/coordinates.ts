@@ -22,12 +22,14 @@ export interface Subject {
 /** What is made to matter: Adam as it is trained, an ε that dominates it, or a strong weight decay. */
 export type Regime = "adam" | "epsilon" | "decay";
 
-/** One way to train a subject; what differs between regimes leaves the initial weights alone. */
+/** One way to train a subject; what differs between conditions leaves the initial weights alone. */
 export interface Conditions {
   readonly regime: Regime;
   readonly hyperparameters: Required<Hyperparameters>;
   /** Adam's ε at the base width. */
   readonly epsilon: number;
+  /** A control's: which quantity's rules are broken, the scaling that breaks them, and when it is read. */
+  readonly control?: { readonly without: string; readonly scaling: Scaling; readonly measuredSteps: readonly number[] };
 }
 
 /** How every model of a check is trained and read. */
@@ -47,6 +49,8 @@ export interface Exercise {
 /** What one tensor shows at one step, per seed. */
 export interface Reading {
   readonly regime: Regime;
+  /** The quantity whose rules are broken, in a control. */
+  readonly without?: string;
   readonly tensor: string;
   readonly step: number;
   /** Mean |x_t|. */
@@ -113,7 +117,7 @@ export async function takeReadings(
   conditions: readonly Conditions[],
   exercise: Exercise,
 ): Promise<readonly Reading[]> {
-  const { seeds, measuredSteps, batch, beta1, beta2, threads } = exercise;
+  const { seeds, batch, beta1, beta2, threads } = exercise;
   const sequences = batch.tokens.length / model.context;
   const weightDecay = conditions.some(({ hyperparameters }) => hyperparameters.weight_decay > 0);
   const program = trainingStep(model, { trials: seeds.length, batch: sequences, beta1, beta2, weightDecay });
@@ -122,19 +126,20 @@ export async function takeReadings(
     const lanes = seeds.map((seed) => ({ seed, hyperparameters: conditions[0].hyperparameters }));
     const start = initialState(model, scaling, lanes, program.scalars);
     const readings: Reading[] = [];
-    for (const { regime, hyperparameters, epsilon } of conditions) {
+    for (const { regime, hyperparameters, epsilon, control } of conditions) {
+      const { without, scaling: scales, measuredSteps } = control ?? { without: undefined, scaling, ...exercise };
       const here = seeds.map((seed) => ({ seed, hyperparameters }));
-      executable.load({ ...start, scalars: initialScalars(model, { ...scaling, epsilon }, here, program.scalars) });
+      executable.load({ ...start, scalars: initialScalars(model, { ...scales, epsilon }, here, program.scalars) });
       let first: Tensors | undefined;
       let done = 0;
       for (const step of measuredSteps) {
         for (; done < step; done++) await executable.train({ ...batch, factors: Float32Array.of(1) });
         const activations = await executable.inspect(batch, activationsOf(model));
-        for (const ref of branchesOf(model)) rescale(activations.get(ref), 1 / residualMultiplier(scaling));
+        for (const ref of branchesOf(model)) rescale(activations.get(ref), 1 / residualMultiplier(scales));
         const everything = tensorsOf(model, activations, step === 0 ? start : await executable.read());
         const now = new Map([...everything].filter(([ref]) => exercise.blocks === "all" || isHalfway(ref, model.layers)));
         first ??= now;
-        readings.push(...read(model, regime, first, now, step, seeds.length));
+        readings.push(...read(model, { regime, step, ...(without !== undefined && { without }) }, first, now, seeds.length));
       }
     }
     return readings;
@@ -162,7 +167,8 @@ function tensorsOf(model: ModelConfig, activations: Tensors, { parameters }: Sta
   return new Map([...activations, ...scores, ...vectors]);
 }
 
-function read(model: ModelConfig, regime: Regime, first: Tensors, now: Tensors, step: number, seeds: number): readonly Reading[] {
+type Moment = Pick<Reading, "regime" | "without" | "step">;
+function read(model: ModelConfig, moment: Moment, first: Tensors, now: Tensors, seeds: number): readonly Reading[] {
   const groups = new Map<string, Ref[]>();
   for (const ref of now.keys()) groups.set(grouped(ref), [...(groups.get(grouped(ref)) ?? []), ref]);
   return tensorNames(model).map((tensor): Reading => {
@@ -174,9 +180,8 @@ function read(model: ModelConfig, regime: Regime, first: Tensors, now: Tensors, 
     const perSeed = (statistic: (ref: Ref, index: number) => number): number[] =>
       Array.from({ length: seeds }, (_, index) => refs.reduce((sum, ref) => sum + statistic(ref, index), 0) / refs.length);
     return {
-      regime,
+      ...moment,
       tensor,
-      step,
       size: perSeed((ref, index) => meanMagnitude(lane(now.get(ref), index))),
       update: perSeed((ref, index) => meanSquareChange(lane(first.get(ref), index), lane(now.get(ref), index))).map(Math.sqrt),
     };

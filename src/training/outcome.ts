@@ -14,8 +14,8 @@ export interface CurvePoint {
 
 /** How one lane's training ended. */
 export interface Outcome {
-  /** `stopped` is one that was sound when it was not trained any further. */
-  readonly status: "completed" | "stopped" | "diverged";
+  /** `stopped` is one that was sound when it was not trained any further; `untrained` is yardstick.ts's word. */
+  readonly status: "completed" | "stopped" | "untrained" | "diverged";
   /** Loss of the last evaluation, in nats per token; null when diverged. */
   readonly validationLoss: number | null;
   readonly curve: readonly CurvePoint[];

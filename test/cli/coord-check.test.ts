@@ -18,9 +18,10 @@ it("fails SP with exit 8, names the tensor and the rule, and leaves the record",
   expect(code).toBe(8);
   expect(stdout).toMatch(/^FAIL .*: look at hidden × init_std$/m);
   expect(stdout).toContain("blocks.*.attention.logits");
+  expect(stderr).toContain("width 16 is too small to judge: comparing 32, 64, 128, 256 instead");
   expect(stderr).toContain("wrote made/coord-check.json");
   const record = coordCheckSchema.parse(JSON.parse(readFileSync(join(folder, "made", "coord-check.json"), "utf8")));
-  expect(record).toMatchObject({ name: "smoke", axis: "width", sizes: [16, 32, 64, 128], seeds: 2, steps: 2, verdict: "FAIL" });
+  expect(record).toMatchObject({ name: "smoke", axis: "width", sizes: [32, 64, 128, 256], seeds: 2, steps: 2, verdict: "FAIL" });
 });
 
 it("is inconclusive, exit 9, when nothing moves under μP", async () => {

@@ -2,7 +2,8 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Curves } from "../../src/evidence/records.ts";
+import type { Curves, TransferVerdict } from "../../src/evidence/records.ts";
+import type { Results } from "../../src/run/results.ts";
 import { run, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
@@ -20,39 +21,43 @@ width: {proxy: 8, target: 40}
 train: {steps: 60, batch: 4, evaluate: {every: 60, batches: 2}}
 `;
 
+/** Exit codes as the README has them. */
+const codes: { readonly [V in TransferVerdict]: number } = { TRANSFERS: 0, DOES_NOT_TRANSFER: 8, INCONCLUSIVE: 9 };
+
 describe("curves", () => {
   const text = `${tiny}search: {trials: 1, parameters: {output_multiplier: {value: 4}}}
 curves: {widths: [16, 8], learning_rates: {min: 0.005, max: 0.32, count: 4}, seeds: 2}
 `;
   it("train every rate, seed and width once, and continue where they were interrupted", async () => {
     const { code, stdout } = await cli("curves", spec("curves.yaml", text), "--out", "curves");
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/mup, learning rates 0.005 to 0.32, 2 seeds[^]*drift of the optimum[^]*sp, learning rates/);
-    const { families, seeds } = jsonIn("curves", "curves.json") as Curves;
+    expect(stdout).toMatch(/mup, learning rates 0.005 to 0.32, 2 seeds[^]*drift of the optimum[^]*sp_fan_in, learning rates/);
+    const { families, seeds, verdict } = jsonIn("curves", "curves.json") as Curves;
+    expect([verdict, code]).toEqual([families[0].verdict, codes[families[0].verdict]]);
     expect(seeds).toEqual([1, 2]);
     expect(families.map(({ parametrization, curves }) => [parametrization, curves.map(({ size }) => size)])).toEqual([
       ["mup", [8, 16]],
-      ["sp", [8, 16]],
+      ["sp_fan_in", [8, 16]],
     ]);
     const [mup, sp] = families;
     expect(sp.curves[0].points).toEqual(mup.curves[0].points);
     expect(sp.curves[1].points).not.toEqual(mup.curves[1].points);
     for (const { points } of mup.curves) for (const { losses } of points) expect(losses).toHaveLength(2);
-    expect(existsSync(join(folder, "curves", "sp-8"))).toBe(false);
+    expect(existsSync(join(folder, "curves", "sp_fan_in-8"))).toBe(false);
 
     const before = readFileSync(join(folder, "curves", "curves.json"), "utf8");
     const journal = readFileSync(join(folder, "curves", "mup-16", "journal.jsonl"), "utf8");
     writeFileSync(join(folder, "curves", "mup-16", "journal.jsonl"), `${journal.split("\n").slice(0, 4).join("\n")}\n`);
     rmSync(join(folder, "curves", "curves.json"));
-    expect((await cli("curves", "curves.yaml", "--out", "curves", "-q")).code).toBe(0);
+    expect((await cli("curves", "curves.yaml", "--out", "curves", "-q")).code).toBe(code);
     expect(readFileSync(join(folder, "curves", "curves.json"), "utf8")).toBe(before);
   });
   it("over depths compare CompleteP with μP, which are the same at the base depth", async () => {
     const deep = text.replace("widths: [16, 8]", "depths: [1, 4]");
     const { code, stdout, stderr } = await cli("curves", spec("deep.yaml", deep), "--out", "deep");
-    expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/completep, [^]* depth +loss over rate[^]*per doubling of the depth[^]*mup, /);
-    const { axis, families } = jsonIn("deep", "curves.json") as Curves;
+    const { axis, families, verdict } = jsonIn("deep", "curves.json") as Curves;
+    // The spec's own parametrization is the second here.
+    expect([verdict, code], stderr).toEqual([families[1].verdict, codes[families[1].verdict]]);
     expect([axis, families.map(({ curves }) => curves.map(({ size }) => size))]).toEqual([
       "depth",
       [
@@ -63,7 +68,7 @@ curves: {widths: [16, 8], learning_rates: {min: 0.005, max: 0.32, count: 4}, see
     const [completep, mup] = families;
     expect(mup.curves[0].points).toEqual(completep.curves[0].points);
     expect(mup.curves[1].points).not.toEqual(completep.curves[1].points);
-    expect((await cli("curves", "deep.yaml", "--out", "deep", "-q")).code).toBe(0);
+    expect((await cli("curves", "deep.yaml", "--out", "deep", "-q")).code).toBe(code);
     expect((await cli("status", "deep/completep-4", "--json")).stdout).toContain('"completed"');
     const page = await cli("report", "deep", "-q");
     expect(page.code, page.stderr).toBe(0);
@@ -71,7 +76,7 @@ curves: {widths: [16, 8], learning_rates: {min: 0.005, max: 0.32, count: 4}, see
   });
   it("at the base size do not depend on the parametrization, so that one training serves all", async () => {
     const alone = text.replace("widths: [16, 8]", "depths: [1, 2], parametrizations: [mup]");
-    expect((await cli("curves", spec("alone.yaml", alone), "--out", "alone", "-q")).code).toBe(0);
+    expect((await cli("curves", spec("alone.yaml", alone), "--out", "alone", "-q")).stderr).toBe("");
     const [shared, own] = ["deep", "alone"].map((name) => (jsonIn(name, "curves.json") as Curves).families[0].curves[0].points);
     expect(own).toEqual(shared);
   });
@@ -87,8 +92,22 @@ curves: {widths: [16, 8], learning_rates: {min: 0.005, max: 0.32, count: 4}, see
     );
     expect([code, stdout]).toEqual([
       5,
-      expect.stringMatching(/drift of the optimum: not known[^]*has no optimum[^]*left out of that: 4 places/),
+      expect.stringMatching(
+        /drift of the optimum: not known[^]*has no optimum[^]*left out of that: 4 rates[^]*INCONCLUSIVE: .*lower rates/,
+      ),
     ]);
+  });
+  it("end with the code of the spec's own parametrization: one seed is never enough, and what is only compared is no reason to fail", async () => {
+    const coded = async (own: string, compared: string): Promise<readonly unknown[]> => {
+      const lines = text
+        .replace("seeds: 2", `seeds: 1, parametrizations: [${compared}]`)
+        .replace("search:", `parametrization: ${own}\nsearch:`);
+      const { code, stdout } = await cli("curves", spec("own.yaml", lines), "--out", `own-${own}`, "--json", "-q");
+      const { verdict, families } = JSON.parse(stdout) as Curves;
+      return [code, verdict, families.map((family) => family.verdict)];
+    };
+    expect(await coded("mup", "mup")).toEqual([9, "INCONCLUSIVE", ["INCONCLUSIVE"]]);
+    expect(await coded("sp_fan_in", "mup")).toEqual([0, null, ["INCONCLUSIVE"]]);
   });
   it.each([
     [tiny, "no_curves"],
@@ -108,10 +127,41 @@ describe("a launch", () => {
   const search = (rates: string): string => `${tiny}search: {confirm: false, trials: 3, parameters: {learning_rate: ${rates}}}\n`;
 
   it("from the edge of the range is refused with how far to look, unless it is forced", async () => {
-    await cli("sweep", spec("edge.yaml", search("{values: [0.0001, 0.0002, 0.0004]}")), "--out", "edge", "-q");
+    const swept = await cli("sweep", spec("edge.yaml", search("{values: [0.002, 0.004, 0.008]}")), "--out", "edge", "-q");
+    // Everything is written, and silence does not hide that the winner is no optimum.
+    expect([swept.code, swept.stdout]).toEqual([5, expect.stringContaining("next: sweep again with learning_rate up to 0.032")]);
+    expect(swept.stderr).toMatch(
+      /^note: the winner's learning_rate 0\.008 lies at the upper edge of its range [^\n]*widen the range to 0\.032[^\n]*\n$/,
+    );
+    expect(jsonIn("edge", "results.json")).toMatchObject({ best: { edges: [{ hyperparameter: "learning_rate", matters: true }] } });
     const refused = await cli("transfer", "--best", "edge/results.json", "--width", "16");
-    expect([refused.code, refused.stdout, refused.stderr]).toEqual([5, "", expect.stringContaining("sweep again with max: 0.0016")]);
-    expect((await cli("transfer", "--best", "edge/results.json", "--width", "16", "--force", "-q")).code).toBe(0);
+    expect([refused.code, refused.stdout, refused.stderr]).toEqual([5, "", expect.stringContaining("sweep again up to 0.032")]);
+    const forced = await cli("transfer", "--best", "edge/results.json", "--width", "16", "--force");
+    expect([forced.code, forced.stderr]).toEqual([
+      0,
+      expect.stringContaining("launched all the same: the winner's learning_rate 0.008 lies at"),
+    ]);
+  });
+  it("from the edge of another hyperparameter is refused where that matters, and told of it where not", async () => {
+    const at = (multiplier: string): string => `{value: 0.02}, output_multiplier: ${multiplier}`;
+    const [against, beside] = await Promise.all([
+      cli("sweep", spec("against.yaml", search(at("{values: [0.001, 0.03, 1]}"))), "--out", "against", "-q"),
+      cli("sweep", spec("beside.yaml", search(at("{values: [4, 4.01, 4.02]}"))), "--out", "beside"),
+    ]);
+    expect([against.code, against.stderr]).toEqual([
+      5,
+      expect.stringMatching(/^note: the winner's output_multiplier 1 lies at the upper edge/),
+    ]);
+    const refused = await cli("transfer", "--best", "against/results.json", "--width", "16");
+    expect([refused.code, refused.stderr]).toEqual([5, expect.stringContaining("output_multiplier 1 lies at the upper edge")]);
+    const { best } = jsonIn("beside", "results.json") as Pick<Results, "best">;
+    const side = best?.edges[0]?.side;
+    // The middle of the list may win: the three are the same to a seed.
+    if (side === undefined) return;
+    expect(best?.edges).toMatchObject([{ hyperparameter: "output_multiplier", matters: false }]);
+    expect([beside.code, beside.stderr]).toEqual([0, expect.stringContaining("no more than a seed changes")]);
+    const launched = await cli("transfer", "--best", "beside/results.json", "--width", "16");
+    expect([launched.code, launched.stderr]).toEqual([0, expect.stringContaining("to which it owes no more than a seed changes")]);
   });
   it("of a target far wider than the proxy is checked first, once, and compared with what was predicted", async () => {
     await cli("sweep", spec("wide.yaml", search("{values: [0.005, 0.02, 0.3]}")), "--out", "wide", "-q");

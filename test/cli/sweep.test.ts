@@ -75,7 +75,7 @@ describe("the smoke config", () => {
 
   it("writes results.json, trials.csv and the journal", () => {
     const { version, spec: complete, trials, cost, environment } = resultsIn("smoke");
-    expect(version).toBe(3);
+    expect(version).toBe(4);
     expect(complete.model.zero_init).toEqual(["readout", "query"]);
     expect(trials.slice(0, 6).map(({ id, seed, status }) => [id, seed, status])).toEqual(
       [0, 1, 2, 3, 4, 5].map((id) => [id, 1, "completed"]),
@@ -413,5 +413,6 @@ curves: {widths: [8, 16], learning_rates: {min: 0.01, max: 0.1, count: 4}, seeds
   expect((await cli("sweep", name, "--out", "curved")).stderr).toMatch(note);
   expect((await cli("retry", "curved", "0")).stderr).toMatch(note);
   const drawn = await cli("curves", name, "--out", "curves");
-  expect([drawn.code, note.test(drawn.stderr)]).toEqual([0, false]);
+  // One seed is inconclusive.
+  expect([drawn.code, note.test(drawn.stderr)]).toEqual([9, false]);
 });

@@ -107,14 +107,36 @@ describe("CompleteP at width 1024 from 256 (m = 4) and eight times the base dept
   });
 });
 
-describe("sp", () => {
+describe.each(["sp", "sp_fan_in"] as const)("%s", (name) => {
   it("equals μP bit for bit at width ratio 1", () => {
     for (const role of Object.keys(table.mup) as Role[])
-      expect(resolve(hyperparameters, at(256), tensor(role))).toEqual(resolve(hyperparameters, at(256, table.sp), tensor(role)));
+      expect(resolve(hyperparameters, at(256), tensor(role))).toEqual(resolve(hyperparameters, at(256, table[name]), tensor(role)));
   });
+});
 
+describe("sp", () => {
   it("leaves every value as it is at other widths", () => {
     for (const role of Object.keys(table.sp) as Role[])
       expect(resolve(hyperparameters, at(2048, table.sp), tensor(role))).toEqual(resolve(hyperparameters, at(256, table.sp), tensor(role)));
+  });
+});
+
+describe("sp_fan_in", () => {
+  const [hidden, readout] = (["hidden", "readout"] as const).map(
+    (role) => (width: number) => resolve({ ...hyperparameters, init_std: 1 }, at(width, table.sp_fan_in), tensor(role)),
+  );
+  it.each([256, 512, 1024, 3200])("has std 1/√fan_in for every product at width %i, and μP's for hidden ones", (width) => {
+    near(hidden(width).initStd, 1 / Math.sqrt(width));
+    near(readout(width).initStd, 1 / Math.sqrt(width));
+    near(hidden(width).initStd, resolve({ ...hyperparameters, init_std: 1 }, at(width), tensor("hidden")).initStd);
+  });
+  it("is sp but for that", () => {
+    for (const role of Object.keys(table.sp) as Role[]) {
+      const { initStd: own, ...rest } = resolve(hyperparameters, at(2048, table.sp_fan_in), tensor(role));
+      const { initStd: kept, ...others } = resolve(hyperparameters, at(2048, table.sp), tensor(role));
+      expect(rest).toEqual(others);
+      if (role === "hidden" || role === "readout") near(own, kept / Math.sqrt(8));
+      else expect(own).toBe(kept);
+    }
   });
 });

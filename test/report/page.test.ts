@@ -21,7 +21,7 @@ function inputOf(trials: readonly TrialResult[]): ReportInput {
   const ranked = rankTrials(trials.map((trial, offset) => summaryOf(trial, { offset, bytes: 0 })));
   const progress = new Progress();
   for (const trial of ranked) progress.end(trial);
-  const best = chooseWinner(ranked, 1)?.trial;
+  const best = chooseWinner(ranked, { ...spec, seed: 1 })?.trial;
   const winner = best && trials[best.extent.offset];
   return {
     folder: "run",
@@ -44,6 +44,7 @@ function inputOf(trials: readonly TrialResult[]): ReportInput {
         }
       : null,
     cost: undefined,
+    yardsticks: undefined,
     transfer: undefined,
     curves: undefined,
     prelaunch: undefined,

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { hashOf } from "../../src/hash.ts";
+import { underFirstRules, type CompleteSpec } from "../../src/spec/complete.ts";
 import { encodeLine } from "../../src/run/journal-lines.ts";
 import { OpenFolder } from "../../src/run/open-folder.ts";
 import { repairJournal } from "../../src/run/repair.ts";
@@ -39,6 +40,7 @@ describe("what no run comes to", () => {
     ["a loss that had diverged", withTrial({ validation_loss: 1e4, curve: [] })],
     ["a loss of a trial that diverged", withTrial({ status: "diverged" })],
     ["no loss of a trial that completed", withTrial({ validation_loss: null })],
+    ["no loss of a trial that learned nothing", withTrial({ status: "untrained", validation_loss: null })],
     ["steps below zero", withTrial({ steps: -1, curve: [] })],
     ["steps beyond the plan", withTrial({ steps: steps + 1 })],
     ["a trial that was stopped at its end", withTrial({ steps, status: "stopped" })],
@@ -77,13 +79,21 @@ describe("what no run comes to", () => {
     expect(readRun(folderWith(first, trialRecord(1))).damages.map(({ line }) => line)).toEqual([1]);
   });
 
+  it("nothing learned nothing under rules that do not say so", () => {
+    const under = (rules: CompleteSpec): readonly number[] =>
+      readRun(folderWith({ ...runRecord, spec: rules, spec_hash: hashOf(rules) }, withTrial({ status: "untrained" }))).damages.map(
+        ({ line }) => line,
+      );
+    expect([under(spec), under(underFirstRules(spec))]).toEqual([[], [2]]);
+  });
+
   it("what a run may come to is taken: its bounds, its fresh seeds, and more trials once it was extended", () => {
-    const confirming = withSpec({ search: { ...spec.search, confirm: { top: 1, seeds: 2 } } });
-    const longer = withSpec({ search: { ...spec.search, confirm: { top: 1, seeds: 2 }, trials: 5 } });
+    const confirming = withSpec({ search: { ...spec.search, confirm: { top: 1, seeds: 2, most_seeds: 4 } } });
+    const longer = withSpec({ search: { ...spec.search, confirm: { top: 1, seeds: 2, most_seeds: 4 }, trials: 5 } });
     const run = folderWith(
       { ...runRecord, ...confirming },
       { record: "trial", trial: trial(3, 0, 1) },
-      { record: "trial", trial: trial(0, 9999, 3) },
+      { record: "trial", trial: trial(0, 9999, 5) },
       { record: "trial", trial: { ...trial(1), steps, curve: [point(0), point(steps)] } },
       { record: "again", trials: [3] },
       { record: "extended", ...longer },
@@ -94,7 +104,7 @@ describe("what no run comes to", () => {
     expect(state.trials.map(({ id, seed }) => [id, seed])).toEqual([
       [1, 1],
       [4, 1],
-      [0, 3],
+      [0, 5],
     ]);
   });
 });

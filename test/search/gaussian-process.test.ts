@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { randomStream } from "../../src/rng.ts";
-import { GaussianProcess } from "../../src/search/gaussian-process.ts";
+import { fittedLogs, GaussianProcess, sampleOf } from "../../src/search/gaussian-process.ts";
 import { cholesky, inverseOf, solveLower, solveUpper } from "../../src/search/cholesky.ts";
 import { logExpectedImprovement, normalCdf } from "../../src/search/normal.ts";
 import { tolerances } from "../tolerances.ts";
@@ -49,4 +49,22 @@ it("a Gaussian process passes through its results, is least certain far away, an
   expect(fitted.means).toEqual(means);
   expect(fitted.variances[12]).toBeLessThan(far / 10);
   expect(fitted.variances[13]).toBeLessThan(end / 2);
+});
+
+it("a Gaussian process smooths its results to its means where they are, and takes hyperparameters that were fitted before", () => {
+  const stream = randomStream(1, "noisy");
+  const x = Array.from({ length: 15 }, () => [stream.uniform(), stream.uniform()]);
+  const y = Float64Array.from(x, ([u, v]) => 3 * (u - v) + 0.5 * stream.normal());
+  const fitted = new GaussianProcess(x, y, x);
+  fitted.smoothed.forEach((mean, index) => expect(Math.abs(mean - fitted.means[index])).toBeLessThan(tolerances.smallSystem));
+  expect(Math.max(...y.map((value, index) => Math.abs(value - fitted.smoothed[index])))).toBeGreaterThan(0.01);
+  expect(new GaussianProcess(x, y, x, fittedLogs(x, y)).variances).toEqual(fitted.variances);
+  const others = new GaussianProcess(x, y, x, fittedLogs(x.slice(0, 3), y.subarray(0, 3)));
+  expect(others.variances).not.toEqual(fitted.variances);
+});
+
+it("a sample has the first half of what is best, and reaches to the worst", () => {
+  expect(sampleOf(5, 8)).toEqual([0, 1, 2, 3, 4]);
+  expect(sampleOf(8, 8)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(sampleOf(100, 8)).toEqual([0, 1, 2, 3, 4, 28, 52, 76]);
 });

@@ -54,6 +54,14 @@ describe.each(["tpe", "gp"] as const)("%s", (method) => {
     expect(search(method, bowl, { trials: 20, seed: 2 })).not.toEqual(whole);
   });
 
+  it("suggests the same in a long run that resumes, whatever was known when it last learned anew", () => {
+    const whole = search(method, bowl, { trials: 320, batch: 40 });
+    const resumed = designers[method].make({ space, seed: 1, trials: 320 });
+    resumed.observe(whole.slice(0, 100));
+    resumed.observe(whole.slice(100, 280));
+    expect(resumed.suggest(40)).toEqual(whole.slice(280).map(({ point }) => point));
+  });
+
   it("suggests different points in a batch, and while others are under way", () => {
     const designer = designers[method].make({ space, seed: 1, trials: 40 });
     designer.observe(search(method, bowl, { trials: 12 }));

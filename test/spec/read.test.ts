@@ -60,7 +60,8 @@ describe("good specs", () => {
   });
 
   it("do not start anything at zero under sp unless asked", async () => {
-    expect((await read(`${smallest}parametrization: sp\n`)).spec.model.zero_init).toEqual([]);
+    for (const control of ["sp", "sp_fan_in"])
+      expect((await read(`${smallest}parametrization: ${control}\n`)).spec.model.zero_init).toEqual([]);
     expect((await read(`${smallest}parametrization: sp\nmodel: {zero_init: [readout]}\n`)).spec.model.zero_init).toEqual(["readout"]);
   });
 
@@ -359,5 +360,56 @@ describe("mistakes", () => {
       expect.arrayContaining(["did you mean tokenizer?", "did you mean cosine?", "did you mean learning_rate?"]),
     );
     for (const { position: place } of found) expect(place?.excerpt).toBe(text.split("\n")[(place?.line ?? 0) - 1]);
+  });
+});
+
+describe("what does not transfer", () => {
+  /** One key of each kind, where it is set, and a word of what the literature offers. */
+  const kinds: readonly (readonly [key: string, wayOut: RegExp, source: RegExp])[] = [
+    ["batch_size", /set train\.batch,/, /McCandlish.*Malladi/],
+    ["target_batch", /set train\.batch,/, /McCandlish.*Malladi/],
+    ["steps", /set train\.steps,/, /Bjorck.*Shen/],
+    ["target_steps", /set train\.steps,/, /Bjorck.*Shen/],
+    ["weight_decay", /train\.optimizer\.weight_decay/, /Wang and Aitchison.*Bergsma/],
+    ["dropout", /remove it/, /Yang/],
+    ["sequence_length", /set model\.context,/, /Yang/],
+    ["warmup", /set train\.schedule,/, /Kalra/],
+    ["beta2", /set train\.optimizer\.beta1/, /Marek/],
+    ["adam_epsilon", /set train\.optimizer\.epsilon,/, /Everett/],
+  ];
+  it.each(kinds)("%s says so wherever it is asked for, with the way out and a source", async (key, wayOut, source) => {
+    const texts: readonly (readonly [text: string, path: string])[] = [
+      [withParameter(`${key}: {values: [1, 2]}`), `search.parameters.${key}`],
+      [`${smallest}${key}: 2\n`, key],
+      [`${smallest}target: {width: 64, ${key}: 2}\n`, `target.${key}`],
+    ];
+    for (const [text, path] of texts) {
+      const diagnostics = await problems(text);
+      const told = diagnostics.filter(({ code }) => code === "not_transferable");
+      expect(told.map((each) => each.path)).toEqual([path]);
+      const [{ message, hint, position }] = told;
+      expect(message).toMatch(new RegExp(`^${key} is not tuned by transfer: .{40}`));
+      expect([hint, hint]).toEqual([expect.stringMatching(wayOut), expect.stringMatching(source)]);
+      expect(position?.excerpt.slice(position.column - 1)).toMatch(new RegExp(`^${key}:`));
+      expect(diagnostics.filter(({ code }) => code === "unknown_key").map((each) => each.path)).toEqual(
+        path.startsWith("target.") ? ["target"] : [],
+      );
+    }
+  });
+  it("is said of dropout in the model, and of lists where one number is wanted", async () => {
+    for (const [lines, path] of [
+      ["model: {dropout: 0.1}", "model.dropout"],
+      ["train: {batch: [16, 32]}", "train.batch"],
+      ["train: {steps: {proxy: 100, target: 1000}}", "train.steps"],
+      ["train: {optimizer: {weight_decay: {values: [0, 0.1]}}}", "train.optimizer.weight_decay"],
+    ])
+      expect((await problems(`${smallest}${lines}\n`)).map((each) => [each.code, each.path])).toEqual([["not_transferable", path]]);
+  });
+  it("is not said of keys that mean something else where they stand", async () => {
+    const other = smallest
+      .replace("source: moby-dick", "source: moby-dick, steps: 3")
+      .replace("{trials: 4}", "{early_stopping: {steps: 3}}");
+    expect((await problems(other)).map(({ code }) => code)).toEqual(["unknown_key", "unknown_key"]);
+    expect((await problems(`${smallest}train: {step: 3}\n`))[0]).toMatchObject({ code: "unknown_key", hint: "did you mean steps?" });
   });
 });

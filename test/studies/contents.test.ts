@@ -78,7 +78,7 @@ describe("a folder's contents", () => {
   });
 
   it("count first runs, where the status counts every training", () => {
-    expect(contentsOf("whole").counts).toEqual({ completed: 4, stopped: 0, diverged: 0, failed: 0 });
+    expect(contentsOf("whole").counts).toEqual({ completed: 4, stopped: 0, untrained: 0, diverged: 0, failed: 0 });
     const { completed, stopped, diverged, failed } = readStatus(join(folder, "whole"));
     expect([completed, stopped, diverged, failed]).toEqual([8, 0, 0, 0]);
   });

@@ -5,11 +5,14 @@ import { beforeAll, expect, it } from "vitest";
 import { sealed, type Prelaunch } from "../../src/evidence/records.ts";
 import { jsonText } from "../../src/json.ts";
 import { runFiles } from "../../src/run/run-folder.ts";
+import { readPlan } from "../../src/spec/read.ts";
+import { openingTrials } from "../../src/sweep/agenda.ts";
 import { Stopped } from "../../src/studies/stopping.ts";
 import { sweep } from "../../src/studies/sweep.ts";
 import { transfer, type ResultsFile, type TransferOptions } from "../../src/studies/transfer.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { cpuEngine } from "../support/native.ts";
+import { resultsFileOf } from "../support/results.ts";
 import { surroundings } from "../support/study.ts";
 
 const folder = temporaryFolder();
@@ -95,4 +98,22 @@ it("is left out where that is wanted", async () => {
   const { setting, of } = surroundings(folder);
   await transfer(results, { ...options, out: join(folder, "unchecked"), skipCheck: true }, setting);
   expect([of("prelaunch_started"), of("prelaunch_finished")]).toEqual([[], []]);
+});
+
+it("objects to hyperparameters that learn nothing, and predicts nothing of them", async () => {
+  const still = text.replace("{value: 0.03}", "{value: 1.0e-9}").replace("steps: 40", "steps: 20");
+  const plan = await readPlan({ text: still, file: "still.yaml", directory: folder }, join(folder, "cache"));
+  const [trial] = openingTrials(plan.spec);
+  const curve = [5.6, 5.2].map((loss, index) => ({ step: 20 * index, training_loss: index === 0 ? null : loss, validation_loss: loss }));
+  const environment = { mutransfer: "0", node: "v20", engine: "e", device: "cpu", data_hash: plan.dataset.hash, data_directory: folder };
+  const claimed = resultsFileOf(plan, [{ ...trial, status: "completed", validation_loss: 5.2, steps: 20, curve }], environment);
+  const { setting, of } = surroundings(folder);
+  const out = join(folder, "still");
+  await expect(transfer({ text: claimed, file: join(folder, "still.json") }, { ...options, out }, setting)).rejects.toMatchObject({
+    diagnostics: [
+      { code: "prelaunch_failed", message: expect.stringContaining("at width 16 the winner's hyperparameters learn nothing") as string },
+    ],
+  });
+  const [{ prelaunch }] = of("prelaunch_finished");
+  expect([prelaunch.prediction, prelaunch.between.winner]).toEqual([null, expect.closeTo(Math.log(256), 1)]);
 });

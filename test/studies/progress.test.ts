@@ -34,6 +34,15 @@ describe("progress", () => {
     expect([progress.doneSteps, progress.running.size, progress.counts.diverged, progress.best]).toEqual([10, 0, 1, undefined]);
   });
 
+  it("counts the trainings that racing adds, and what learned nothing, which is no best", () => {
+    const progress = after(
+      started,
+      { event: "trial_finished", trial: { ...trial(0, 1), status: "untrained" } },
+      { event: "seed_added", trials: [1, 2], seed: 7, seeds: 3 },
+    );
+    expect([progress.trainings, progress.trialSteps, progress.counts.untrained, progress.best]).toEqual([6, 60, 1, undefined]);
+  });
+
   it("counts a trial once that went on from a rung, as what became of it", () => {
     const atRung = { ...trial(0), status: "stopped" as const, steps: 5 };
     const progress = after(started, { event: "rung_reached", trial: atRung }, { event: "trial_finished", trial: trial(0, 2) });

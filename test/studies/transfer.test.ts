@@ -24,7 +24,8 @@ beforeAll(async () => {
 describe("a transfer", () => {
   it("trains the target with the winner's hyperparameters, unchanged", async () => {
     const { setting, of } = surroundings(folder);
-    const { record, outcome, best, launch, prediction } = await transfer(results, into("target"), setting);
+    const { record, outcome, best, launch, prediction, verdict } = await transfer(results, into("target"), setting);
+    expect([verdict.word, verdict.reasons, record.verdict, record.reasons]).toEqual(["holds", [], "holds", []]);
     expect(launch.hyperparameters).toEqual(best.hyperparameters);
     expect(record).toMatchObject({ width: 16, proxy_width: 8, status: "completed", validation_loss: outcome.validationLoss });
     expect(JSON.parse(readFileSync(join(folder, "target", runFiles.transfer), "utf8"))).toEqual(JSON.parse(JSON.stringify(record)));

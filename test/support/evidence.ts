@@ -6,9 +6,10 @@ const seeds = [1, 2, 3];
 
 /** A valley in log2 of the rate; under SP its floor moves left by one per doubling, and blows up on the right. */
 function family(parametrization: "mup" | "sp"): Curves["families"][number] {
+  const isSp = parametrization === "sp";
   const curves = widths.map((width, index) => {
-    const centre = -5 - (parametrization === "sp" ? index : 0.1 * index);
-    const floor = 2.05 - (parametrization === "sp" ? 0.02 : 0.06) * index;
+    const centre = -5 - (isSp ? index : 0.1 * index);
+    const floor = 2.05 - (isSp ? 0.02 : 0.06) * index;
     const points = [-10, -9, -8, -7, -6, -5, -4, -3].map((exponent) => ({
       learning_rate: 2 ** exponent,
       losses: seeds.map((seed) => (exponent > centre + 2.5 ? null : floor + 0.03 * (exponent - centre) ** 2 + 0.03 * (seed - 2))),
@@ -21,19 +22,27 @@ function family(parametrization: "mup" | "sp"): Curves["families"][number] {
   });
   return {
     parametrization,
+    verdict: isSp ? "DOES_NOT_TRANSFER" : "TRANSFERS",
+    optimum_stays: !isSp,
+    larger_is_better: !isSp,
+    smallest_rate_suffices: !isSp,
+    missing: [],
     curves,
-    drift: { per_doubling: parametrization === "sp" ? -1.02 : -0.1, standard_error: 0.08 },
-    violations: parametrization === "sp" ? [{ learning_rate: 2 ** -5, smaller: 64, larger: 128, nats: 0.03 }] : [],
-    gap: { nats: parametrization === "sp" ? 0.27 : 0.003, seed_deviations: parametrization === "sp" ? 33.1 : 0.4 },
+    drift: isSp ? { per_doubling: -1.02, low: -1.14, high: -0.9 } : { per_doubling: -0.1, low: -0.2, high: 0 },
+    growth: { nats: -0.06, low: -0.08, high: -0.04, seed_noise: 0.02 },
+    places: 21,
+    violations: isSp ? [{ learning_rate: 2 ** -9, smaller: 64, larger: 128, nats: 0.03, bound: 0.02 }] : [],
+    gap: isSp ? { nats: 0.27, low: 0.25, high: 0.29, seed_noise: 0.02 } : { nats: 0.003, low: 0.002, high: 0.004, seed_noise: 0.02 },
   };
 }
 
 export const inventedCurves: Curves = {
-  version: 2,
+  version: 3,
   name: "invented",
   spec_hash: "0".repeat(64),
   axis: "width",
   seeds,
+  verdict: "TRANSFERS",
   families: [family("sp"), family("mup")],
 };
 

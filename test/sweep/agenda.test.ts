@@ -1,15 +1,17 @@
 /** What a sweep trains next, played through without training: a loss is a function of the trial and its step. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { designers } from "../../src/search/designers.ts";
 import { completeSpec, type CompleteSpec } from "../../src/spec/complete.ts";
 import { specSchema } from "../../src/spec/schema.ts";
-import { Agenda, plannedWork, rungReports } from "../../src/sweep/agenda.ts";
+import { Agenda, isRaced, plannedWork, reached, rungReports } from "../../src/sweep/agenda.ts";
+import { judge } from "../../src/sweep/select.ts";
 import { RunState } from "../../src/run/state.ts";
 import type { TrialResult } from "../../src/run/trial-result.ts";
 import { runRecord } from "../support/run.ts";
 import type { Trial } from "../../src/run/trial.ts";
 
 const place = { offset: 0, bytes: 0 };
-const specOf = (search: object): CompleteSpec =>
+const specOf = (search: object, more: object = {}): CompleteSpec =>
   completeSpec(
     specSchema.parse({
       name: "x",
@@ -17,6 +19,7 @@ const specOf = (search: object): CompleteSpec =>
       width: { proxy: 16, target: 32 },
       train: { steps: 90 },
       search: { parameters: { learning_rate: { distribution: "log_uniform", min: 1e-3, max: 1 } }, ...search },
+      ...more,
     }),
   );
 /** Worse the further from 0.03, and better with every step. */
@@ -49,6 +52,7 @@ function play(
   spec: CompleteSpec,
   most = Infinity,
   fate: (trial: Trial, until: number) => TrialResult["status"] | undefined = () => undefined,
+  more: (trial: Trial) => number = () => 0,
 ): Played {
   const state = new RunState();
   state.apply({ ...runRecord, spec }, place);
@@ -62,7 +66,9 @@ function play(
     for (const { trial, until } of due) {
       const status = fate(trial, until);
       if (status === "failed") failed.add(`${trial.id}/${trial.seed}`);
-      state.apply({ record: "trial", trial: resultOf(trial, until, spec.search.early_stopping?.rungs ?? [], status) }, place);
+      const result = resultOf(trial, until, spec.search.early_stopping?.rungs ?? [], status);
+      const loss = result.validation_loss === null ? null : result.validation_loss + more(trial);
+      state.apply({ record: "trial", trial: { ...result, validation_loss: loss } }, place);
     }
     if (waves.length > 1000) throw new Error("the agenda does not end");
   }
@@ -86,9 +92,108 @@ describe("without early stopping", () => {
   it("`confirm: false` leaves it at that, and `top` and `seeds` are obeyed", () => {
     expect(play(specOf({ trials: 5, confirm: false })).waves).toHaveLength(1);
     expect(play(specOf({ trials: 5, confirm: { top: 2, seeds: 5 } })).waves[1]).toHaveLength(10);
-    expect(specOf({ trials: 80 }).search.confirm).toEqual({ top: 10, seeds: 3 });
-    expect(specOf({ trials: 3 }).search.confirm).toEqual({ top: 3, seeds: 3 });
+    expect(specOf({ trials: 80 }).search.confirm).toEqual({ top: 10, seeds: 3, most_seeds: 6 });
+    expect(specOf({ trials: 3 }).search.confirm).toEqual({ top: 3, seeds: 3, most_seeds: 6 });
   });
+});
+
+describe("racing", () => {
+  const spec = specOf({ trials: 8, confirm: { top: 4, seeds: 3, most_seeds: 6 } });
+  const ids = play(spec)
+    .agenda.confirmations(play(spec).state)
+    .map(({ id }) => id);
+  const [first, second, third] = [...new Set(ids)];
+  /** How much worse the second is than the first by seed: noise over three and over four, and no more over five. */
+  const apart: readonly number[] = [0.01, -0.011, 0.01, 0.005, 0.012];
+  /** Two trials that are as good as each other but for that, and others that are worse. */
+  const alike = (trial: Trial): number => {
+    const level = 3 - lossOf(trial, 90) + 0.1 * trial.seed;
+    if (trial.seed === 1) return 0;
+    if (trial.id === first) return level;
+    if (trial.id === second) return level + (apart[trial.seed - 2] ?? 0);
+    return level + (trial.id === third ? 1 : 2);
+  };
+
+  it("adds a seed at a time for those that cannot be told from the best, all the same one, until they can", () => {
+    const { waves, state, agenda } = play(spec, Infinity, undefined, alike);
+    // The seeds 2, 3 and 4 are everybody's; 5 does not tell the two apart, and 6 does.
+    expect(waves.slice(2)).toEqual([
+      [`${first}/5@90`, `${second}/5@90`],
+      [`${first}/6@90`, `${second}/6@90`],
+    ]);
+    const { race, winner, confirmed } = judge(state.trials, spec);
+    expect(race).toEqual({ raced: [first, second], seeds: 5, tied: [first] });
+    expect(winner?.trial.id).toBe(first);
+    expect(confirmed.map(({ seeds }) => seeds.length)).toEqual([5, 5, 3, 3]);
+    expect(agenda.confirmations(state).filter(isRaced(spec))).toHaveLength(4);
+    expect(plannedWork(spec).trainings).toBe(20);
+    expect(reached(spec, state)).toEqual({ trainings: 24, isDone: true });
+  });
+  it("has the same plan however many are trained at a time, and after any part of the journal", () => {
+    const whole = play(spec, Infinity, undefined, alike);
+    const order = (played: Played): readonly string[] => played.waves.flat().sort();
+    for (const most of [1, 3]) expect(order(play(spec, most, undefined, alike))).toEqual(order(whole));
+    const { trials } = whole.state;
+    for (let kept = 0; kept <= trials.length; kept++) {
+      const part = new RunState();
+      part.apply({ ...runRecord, spec }, place);
+      const known = new Map<string, number | null>();
+      for (const { id, seed, validationLoss } of trials) known.set(`${id}/${seed}`, validationLoss);
+      // As the journal has them: first runs, everybody's seeds, and then those that were added.
+      const inOrder = whole.waves.flat().map((each) => each.replace("@90", ""));
+      for (const key of inOrder.slice(0, kept)) {
+        const [id, seed] = key.split("/").map(Number);
+        const hyperparameters = whole.state.pointOf(id) ?? {};
+        part.apply(
+          { record: "trial", trial: { ...resultOf({ id, seed, hyperparameters }, 90, []), validation_loss: known.get(key) ?? null } },
+          place,
+        );
+      }
+      const due = new Agenda(spec).due(part, () => false).map(({ trial }) => `${trial.id}/${trial.seed}`);
+      expect(due).toEqual(kept === inOrder.length ? [] : expect.arrayContaining([inOrder[kept]]));
+    }
+  });
+  it("waits until all have ended that were asked for: who is left in the end may be another", () => {
+    const last = ids.at(-1) ?? 0;
+    const better = (trial: Trial): number => alike(trial) - (trial.id === last && trial.seed !== 1 ? 10 : 0);
+    for (const most of [1, 7, Infinity]) expect(play(spec, most, undefined, better).waves.flat()).toHaveLength(20);
+  });
+  it("ends at the most seeds, and adds none where there are no more, or under rules 1", () => {
+    const tied = (trial: Trial): number => alike(trial) - (trial.id === second && trial.seed === 6 ? 0.02 : 0);
+    expect(play(spec, Infinity, undefined, tied).waves.slice(2).flat()).toHaveLength(6);
+    const most = (confirm: object, rules: object = {}): readonly unknown[] =>
+      play(specOf({ trials: 8, confirm }, rules), Infinity, undefined, tied).waves.slice(2);
+    expect(most({ top: 4, seeds: 3, most_seeds: 3 })).toEqual([]);
+    expect(most({ top: 4, seeds: 3 }, { rules: 1 })).toEqual([]);
+    expect(most({ top: 4, seeds: 1, most_seeds: 1 })).toEqual([]);
+  });
+  it("goes on without those that diverge or learn nothing on a seed", () => {
+    const { state, waves } = play(spec, Infinity, ({ id, seed }) => (id === first && seed === 5 ? "untrained" : undefined), alike);
+    expect(judge(state.trials, spec).winner?.trial.id).toBe(second);
+    expect(waves.slice(2).flat()).toEqual([`${first}/5@90`, `${second}/5@90`]);
+  });
+  it("confirms no trial that learned nothing, and shows a learning method what it lost", () => {
+    const { agenda, state } = play(spec, Infinity, ({ id }) => (id === first ? "untrained" : undefined));
+    expect(agenda.confirmations(state).map(({ id }) => id)).not.toContain(first);
+  });
+});
+
+it("confirmations have the values that conditions gave their trials", () => {
+  const parameters = {
+    learning_rate: { distribution: "log_uniform", min: 1e-3, max: 1 },
+    embedding_std: { values: [1, 2] },
+    output_multiplier: { values: [4, 8], when: { embedding_std: [2] }, otherwise: 1 },
+    init_std: { same_as: "output_multiplier" },
+  };
+  const { agenda, state } = play(specOf({ trials: 16, confirm: { top: 16, seeds: 1, most_seeds: 1 }, parameters }));
+  const again = agenda.confirmations(state);
+  expect(new Set(agenda.trials.map(({ hyperparameters: { output_multiplier: value } }) => value))).toEqual(new Set([1, 4, 8]));
+  expect(again).toHaveLength(16);
+  for (const { id, hyperparameters } of again) {
+    expect(hyperparameters).toEqual(agenda.trials[id].hyperparameters);
+    expect(hyperparameters.output_multiplier === 1).toBe(hyperparameters.embedding_std === 1);
+    expect(hyperparameters.init_std).toBe(hyperparameters.output_multiplier);
+  }
 });
 
 describe("early stopping", () => {
@@ -170,5 +275,16 @@ describe("a method that learns", () => {
     expect(continued.due(part, () => false).map(({ trial }) => trial)).toEqual(agenda.trials.slice(6, 8));
     part.apply({ record: "again", trials: [1] }, place);
     expect(new Agenda(learning).due(part, () => false).map(({ trial }) => trial)).toEqual([agenda.trials[1]]);
+  });
+  it("is not asked again for what the journal holds whole", () => {
+    const { agenda, state } = play(learning);
+    const designer = designers.tpe.make({ space: learning.search.parameters, seed: learning.seed, trials: 10 });
+    const suggest = vi.spyOn(designer, "suggest");
+    vi.spyOn(designers.tpe, "make").mockReturnValueOnce(designer);
+    const fresh = new Agenda(learning);
+    expect(fresh.due(state, () => false)).toEqual([]);
+    expect(fresh.trials).toEqual(agenda.trials);
+    expect(suggest).not.toHaveBeenCalled();
+    vi.restoreAllMocks();
   });
 });

@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
+import type { CompleteSpec } from "../../src/spec/complete.ts";
 import type { Plan } from "../../src/spec/plan.ts";
 import { journalVersion } from "../../src/run/records.ts";
 import { OpenFolder } from "../../src/run/open-folder.ts";
 import { runFiles } from "../../src/run/run-folder.ts";
 import { Run } from "../../src/run/run.ts";
+import { plannedWork } from "../../src/sweep/agenda.ts";
 import type { SweepEvent } from "../../src/sweep/events.ts";
 import { runSweep } from "../../src/sweep/scheduler.ts";
 import { TooManyFailures } from "../../src/sweep/stack-runner.ts";
@@ -45,6 +47,9 @@ const marked = (): Plan => {
 };
 /** The plan has seeds up to 21. */
 const trial = (id: number, behaviour: number): Trial => ({ id, seed: behaviour, hyperparameters: { learning_rate: 0.01 } });
+/** The same with one fresh seed for all, and up to seven for those that cannot be told apart. */
+const racing: CompleteSpec = { ...plan.spec, search: { ...plan.spec.search, confirm: { top: 4, seeds: 1, most_seeds: 7 } } };
+
 describe("a sweep", () => {
   const run = async (trials: readonly Trial[], name: string, options: { stackSize?: number; of?: Plan; jobs?: number } = {}) => {
     const events: SweepEvent[] = [];
@@ -115,6 +120,21 @@ describe("a sweep", () => {
     expect(results[3]?.reason).toBe("out of memory");
     expect(events.filter((event) => event.event === "stack_retried" && event.stack === 1).length).toBe(2);
     expect(lines).toBe(5);
+  });
+
+  it("tells of seeds that racing has added, which count from then on", async () => {
+    const of = { ...marked(), spec: racing };
+    // The last dies at first, so that the agenda is asked again while it is in hand.
+    const { events } = await run([trial(0, 1), trial(0, 7), trial(1, 7), trial(2, 3)], "raced.jsonl", { of });
+    expect(events.filter(({ event }) => event === "seed_added")).toEqual([
+      { event: "seed_added", trials: [0, 1], seed: 7, seeds: 5 },
+      { event: "seed_added", trials: [2], seed: 3, seeds: 1 },
+    ]);
+    const before = plannedWork(racing).trainings;
+    expect(events[0]).toMatchObject({ event: "sweep_started", trials: before });
+    const { events: again } = await run([trial(0, 7), trial(1, 7), trial(2, 7)], "raced.jsonl", { of });
+    expect(again[0]).toMatchObject({ event: "sweep_started", trials: before + 3, resumed: 4 });
+    expect(again.filter(({ event }) => event === "seed_added")).toMatchObject([{ trials: [2] }]);
   });
 
   it("costs a dead stack only its own trials", async () => {

@@ -123,14 +123,22 @@ function verdictTable(own: readonly Coordinate[], control: readonly Coordinate[]
   };
 }
 
-const controlName = (axis: CoordCheck["axis"]): string => (axis === "width" ? "SP" : "the same without rules for depth");
+/** The control that is drawn: the one that was trained as long as the check's models. */
+function drawnControl({ axis, control }: CoordCheck): { readonly name: string; readonly coordinates: readonly Coordinate[] } {
+  const last = atLastStep(control);
+  const without = last.length === 0 ? undefined : last[last.length - 1].without;
+  const coordinates = last.filter((each) => each.without === without);
+  if (without !== undefined) return { name: `the same without rules for ${without}`, coordinates };
+  return { name: axis === "width" ? "SP" : "the same without rules for depth", coordinates };
+}
 
 /** The figure of a coordinate check. */
 export function coordinateCheck(check: CoordCheck): Figure {
   const { axis, sizes } = check;
-  const [own, control] = [atLastStep(check.coordinates), atLastStep(check.control)];
+  const own = atLastStep(check.coordinates);
+  const { name: controlName, coordinates: control } = drawnControl(check);
   const name = parametrizationName(check.parametrization);
-  const controlSide = `control: ${controlName(axis)}`;
+  const controlSide = `control: ${controlName}`;
   const rows = [...rowsOf(own, sizes, name), ...rowsOf(control, sizes, controlSide)];
   const x = exponentAxis("log2_size", `log₂ ${axis}`, boundsOf(sizes.map(Math.log2)));
   const sides = [name, ...(control.length > 0 ? [controlSide] : [])];
@@ -153,7 +161,7 @@ export function coordinateCheck(check: CoordCheck): Figure {
   return {
     name: "coordinate-check",
     title: `Coordinate check: ${check.verdict}`,
-    caption: `Each line is one activation of the network after step ${own[0]?.step ?? 0}: how large it is (size) or how far training has moved it (update), against the ${axis}, both as base-2 logarithms, relative to the smallest ${axis}. Where the rules are right lines stay near the dashed zero; a line that climbs blows up as the model grows, one that falls dies out. The control, ${controlName(axis)}, must not be flat: it shows that the check can fail. Verdict: ${check.reason}`,
+    caption: `Each line is one activation of the network after step ${own[0]?.step ?? 0}: how large it is (size) or how far training has moved it (update), against the ${axis}, both as base-2 logarithms, relative to the smallest ${axis}. Where the rules are right lines stay near the dashed zero; a line that climbs blows up as the model grows, one that falls dies out. The control, ${controlName}, must not be flat: it shows that the check can fail. Verdict: ${check.reason}`,
     rows,
     chart,
     table: verdictTable(own, control),

@@ -17,9 +17,9 @@ const phaseNames: { readonly [K in Phase]: string } = {
 const shownDamages = 20;
 
 function trialCounts({ ranked, counts, spec }: ReportInput): string {
-  const { completed, stopped, diverged, failed } = counts;
+  const { completed, stopped, untrained, diverged, failed } = counts;
   const planned = spec === undefined ? "an unknown number of" : String(spec.search.trials);
-  return `${ranked.length} of ${planned} trials done: ${completed} completed, ${stopped > 0 ? `${stopped} stopped early, ` : ""}${diverged} diverged, ${failed} failed`;
+  return `${ranked.length} of ${planned} trials done: ${completed} completed, ${stopped > 0 ? `${stopped} stopped early, ` : ""}${untrained > 0 ? `${untrained} learned nothing, ` : ""}${diverged} diverged, ${failed} failed`;
 }
 
 function damageMarkup({ damages, tornBytes, problems, folder }: ReportInput): Markup | undefined {
@@ -42,11 +42,17 @@ const tile = (label: string, value: string, detail: string): Markup =>
 
 function targetTile({ transfer, spec }: ReportInput): Markup {
   if (transfer === undefined) return tile("target", "not trained", spec === undefined ? "" : `width ${spec.width.target}`);
-  const { validation_loss: loss, proxy_validation_loss: proxy, width, parameters } = transfer;
-  const size = `width ${width}, ${countOf(parameters)} parameters`;
+  const { validation_loss: loss, proxy_validation_loss: proxy, width, parameters, verdict, reasons = [] } = transfer;
+  const blame = reasons.map((reason) => `; ${reason}`).join("");
+  const size = `width ${width}, ${countOf(parameters)} parameters${blame}`;
   if (loss === null) return tile("target", "diverged", size);
+  if (verdict === "untrained") return tile("target", "learned nothing", `${lossOf(loss)} nats; ${size}`);
   const gain = proxy - loss;
-  return tile("target's loss", lossOf(loss), `${lossOf(Math.abs(gain))} nats ${gain >= 0 ? "below" : "ABOVE"} the proxy's; ${size}`);
+  return tile(
+    "target's loss",
+    lossOf(loss),
+    `${lossOf(Math.abs(gain))} nats ${gain >= 0 ? "below" : "ABOVE"} the proxy's${verdict === "worse" ? ": wider is worse here" : ""}; ${size}`,
+  );
 }
 
 function hyperparameterTable({ best, spec, transfer }: ReportInput): Markup | undefined {
@@ -114,7 +120,11 @@ export function factsMarkup(input: ReportInput): Markup {
   const goesOn = (phase === "stopped" || phase === "died") && input.damages.length === 0;
   const winner =
     best === null
-      ? tile("winner", "none", ranked.length === 0 ? "no trial has ended" : "no trial completed")
+      ? tile(
+          "winner",
+          "none",
+          ranked.length === 0 ? "no trial has ended" : input.counts.untrained > 0 ? "no trial learned anything" : "no trial completed",
+        )
       : tile(
           phase === "finished" ? "winner's loss" : "best so far",
           lossOf(best.validation_loss),

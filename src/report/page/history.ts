@@ -35,7 +35,7 @@ export function history(input: ReportInput): Figure | undefined {
   return {
     name: "history",
     title: "History",
-    caption: `Validation loss by number of the trial, with the best so far as a line. While the line still takes steps, more trials are likely to find better; a long flat end says that the search has found what it can. × marks trials that diverged, the bar | trials that failed, △ losses beyond the frame.${since}${sampled}`,
+    caption: `Validation loss by number of the trial, with the best so far as a line. While the line still takes steps, more trials are likely to find better; a long flat end says that the search has found what it can. × marks trials that diverged or learned nothing, the bar | trials that failed, △ losses beyond the frame.${since}${sampled}`,
     rows,
     chart: (layout) => chartOf(layout, rows, frame),
   };
@@ -63,7 +63,7 @@ function chartOf(layout: Layout, rows: readonly Row[], frame: Frame): Chart {
       },
       beyondMarks(completed.filter(isBeyond), x),
       crosses(
-        rows.filter(({ status }) => status === "diverged"),
+        rows.filter(({ status }) => status === "diverged" || status === "untrained"),
         x,
       ),
       {

@@ -1,17 +1,19 @@
 /** Loss against log2 learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
 import type { Axis, Curves, Family } from "../../evidence/records.ts";
 import { lossOf } from "../../numbers.ts";
-import { meanOf, plusMinus, sizeWords } from "../curves.ts";
+import type { Parametrization } from "../../parametrization/roles.ts";
+import { between, meanOf, reasonOf, signed, sizeWords, verdictWords } from "../curves.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
 import { boundsOf, crosses, exponentAxis, lossAxis, lossFrame, panels, panelWidth, powerOfTwo, type Frame } from "./frames.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf, rampOf } from "./theme.ts";
 
-/** Each parametrization's name as people write it. */
-export const parametrizationName = (name: string): string => ({ mup: "μP", sp: "SP", completep: "CompleteP" })[name] ?? name;
+/** Each parametrization's name as people write it, in the order of their panels: first the one that follows the most. */
+const names: { readonly [P in Parametrization]: string } = { completep: "CompleteP", mup: "μP", sp_fan_in: "SP (fan-in)", sp: "SP" };
+/** A parametrization's name as people write it; what is none of them as it is. */
+export const parametrizationName = (name: string): string => Object.entries(names).find(([key]) => key === name)?.[1] ?? name;
 
-/** Parametrizations in the order of their panels: first the one that follows the most, whatever the file's order. */
-const orderOf = ({ parametrization }: Family): number => ["completep", "mup", "sp"].indexOf(parametrization);
+const orderOf = ({ parametrization }: Family): number => Object.keys(names).indexOf(parametrization);
 const inOrder = (families: readonly Family[]): readonly Family[] => [...families].sort((a, b) => orderOf(a) - orderOf(b));
 
 function rowsOf(axis: Axis, { parametrization, curves }: Family): readonly Row[] {
@@ -64,7 +66,7 @@ function panel(
         x,
       ),
       {
-        data: { values: optima.filter(({ low }) => low !== null) },
+        data: { values: optima.filter(({ low, high }) => low !== null && high !== null) },
         mark: { type: "rule", strokeWidth: 3.5, clip: true },
         encoding: { x: { ...(x as object), field: "low" }, x2: { field: "high" }, y, color },
       },
@@ -77,22 +79,43 @@ function panel(
   };
 }
 
-function driftTable(axis: Axis, families: readonly Family[]): Table {
+function verdictTable(axis: Axis, families: readonly Family[]): Table {
   const { larger, smallest } = sizeWords[axis];
-  const signed = (value: number, digits: number): string => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
   return {
-    head: ["", "optimum moves, log₂ per doubling", `${larger} is clearly worse at`, `loss of keeping the ${smallest} model's optimum`],
-    numeric: [false, true, true, true],
-    rows: families.map(({ parametrization, drift, violations, gap }) => [
-      parametrizationName(parametrization),
-      drift === null ? "–" : `${signed(drift.per_doubling, 2)}${plusMinus(drift.standard_error)}`,
-      violations.length === 0 ? "no rate" : `${violations.length} rate${violations.length === 1 ? "" : "s"}`,
-      gap === null
-        ? "–"
-        : `${signed(gap.nats, 4)} nats${gap.seed_deviations === null ? "" : ` (${gap.seed_deviations.toFixed(1)} seed deviations)`}`,
-    ]),
+    head: [
+      "",
+      "verdict",
+      "optimum moves, log₂ per doubling",
+      `${larger} is clearly worse at`,
+      `cost of keeping the ${smallest}'s rate, nats`,
+    ],
+    numeric: [false, false, true, true, true],
+    rows: families.map((family) => {
+      const { parametrization, verdict, drift, violations, places, gap } = family;
+      return [
+        parametrizationName(parametrization),
+        `${verdictWords[verdict]}: ${reasonOf(axis, family)}`,
+        estimated(drift?.per_doubling ?? null, drift, (value) => signed(value, 2)),
+        `${violations.length} of ${places} ${places === 1 ? "place" : "places"}`,
+        estimated(gap?.nats ?? null, gap, (value) => signed(value, 3)),
+      ];
+    }),
   };
 }
+
+/** A number with its interval, as much of both as is known. */
+function estimated(
+  value: number | null,
+  interval: { readonly low: number | null; readonly high: number | null } | null,
+  show: (value: number) => string,
+): string {
+  const range = interval === null ? "" : between(interval.low, interval.high, show);
+  if (value === null) return range || "–";
+  return range === "" ? show(value) : `${show(value)} (${range})`;
+}
+
+/** Panels side by side on a wide page. */
+const mostColumns = 3;
 
 /** Loss against learning rate at every size, under every parametrization. */
 export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure {
@@ -108,7 +131,7 @@ export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure
     ? ` Best at the largest ${axis} under ${parametrizationName(families[0].parametrization)}: ${powerOfTwo(best.log2_learning_rate)}, ${lossOf(best.loss)} nats.`
     : "";
   const chart = (layout: Layout): Chart => {
-    const columns = layout.name === "wide" ? Math.min(2, groups.length) : 1;
+    const columns = layout.name === "wide" ? Math.min(mostColumns, groups.length) : 1;
     const size = { width: panelWidth(layout, columns), height: layout.name === "wide" ? 320 : 260 };
     return panels(
       groups.map(({ family, rows: own }) => ({
@@ -121,9 +144,9 @@ export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure
   return {
     name: "loss-by-learning-rate",
     title: `Loss against learning rate, one curve per ${axis}`,
-    caption: `Where each curve is lowest is that ${axis}'s best learning rate: the diamond, with its 90 % interval as a horizontal bar. Where transfer works the diamonds stand above one another and ${larger} curves lie lower, so that a rate tuned on the ${smallest} is right for the ${largest}; where it does not, they wander off. Vertical bars reach from the best to the worst of ${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"}; × marks rates at which a seed diverged; what is above the frame is cut off.${at}`,
+    caption: `Where each curve is lowest is that ${axis}'s best learning rate: the diamond, with its 90 % interval as a horizontal bar. Where transfer works the diamonds stand above one another and ${larger} curves lie lower, so that a rate tuned on the ${smallest} is right for the ${largest}; where it does not, they wander off. Vertical bars reach from the best to the worst of ${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"}; × marks rates at which a seed diverged or learned nothing; what is above the frame is cut off.${at}`,
     rows,
     chart,
-    table: driftTable(axis, families),
+    table: verdictTable(axis, families),
   };
 }

@@ -78,7 +78,7 @@ function panel(rows: readonly Row[], frame: Frame, x: Json, yTitle: string, widt
       },
       beyondMarks(completed.filter(isBeyond), x),
       crosses(
-        rows.filter(({ status }) => status === "diverged"),
+        rows.filter(({ status }) => status === "diverged" || status === "untrained"),
         x,
       ),
       {
@@ -90,7 +90,8 @@ function panel(rows: readonly Row[], frame: Frame, x: Json, yTitle: string, widt
   };
 }
 
-const legend = "Each point is a trial, lower is better; the diamond is the winner, × a trial that diverged, △ a loss beyond the frame.";
+const legend =
+  "Each point is a trial, lower is better; the diamond is the winner, × a trial that diverged or learned nothing, △ a loss beyond the frame.";
 
 /** Loss against log2 learning rate; nothing when all trials share one rate. */
 export function rateScatter(input: ReportInput): Figure | undefined {
