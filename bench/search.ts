@@ -1,8 +1,8 @@
 /**
  * `npm run bench:search`: every search method replayed many times on a table of trained cells
  * (bench/replay/table.json), beside Optuna's samplers on the same table where
- * MUTRANSFER_BENCH_PYTHON names a Python that has it; then early stopping against training to the
- * end, and confirmation of the best trials on all seeds. Prints tables, writes bench/results/search-replay.json.
+ * MUTRANSFER_BENCH_PYTHON names a Python that has it; then long searches, early stopping against training
+ * to the end, and confirmation of the best trials on all seeds. Prints tables, writes bench/results/search-replay.json.
  */
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -29,12 +29,15 @@ const budgets = [8, 16, 32, 64];
 const trials = Math.max(...budgets);
 const methods: readonly MethodName[] = ["random", "sobol", "tpe", "gp"];
 const batches = [4, 1];
+/** Long searches, in batches as a sweep has them unless its spec says otherwise. */
+const long = { budgets: [128, 256], batch: 8 };
 /** Rank below which a cell is among the best 5 % of all. */
 const bestShare = 0.05;
 
 interface Task {
   readonly method: MethodName;
   readonly batch: number;
+  readonly trials: number;
   readonly first: number;
   readonly count: number;
 }
@@ -45,7 +48,7 @@ const table = readTable();
 const landscape: Landscape = landscapeOf(table);
 const objectiveOf = (replay: number): number => replay % table.seeds.length;
 
-function replayed({ method, batch, first, count }: Task): Cells {
+function replayed({ method, batch, trials, first, count }: Task): Cells {
   return Array.from({ length: count }, (_, index) =>
     replayedCells(landscape, method, { trials, batch, replay: first + index, objective: objectiveOf(first + index) }),
   );
@@ -56,6 +59,10 @@ const inThread = (task: Task): Promise<Cells> =>
     const worker = new Worker(fileURLToPath(import.meta.url), { workerData: task });
     worker.once("message", resolve).once("error", reject);
   });
+/** Replays of one method, shared out over the cores. */
+async function cellsOf(task: Pick<Task, "method" | "batch" | "trials">): Promise<Cells> {
+  return (await Promise.all(shares().map(([first, count]) => inThread({ ...task, first, count })))).flat();
+}
 /** First replay and number of replays for each core. */
 function shares(): readonly (readonly [first: number, count: number])[] {
   const cores = usableCores();
@@ -76,6 +83,15 @@ const quartiles = (values: readonly number[]): { q1: number; median: number; q3:
 });
 const show = ({ q1, median, q3, mean }: ReturnType<typeof quartiles>): string =>
   `${median.toFixed(4)} (${q1.toFixed(4)}–${q3.toFixed(4)}; ${mean.toFixed(4)})`;
+
+/** Quartiles of the regret after each of some numbers of trials. */
+const regretsOf = (cells: Cells, budgets: readonly number[]): Readonly<Record<string, ReturnType<typeof quartiles>>> =>
+  Object.fromEntries(
+    budgets.map((budget) => [
+      budget,
+      quartiles(cells.map((each, replay) => regretNats(landscape, each.slice(0, budget), objectiveOf(replay)))),
+    ]),
+  );
 
 function print(head: readonly string[], rows: readonly (readonly string[])[]): void {
   for (const row of [head, head.map(() => "---:"), ...rows]) console.log(`| ${row.join(" | ")} |`);
@@ -109,17 +125,13 @@ async function main(): Promise<void> {
   const kept = new Map<string, Cells>();
   for (const batch of batches) {
     const cells = new Map<string, Cells>();
-
-    for (const method of methods) {
-      cells.set(method, (await Promise.all(shares().map(([first, count]) => inThread({ method, batch, first, count })))).flat());
-    }
+    for (const method of methods) cells.set(method, await cellsOf({ method, batch, trials }));
     const peer = await optuna(batch);
     if (peer === undefined) console.error("left out: Optuna (set MUTRANSFER_BENCH_PYTHON)");
     else versions["optuna"] = peer.version;
     for (const [name, each] of Object.entries(peer?.cells ?? {})) cells.set(name, each);
     const rows = [...cells].map(([method, each]) => {
-      const regrets = budgets.map((budget) => each.map((one, replay) => regretNats(landscape, one.slice(0, budget), objectiveOf(replay))));
-      const summary = Object.fromEntries(budgets.map((budget, index) => [budget, quartiles(regrets[index])]));
+      const summary = regretsOf(each, budgets);
       results.push({ method, batch, regret_nats: summary });
       return [method, ...budgets.map((budget) => show(summary[budget]))];
     });
@@ -127,6 +139,17 @@ async function main(): Promise<void> {
     print(["method", ...budgets.map((budget) => `${budget} trials`)], rows);
     if (batch === batches[0]) for (const method of methods) kept.set(method, cells.get(method) ?? []);
   }
+
+  const longRuns: Record<string, unknown>[] = [];
+  const longRows: (readonly string[])[] = [];
+  for (const method of methods) {
+    const cells = await cellsOf({ method, batch: long.batch, trials: Math.max(...long.budgets) });
+    const summary = regretsOf(cells, long.budgets);
+    longRuns.push({ method, batch: long.batch, regret_nats: summary });
+    longRows.push([method, ...long.budgets.map((budget) => show(summary[budget]))]);
+  }
+  console.log(`Long searches, ${long.batch} at a time:\n`);
+  print(["method", ...long.budgets.map((budget) => `${budget} trials`)], longRows);
 
   const early: Record<string, unknown>[] = [];
   const stopping = [2, 3, 4].flatMap((eta) =>
@@ -190,6 +213,7 @@ async function main(): Promise<void> {
     cells: landscape.ranks.length,
     best_mean_nats: rounded(Math.min(...landscape.meansNats)),
     results,
+    long_searches: longRuns,
     early_stopping: early,
     confirmation,
   };

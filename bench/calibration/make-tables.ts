@@ -71,6 +71,9 @@ mkdirSync(tablesPath, { recursive: true });
 for (const setting of settings.filter(({ name }) => asked.length === 0 || asked.includes(name))) {
   const { losses_nats: losses, ...head } = await tableOf(setting, pool, engine.version, version);
   const rows = losses.map((cell) => `    ${JSON.stringify(cell)}`).join(",\n");
-  writeFileSync(join(tablesPath, tableFile(setting.name)), `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "losses_nats": [\n${rows}\n  ]\n}\n`);
+  writeFileSync(
+    join(tablesPath, tableFile(setting.name)),
+    `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "losses_nats": [\n${rows}\n  ]\n}\n`,
+  );
 }
 pool.close();

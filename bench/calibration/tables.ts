@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Space } from "../../src/search/space.ts";
+import { readTable as readReplayTable } from "../replay/table.ts";
 
 /** Something that proxies are trained on, how long, and over which grid. */
 export interface Setting {
@@ -31,6 +32,15 @@ export interface Table {
   readonly losses_nats: readonly (readonly (number | null)[])[];
 }
 
+/** A table's numbers alone. */
+export interface Grid {
+  readonly name: string;
+  readonly use: Setting["use"];
+  readonly space: Setting["space"];
+  /** [cell][seed] in nats. */
+  readonly losses: readonly (readonly (number | null)[])[];
+}
+
 const octaves = (from: number, to: number, step: number): number[] =>
   Array.from({ length: (to - from) / step + 1 }, (_, index) => Number((2 ** (from + index * step)).toPrecision(4)));
 /** Six octaves in steps of an eighth. */
@@ -57,4 +67,13 @@ export const settings: readonly Setting[] = [
 
 export const tablesPath = fileURLToPath(new URL("../../../bench/calibration/tables", import.meta.url));
 export const tableFile = (name: string): string => `${name}.json`;
-export const readTable = (name: string): Table => JSON.parse(readFileSync(join(tablesPath, tableFile(name)), "utf8")) as Table;
+
+/** Every grid that was trained for this, and the one that searches are replayed on. */
+export function readGrids(): readonly Grid[] {
+  const own = settings.map(({ name }) => {
+    const { setting, losses_nats: losses } = JSON.parse(readFileSync(join(tablesPath, tableFile(name)), "utf8")) as Table;
+    return { name, use: setting.use, space: setting.space, losses };
+  });
+  const { space, losses_nats: losses } = readReplayTable();
+  return [...own, { name: "search-table", use: "report", space, losses: losses.map((seeds) => seeds.map((at) => at[at.length - 1])) }];
+}
