@@ -71,11 +71,13 @@ describe.skipIf(missing !== undefined)(`cuda on the command line${missing === un
   it("halves a stack that the memory turns out not to hold, says so and ends right", async () => {
     const args = ["sweep", spec("big", { trials: 8 }), ...onCuda, "8"];
     const halved = await cli([...args, "--out", "halved"], { EMULATED_TAKEN: String(4096 * 1024 - 2500) });
+    const whole = await cli([...args, "--out", "whole", "-q"]);
+    // That of a winner at an edge, whichever way the stack was trained.
     expect([halved.code, halved.stderr]).toEqual([
-      0,
+      whole.code,
       expect.stringMatching(/does not fit the memory: going on with stacks of 4 \(.*CUDA_ERROR_OUT_OF_MEMORY/),
     ]);
-    expect((await cli([...args, "--out", "whole", "-q"])).code).toBe(0);
+    expect([0, 5]).toContain(whole.code);
     expect(resultsIn("halved").trials.map(({ validation_loss: loss }) => loss)).toEqual(
       resultsIn("whole").trials.map(({ validation_loss: loss }) => loss),
     );
