@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { randomStream } from "../../src/rng.ts";
 import type { Results } from "../../src/run/results.ts";
 import { run, type Finished } from "../support/cli.ts";
+import { cpuEngine } from "../support/native.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { npy } from "../support/tokens.ts";
 
@@ -23,7 +24,7 @@ search: {method: grid, confirm: {top: 2, seeds: 2}, parameters: {output_multipli
   );
   return file;
 };
-const sweep = (file: string, ...more: readonly string[]): Promise<Finished> => run(["sweep", file, "--engine", "tfjs", ...more], folder);
+const sweep = (file: string, ...more: readonly string[]): Promise<Finished> => run(["sweep", file, "--engine", cpuEngine, ...more], folder);
 const resultsIn = (name: string): Results => JSON.parse(readFileSync(join(folder, "runs", name, "results.json"), "utf8")) as Results;
 
 describe("on tokens drawn at random", () => {
