@@ -17,6 +17,13 @@ export function squaredDeviations(values: readonly number[]): number {
 /** The value below which `share` (0 to 1) of the ascending values lie; the nearest of them, never between two. */
 export const quantile = (sorted: readonly number[], share: number): number => sorted[Math.round(share * (sorted.length - 1))];
 
+/** Values less their mean, in their standard deviations; zeros where they are all the same. */
+export function standardized(values: Float64Array): Float64Array {
+  const center = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2, 0) / values.length);
+  return values.map((value) => (deviation > 0 ? (value - center) / deviation : 0));
+}
+
 /** Least-squares slope of y over x. */
 export function slopeOf(x: readonly number[], y: readonly number[]): number {
   const [meanX, meanY] = [mean(x), mean(y)];

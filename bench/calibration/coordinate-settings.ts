@@ -1,4 +1,5 @@
 /** The models whose coordinate checks are replayed: right rules at several sizes and multipliers, and each rule broken on purpose. */
+import { brokenRules } from "../../test/support/broken-rules.ts";
 import type { Regime } from "../../src/training/coordinates.ts";
 import type { Hyperparameters, Role } from "../../src/parametrization/roles.ts";
 import type { DepthExponents, Exponents } from "../../src/parametrization/table.ts";
@@ -86,27 +87,7 @@ const names: { readonly [Q in keyof Exponents]: string } = {
 const shownIn = { multiplier: "adam", initStd: "adam", learningRate: "adam", weightDecay: "decay", epsilon: "epsilon" } as const satisfies {
   readonly [Q in keyof Exponents]: Regime;
 };
-const broken = (
-  [
-    ["embedding", "epsilon", 0],
-    ["hidden", "initStd", 0],
-    ["hidden", "learningRate", 0],
-    ["hidden", "weightDecay", 0],
-    ["hidden", "epsilon", 0],
-    ["readout", "multiplier", 0],
-    ["readout", "epsilon", 0],
-    ["norm", "epsilon", 0],
-    ["bias", "epsilon", 0],
-    ["embedding", "multiplier", -0.5],
-    ["embedding", "initStd", -0.5],
-    ["embedding", "learningRate", -1],
-    ["embedding", "weightDecay", 1],
-    ["readout", "learningRate", -1],
-    ["readout", "weightDecay", 1],
-    ["norm", "learningRate", -1],
-    ["bias", "learningRate", -1],
-  ] as const
-).map(([role, quantity, exponent]): Setting => ({
+const broken = brokenRules.map(([role, quantity, exponent]): Setting => ({
   ...ofWidth(`broken, ${role} ${names[quantity]} to the power ${exponent}`, { biases: true }, 10),
   rules: [role, { [quantity]: exponent }],
   only: shownIn[quantity],

@@ -30,9 +30,9 @@ export type Noise = { readonly deviationNats: number; readonly freedom: number }
 const exponents = Array.from({ length: 96 }, (_, index) => 0.05 * (index + 2));
 /** What a seed is assumed to change at most where no seeds tell, in nats. */
 const assumedNats = 2 * assumedDeviationNats;
-/** What one seed changes in 19 of 20 cases, in nats. */
-export const noiseNats = (noise: Noise): number =>
-  noise === undefined || noise.deviationNats === 0 ? assumedNats : studentBound(0.025, noise.freedom) * noise.deviationNats;
+/** What one seed changes at most, up or down, but for a share `tail` of the cases to each side, in nats. */
+export const noiseNats = (noise: Noise, tail = 0.025): number =>
+  noise === undefined || noise.deviationNats === 0 ? assumedNats : studentBound(tail, noise.freedom) * noise.deviationNats;
 
 /** L∞, A and the squared residual of the best fit with a fixed exponent; A is not negative: wider is not worse. */
 function fitWith(exponent: number, points: readonly WidthLoss[]): { readonly at: (width: number) => number; readonly squares: number } {

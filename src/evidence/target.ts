@@ -2,7 +2,6 @@
  * What a target's end says of the transfer: whether it learned at all, whether it is worse than the proxy by more than
  * seeds explain, and what may be to blame. Numbers only; what a target is judged untrained by is training's business.
  */
-import { studentBound } from "../statistics.ts";
 import { lossOf, valueOf } from "../numbers.ts";
 import type { Parametrization } from "../parametrization/roles.ts";
 import type { CurvePoint, Outcome } from "../training/outcome.ts";
@@ -54,9 +53,7 @@ export const movesBecause: { readonly [P in Parametrization]: string | undefined
 /** Judges a target's end; `outcome` is one that was judged by what an untrained model loses. */
 export function judgeTarget(end: TargetEnd): TargetVerdict {
   const { outcome, isLarger, proxyLoss, proxySeeds, noise } = end;
-  const seedNats =
-    noise === undefined || noise.deviationNats === 0 ? noiseNats(noise) : studentBound(0.05, noise.freedom) * noise.deviationNats;
-  const marginNats = seedNats * Math.sqrt(1 + 1 / proxySeeds);
+  const marginNats = noiseNats(noise, 0.05) * Math.sqrt(1 + 1 / proxySeeds);
   const { status, validationLoss } = outcome;
   const isWorse = isLarger && validationLoss !== null && validationLoss > proxyLoss + marginNats;
   const word = status === "diverged" || status === "untrained" ? status : isWorse ? "worse" : "holds";

@@ -7,6 +7,7 @@ import type { RandomStream } from "../rng.ts";
 import type { Designer, DesignerOptions } from "./designer.ts";
 import { fittedLogs, GaussianProcess, sampleOf, type Logs } from "./gaussian-process.ts";
 import { learner, type PlacedPoint, type ScoredPoint, type Situation } from "./learner.ts";
+import { standardized } from "../statistics.ts";
 import { logExpectedImprovement } from "./normal.ts";
 
 /** Candidates, where the points of the space cannot be listed: spread over the cube, and around the best results. */
@@ -32,12 +33,9 @@ function warped(losses: readonly number[]): Float64Array {
   const median = losses[Math.floor((n - 1) / 2)];
   const range = median - losses[0];
   const worse = n - 1 - Math.floor((n - 1) / 2);
-  const values = Float64Array.from(losses, (loss, index) =>
-    index <= n - 1 - worse ? loss : median + (range * (index - (n - 1 - worse))) / worse,
+  return standardized(
+    Float64Array.from(losses, (loss, index) => (index <= n - 1 - worse ? loss : median + (range * (index - (n - 1 - worse))) / worse)),
   );
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  const std = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / n);
-  return values.map((value) => (std > 0 ? (value - mean) / std : 0));
 }
 
 /** Points of a space too large to be listed that may be worth a trial. */

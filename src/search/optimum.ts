@@ -4,7 +4,7 @@
  * it is theirs. How often its intervals cover is measured by `npm run bench:calibration`.
  */
 import type { RandomStream } from "../rng.ts";
-import { highest, lowest, quantile, thinned } from "../statistics.ts";
+import { highest, lowest, quantile, standardized, thinned } from "../statistics.ts";
 import { cholesky } from "./cholesky.ts";
 import { fittedLogs, GaussianProcess, type Beliefs } from "./gaussian-process.ts";
 
@@ -54,10 +54,7 @@ function warped(losses: readonly (number | null)[]): Float64Array {
   const range = median > best ? median - best : 1;
   const warp = (loss: number): number => ((loss - best) / range <= 1 ? (loss - best) / range : 1 + Math.log((loss - best) / range));
   const worst = warp(sound[sound.length - 1]) + 1;
-  const values = Float64Array.from(losses, (loss) => (loss === null ? worst : warp(loss)));
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const std = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-  return values.map((value) => (std > 0 ? (value - mean) / std : 0));
+  return standardized(Float64Array.from(losses, (loss) => (loss === null ? worst : warp(loss))));
 }
 
 /** The trainings that count: all, or where there are too many the best and some of the rest, evenly over their losses. */

@@ -21,7 +21,7 @@ import { thinned } from "../statistics.ts";
 import { isDone, judgedTrials } from "../sweep/agenda.ts";
 import { generalizationOf, type Generalization } from "../sweep/generalization.ts";
 import { bestOf } from "../sweep/head.ts";
-import { rankTrials, standings, chooseWinner } from "../sweep/select.ts";
+import { rankTrials, standings, judge } from "../sweep/select.ts";
 import { Progress } from "./progress.ts";
 
 /** Whether the run will change: `none` when the folder holds no sweep at all. */
@@ -76,8 +76,7 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
   const progress = new Progress();
   for (const trial of ranked) progress.end(trial);
   const sample = resultsAt(folder, thinned(ranked, mostTrials));
-  const winner = spec && chooseWinner(trials, spec);
-  const best = winner === undefined ? null : bestOf(spec as CompleteSpec, winner, trials);
+  const best = spec === undefined ? null : bestOf(spec, judge(trials, spec), trials);
   const read = <K extends RecordKind>(kind: K): Records[K] | undefined => {
     const found = readRecord(folder, kind);
     if (found === undefined || "record" in found) return found?.record;

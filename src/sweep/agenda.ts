@@ -147,14 +147,19 @@ export class Agenda {
   }
 }
 
+/** The agenda as far as a run has come, and whether nothing is left to train; what has failed counts as given up. */
+function agendaAt(spec: CompleteSpec, state: RunState): { readonly agenda: Agenda; readonly isDone: boolean } {
+  const agenda = new Agenda(spec);
+  return { isDone: agenda.due(state, () => true).length === 0, agenda };
+}
+
 /** How the trainings ended that a sweep's outcome is made of: first runs, and those fresh seeds that its best trials are confirmed on now. */
 export function judgedTrials(
   spec: CompleteSpec,
   state: RunState,
 ): { readonly first: readonly TrialSummary[]; readonly confirmations: readonly TrialSummary[] } {
   const endsOf = (trials: readonly Trial[]): readonly TrialSummary[] => trials.flatMap((trial) => state.of(trial) ?? []);
-  const agenda = new Agenda(spec);
-  agenda.due(state, () => true);
+  const { agenda } = agendaAt(spec, state);
   return { first: endsOf(agenda.trials), confirmations: endsOf(agenda.confirmations(state)) };
 }
 
@@ -182,9 +187,8 @@ export function isRaced(spec: CompleteSpec): (member: Pick<Member, "seed">) => b
 
 /** How far a run has come: trainings that are known of so far, those that racing has added among them, and whether all have ended. */
 export function reached(spec: CompleteSpec, state: RunState): { readonly trainings: number; readonly isDone: boolean } {
-  const agenda = new Agenda(spec);
-  const isOver = agenda.due(state, () => true).length === 0;
-  return { trainings: plannedWork(spec).trainings + agenda.confirmations(state).filter(isRaced(spec)).length, isDone: isOver };
+  const { agenda, isDone } = agendaAt(spec, state);
+  return { trainings: plannedWork(spec).trainings + agenda.confirmations(state).filter(isRaced(spec)).length, isDone };
 }
 
 /** How much there is to train. */

@@ -20,9 +20,9 @@ import { lowestAllowed } from "../spec/references.ts";
 import { assumedDeviationNats, lowest } from "../statistics.ts";
 import { learningMarginNats } from "../training/yardstick.ts";
 import { rungReports } from "./agenda.ts";
-import type { Race } from "./confirmed.ts";
+import type { Confirmed, Race } from "./confirmed.ts";
 import { seedDeviation } from "./deviation.ts";
-import { judge, rankTrials, type Verdict, type Winner } from "./select.ts";
+import { judge, rankTrials, type Verdict } from "./select.ts";
 
 /** Training FLOPs of all proxies as far as they got, of the target, and their ratio. */
 function costOf(plan: Plan, trials: readonly TrialSummary[]): Results["cost"] {
@@ -43,14 +43,14 @@ export function makeHead(
 ): ResultsHead {
   const { spec } = plan;
   const verdict = judge(trials, spec);
-  const { winner, confirmed, race } = verdict;
+  const { confirmed, race } = verdict;
   const analysis = analysisOf(spec, trials, verdict);
   return {
     version: resultsVersion,
     name: spec.name,
     spec,
     spec_hash: plan.specHash,
-    best: winner === undefined ? null : bestOf(spec, winner, trials, analysis.importance),
+    best: bestOf(spec, verdict, trials, analysis.importance),
     confirmation: confirmed.map(({ id, firstLoss, meanLoss, seeds, validationLosses }) => ({
       trial: id,
       first_loss: firstLoss,
@@ -74,13 +74,14 @@ export function makeHead(
 const raceOf = (race: Race | undefined): Results["race"] =>
   race === undefined ? null : { trials: [...race.raced], seeds: race.seeds, tied: [...race.tied] };
 
-/** The winner as results.json has it; without importances it is not known how much its edges' hyperparameters mattered. */
+/** The winner as results.json has it, null where there is none; without importances it is not known how much its edges' hyperparameters mattered. */
 export function bestOf(
   spec: CompleteSpec,
-  winner: Winner<TrialSummary>,
+  { winner, confirmed }: Verdict<TrialSummary>,
   trials: readonly TrialSummary[],
   importance: Results["analysis"]["importance"] = [],
-): NonNullable<Results["best"]> {
+): Results["best"] {
+  if (winner === undefined) return null;
   const { trial, validationLoss, standardError } = winner;
   return {
     trial: trial.id,
@@ -88,7 +89,7 @@ export function bestOf(
     hyperparameters: transferredOf(trial.hyperparameters),
     validation_loss: validationLoss,
     standard_error: standardError,
-    edges: edgesOfWinner(spec, winner, trials).map(({ name, side, bound, extendTo, matters }) => ({
+    edges: edgesOfWinner(spec, trial, confirmed, trials).map(({ name, side, bound, extendTo, matters }) => ({
       hyperparameter: name,
       side,
       bound,
@@ -105,7 +106,8 @@ export function bestOf(
  */
 function edgesOfWinner(
   spec: CompleteSpec,
-  { trial }: Winner<TrialSummary>,
+  trial: TrialSummary,
+  confirmed: readonly Confirmed[],
   trials: readonly TrialSummary[],
 ): readonly (Edge & { readonly matters: boolean })[] {
   const {
@@ -120,7 +122,7 @@ function edgesOfWinner(
     .filter((each) => each.seed === seed && each.status !== "failed")
     .map(({ hyperparameters: point, validationLoss, steps }) => ({ point, validationLoss, steps }));
   const gains = edgeGains(parameters, ranked(first), trial.hyperparameters, others);
-  const bound = 2 * (seedDeviation(judge(trials, spec).confirmed) ?? assumedDeviationNats);
+  const bound = 2 * (seedDeviation(confirmed) ?? assumedDeviationNats);
   return edges.map((edge) => ({ ...edge, matters: edge.name === rate || gains[others.indexOf(edge)] > bound }));
 }
 
