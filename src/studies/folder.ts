@@ -22,6 +22,7 @@ import { isDone, judgedTrials } from "../sweep/agenda.ts";
 import { generalizationOf, type Generalization } from "../sweep/generalization.ts";
 import { bestOf } from "../sweep/head.ts";
 import { rankTrials, standings, judge } from "../sweep/select.ts";
+import type { LiveRun } from "./live.ts";
 import { Progress } from "./progress.ts";
 
 /** Whether the run will change: `none` when the folder holds no sweep at all. */
@@ -32,6 +33,8 @@ export interface FolderContents {
   /** The folder's own name, without the path to it. */
   readonly folder: string;
   readonly phase: Phase;
+  /** What is in training now; undefined unless the run goes on. */
+  readonly live: LiveRun | undefined;
   readonly run: RunRecord | undefined;
   readonly spec: CompleteSpec | undefined;
   /** The spec as its author might have written it. */
@@ -93,6 +96,7 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
   return {
     folder: basename(resolve(folder.path)),
     phase: hasJournal ? phaseOf(folder, spec !== undefined && isDone(spec, state)) : "none",
+    live: undefined,
     run,
     spec,
     writtenSpec: spec && asWritten(spec),

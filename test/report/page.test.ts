@@ -26,6 +26,7 @@ function inputOf(trials: readonly TrialResult[]): ReportInput {
   return {
     folder: "run",
     phase: "finished",
+    live: undefined,
     run: runOf(spec) as RunRecord,
     spec,
     writtenSpec: spec,
