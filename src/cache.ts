@@ -98,7 +98,7 @@ function privateFolder(user: number | undefined): string {
   return own;
 }
 
-function decide(): string {
+function decide(say: (line: string) => void): string {
   const { folder, isNamed } = wantedFolder();
   const user = process.geteuid?.();
   let why: string | undefined = "this user has no home";
@@ -112,7 +112,7 @@ function decide(): string {
     }
   if (folder !== undefined && why === undefined) return folder;
   const instead = privateFolder(user);
-  console.error(
+  say(
     `cache: ${folder === undefined ? why : `${folder} is not used (${why})`}; using ${instead} (name another with $MUTRANSFER_CACHE)`,
   );
   return instead;
@@ -120,11 +120,13 @@ function decide(): string {
 
 let decided: string | undefined;
 
-/** Where things are kept between runs; the first call decides for this process and those that it starts. */
-export function cacheFolder(): string {
-  if (decided === undefined) process.env["MUTRANSFER_CACHE"] = decided = decide();
-  return decided;
+/** Where things are kept between runs; the first call decides for this process, and says so in a line when it is not where it was wanted. */
+export function cacheFolder(say: (line: string) => void = console.error): string {
+  return (decided ??= decide(say));
 }
 
-/** What engines may know of this process. */
-export const engineHost = (): Host => ({ cache: cacheFolder(), environment: process.env });
+/** What engines may know of this process; whoever they start keeps things in the same place. */
+export function engineHost(say?: (line: string) => void): Host {
+  const cache = cacheFolder(say);
+  return { cache, environment: { ...process.env, MUTRANSFER_CACHE: cache } };
+}

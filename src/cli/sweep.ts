@@ -1,10 +1,11 @@
 /** `mutransfer sweep`: the study, and what it has come to as text, JSON or events. */
 import { dataNotes, edgeNotes, renderNotes, resultNotes } from "../report/notes.ts";
 import { renderRanking, renderVerdict } from "../report/ranking.ts";
+import { readSpec } from "../studies/named-files.ts";
 import { sweep as study, type FinishedSweep, type SweepOptions } from "../studies/sweep.ts";
 import type { Display, DisplayOptions } from "./display.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
-import { copyFile, readSpec } from "./files.ts";
+import { copyFile } from "./files.ts";
 import { printPlan } from "./plan.ts";
 import { ending, surroundings } from "./setting.ts";
 import type { Terminal } from "./terminal.ts";

@@ -5,7 +5,7 @@ import { renderTarget } from "../report/target.ts";
 import { transfer as study, type TransferOptions } from "../studies/transfer.ts";
 import type { DisplayOptions } from "./display.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
-import { readResultsFile } from "./files.ts";
+import { readResultsFile } from "../studies/named-files.ts";
 import { ending, surroundings } from "./setting.ts";
 import type { Terminal } from "./terminal.ts";
 

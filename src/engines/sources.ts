@@ -1,15 +1,28 @@
 /** Where the package lies and what its kernels are called: engines with kernels of their own know those by a digest of their text. */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The package's own folder, from wherever this file runs. */
+/** The package's name, as its package.json has it. */
+const packageName = "mutransfer";
+
+const isOurs = (folder: string): boolean => {
+  const file = join(folder, "package.json");
+  return existsSync(file) && (JSON.parse(readFileSync(file, "utf8")) as { name?: unknown }).name === packageName;
+};
+
+/** The package's own folder, from wherever this file runs: inside it, or in a bundle that leaves workers and kernels where they were installed. */
 export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
-  return folder;
+  for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== dirname(folder); folder = dirname(folder))
+    if (isOurs(folder)) return folder;
+  return dirname(createRequire(import.meta.url).resolve(`${packageName}/package.json`));
 }
+
+/** The package's version. */
+export const packageVersion = (): string =>
+  (JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { version: string }).version;
 
 /** Every text in one of the package's folders, by name. */
 export function textsIn(path: string): Readonly<Record<string, string>> {

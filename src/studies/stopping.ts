@@ -63,10 +63,12 @@ export type Left = "nothing" | "something" | "everything";
 
 /** The study was stopped before its end, as it was asked to be. */
 export class Stopped extends Error {
+  readonly code = "stopped";
   readonly left: Left;
 
   constructor(left: Left = "something") {
     super("stopped");
+    this.name = "AbortError"; // what programs ask for after they have aborted
     this.left = left;
   }
 }

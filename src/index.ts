@@ -1,0 +1,39 @@
+/**
+ * The library: what `import … from "mutransfer"` gives. Studies are promises and async iterables of
+ * their events, stopped by an AbortSignal; they print nothing, end no process and listen to no signal.
+ * Everything else in this package is no promise.
+ */
+export { UserError, type Diagnostic, type ErrorKind, type Position } from "./errors.ts";
+export type { EngineName } from "./engines/engine.ts";
+export type { CoordCheck, Curves, TransferVerdict, Verdict } from "./evidence/records.ts";
+export { parametrize, type Parametrized, type ParametrizeInput, type TensorInput } from "./library/parametrize.ts";
+export { Study, type StudyOptions } from "./library/study.ts";
+export {
+  coordCheck,
+  curves,
+  plan,
+  readResults,
+  sweep,
+  table,
+  transfer,
+  type CoordCheckOptions,
+  type CurvesOptions,
+  type PlanOptions,
+  type Spec,
+  type SpecInput,
+  type SweepOptions,
+  type TableOptions,
+  type TransferOptions,
+  type Written,
+} from "./library/verbs.ts";
+export type { ResolvedScales } from "./parametrization/resolve.ts";
+export type { HyperparameterName, Hyperparameters, Parametrization, Role } from "./parametrization/roles.ts";
+export type { Results } from "./run/results.ts";
+export type { TrialResult } from "./run/trial-result.ts";
+export type { StudyEvent, SweepEvent } from "./studies/events.ts";
+export type { Forecast, PlanSummary } from "./studies/forecast.ts";
+export type { TransferContent as TransferResult } from "./studies/launch.ts";
+export type { Interval } from "./studies/setting.ts";
+export { Stopped, type Left } from "./studies/stopping.ts";
+export type { PlanTable } from "./studies/table.ts";
+export type { TensorRow, TensorTable } from "./training/tensor-table.ts";

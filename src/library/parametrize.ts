@@ -1,0 +1,124 @@
+/**
+ * The parametrization for models that are trained elsewhere: what each tensor of anybody's
+ * transformer gets at a width (and depth). Checks what it is given; the rules are parametrization's.
+ */
+import { UserError, type Diagnostic } from "../errors.ts";
+import { attentionScale, residualMultiplier, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
+import {
+  parametrizations,
+  transferable,
+  type Hyperparameters,
+  type HyperparameterName,
+  type Parametrization,
+  type Role,
+} from "../parametrization/roles.ts";
+import { depthTable, table } from "../parametrization/table.ts";
+
+/** A tensor of somebody's model. */
+export interface TensorInput {
+  /** `embedding`: from tokens or positions; `hidden`: from width to width; `readout`: from width to tokens; `norm`, `bias`: gains and biases. */
+  readonly role: Role;
+  /** Inputs of its product at the width that is asked about; needed for `hidden` and `readout`. */
+  readonly fanIn?: number;
+  /** Whether it starts at zero. */
+  readonly zeroInit?: boolean;
+  /** Whether it belongs to a block, so that rules for depth apply; yes unless given for `hidden`, no for others. */
+  readonly inBlock?: boolean;
+}
+
+/** A model at a width, and the hyperparameters that it gets, as stated at the base width. */
+export interface ParametrizeInput<Name extends string = string> {
+  /** `mup` unless given. */
+  readonly parametrization?: Parametrization;
+  readonly width: number;
+  /** The width at which hyperparameters are stated. */
+  readonly baseWidth: number;
+  /** Columns of one attention head, the same at every width. */
+  readonly headDim: number;
+  /** For `completep`: blocks, and blocks at which hyperparameters are stated. */
+  readonly depth?: { readonly layers: number; readonly baseLayers: number };
+  /** Those that are absent are at their defaults: 1, weight decay 0. */
+  readonly hyperparameters: Hyperparameters & { readonly learning_rate: number };
+  /** Adam's ε at the base width; 1e-8 unless given. */
+  readonly epsilon?: number;
+  readonly tensors: Readonly<Record<Name, TensorInput>>;
+}
+
+/** What a model gets at a width. */
+export interface Parametrized<Name extends string = string> {
+  /** Factor on q·k. */
+  readonly attentionScale: number;
+  /** Factor on what blocks add to the residual stream; 1 where nothing follows the depth. */
+  readonly residualMultiplier: number;
+  readonly tensors: Readonly<Record<Name, ResolvedScales>>;
+}
+
+const productRoles: ReadonlySet<Role> = new Set(["hidden", "readout"]);
+const roles: { readonly [R in Role]: true } = { embedding: true, hidden: true, readout: true, norm: true, bias: true };
+
+/**
+ * What each tensor gets at one width: multiplier on its forward value, std of its initial values, Adam's learning rate, weight
+ * decay (decoupled, multiplied by the learning rate) and ε. Throws a UserError that names every number out of range.
+ * Source of the rules: Tensor Programs V, table 8; CompleteP.
+ */
+export function parametrize<Name extends string>(input: ParametrizeInput<Name>): Parametrized<Name> {
+  const { parametrization = "mup", width, baseWidth, headDim, depth, epsilon = 1e-8, tensors } = input;
+  const problems = problemsOf(input);
+  if (problems.length > 0) throw new UserError(problems);
+  const defaults = Object.fromEntries(Object.entries(transferable).map(([name, each]) => [name, each.default]));
+  const hyperparameters = { ...defaults, weight_decay: 0, ...input.hyperparameters } as Required<Hyperparameters>;
+  const depthRules = depthTable[parametrization];
+  const scaling: Scaling = {
+    ...{ rules: table[parametrization], width, baseWidth, headDim, epsilon },
+    ...(depthRules !== undefined && depth !== undefined && { depth: { rules: depthRules, ...depth } }),
+  };
+  const scalesOf = ({ role, fanIn = 1, zeroInit = false, inBlock = role === "hidden" }: TensorInput): ResolvedScales =>
+    resolve(hyperparameters, scaling, {
+      ...{ role, zeroInit, inBlock },
+      baseFanIn: productRoles.has(role) ? (fanIn * baseWidth) / width : 1,
+    });
+  const rows = (Object.entries(tensors) as [Name, TensorInput][]).map(([name, tensor]) => [name, scalesOf(tensor)]);
+  return {
+    attentionScale: attentionScale(hyperparameters, scaling),
+    residualMultiplier: residualMultiplier(scaling),
+    tensors: Object.fromEntries(rows) as Record<Name, ResolvedScales>,
+  };
+}
+
+/** Everything that is wrong with numbers and names. */
+function problemsOf(input: ParametrizeInput): readonly Diagnostic[] {
+  const { parametrization = "mup", width, baseWidth, headDim, depth, hyperparameters, epsilon, tensors } = input;
+  const wrong = (path: string, expected: string, found: unknown): Diagnostic => ({
+    code: "bad_argument",
+    path,
+    message: `${path}: expected ${expected}, found ${String(found)}`,
+  });
+  const counts = { width, baseWidth, headDim, ...(depth && { "depth.layers": depth.layers, "depth.baseLayers": depth.baseLayers }) };
+  const known: readonly string[] = [...Object.keys(transferable), "weight_decay"];
+  const lowest = (name: string): boolean => ["weight_decay", "embedding_std", "init_std"].includes(name);
+  return [
+    ...(parametrizations.includes(parametrization) ? [] : [wrong("parametrization", parametrizations.join(" | "), parametrization)]),
+    ...Object.entries(counts).flatMap(([path, value]) =>
+      Number.isInteger(value) && value > 0 ? [] : [wrong(path, "a whole number of at least 1", value)],
+    ),
+    ...(epsilon === undefined || (epsilon >= 0 && epsilon < Infinity) ? [] : [wrong("epsilon", "a number of at least 0", epsilon)]),
+    ...(parametrization === "completep" && depth === undefined
+      ? [wrong("depth", "{layers, baseLayers}, which completep follows", depth)]
+      : []),
+    ...(parametrization !== "completep" && depth !== undefined
+      ? [wrong("depth", `nothing: ${parametrization} does not follow the depth`, "a mapping")]
+      : []),
+    ...[...new Set([...Object.keys(hyperparameters), "learning_rate"])].flatMap((name) => {
+      const path = `hyperparameters.${name}`;
+      if (!known.includes(name)) return [wrong(path, known.join(" | "), name)];
+      const value = hyperparameters[name as HyperparameterName] ?? NaN;
+      const isSound = value < Infinity && (lowest(name) ? value >= 0 : value > 0);
+      return isSound ? [] : [wrong(path, `a number ${lowest(name) ? "of at least" : "above"} 0`, value)];
+    }),
+    ...Object.entries(tensors).flatMap(([name, { role, fanIn }]) => {
+      if (!Object.hasOwn(roles, role)) return [wrong(`tensors.${name}.role`, Object.keys(roles).join(" | "), role)];
+      const isSound = !productRoles.has(role) || (fanIn !== undefined && Number.isInteger(fanIn) && fanIn > 0);
+      return isSound ? [] : [wrong(`tensors.${name}.fanIn`, "its inputs, a whole number of at least 1", fanIn)];
+    }),
+  ];
+}
