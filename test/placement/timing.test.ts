@@ -1,7 +1,7 @@
 /** What is timed of a step that takes long. */
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { timedPart } from "../../src/placement/timing.ts";
+import { timedPart } from "../../src/placement/parts.ts";
 import { flopsPerStep } from "../../src/model/config.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
