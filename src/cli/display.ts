@@ -49,8 +49,7 @@ const lines: { readonly [K in Exclude<Kind, SweepEvent["event"]>]: (event: Of<K>
     style.dim(within === "prelaunch" ? `pre-launch check: coordinates at ${axis} ${size}` : `${axis} ${size}`),
   stopping: ({ after }) => `stopping ${after === "checkpoint" ? "at a checkpoint" : "after this size"}; interrupt again to stop now`,
   plan_counted: () => "",
-  timing_started: ({ of, size, seconds }, style) =>
-    style.dim(`timing steps of the ${of}, width ${size.width}: about ${seconds} s at most`),
+  timing_started: ({ of, size, seconds }, style) => style.dim(`timing steps of the ${of}, width ${size.width}: about ${seconds} s at most`),
   target_not_timed: ({ why }) => `note: ${why}: its time is scaled from the proxy's`,
   note: ({ note }, style) => style.dim(note),
 };

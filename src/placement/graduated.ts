@@ -34,10 +34,14 @@ const [timedSeconds, timedRounds] = [0.05, 2];
 export const mostTimedWork: { readonly [K in Device["kind"]]: number } = { cpu: 1e11, gpu: 1e13 };
 /** A part that the slowest engine takes about a second for. */
 const firstWork = 2e8;
+/** Less says nothing of how arrangements compare. */
+export const tellingWork = 1e9;
 /** The next part is at most so many times as large: what a small one says of a large one is only so much. */
 const mostGrowth = 64;
 /** Below it, the next part would say little more. */
 const leastGrowth = 2;
+/** What is known of a speed may be wrong by as much. */
+const knownShare = 0.5;
 /** Steps that timing takes: two before, and as many as there are rounds, and what loading the weights takes. */
 const stepsOfTiming = 8;
 
@@ -46,7 +50,13 @@ export const secondsToTime = ({ secondsPerStep, share, wallSeconds }: StepTime, 
   wallSeconds + growth * stepsOfTiming * secondsPerStep * share;
 
 /** Seconds per step of all of a training while `jobs` workers train at once, timed on at most `most` work of it (see workOf). */
-export async function timeStep(pool: WorkerPool, training: Training, jobs: number, most: number, { note, now }: Clock): Promise<StepTime> {
+export async function timeStep(
+  pool: Pick<WorkerPool, "run">,
+  training: Training,
+  jobs: number,
+  most: number,
+  { note, now }: Clock,
+): Promise<StepTime> {
   const started = now();
   const { training: part, share } = timedPart(training, most);
   const all = async <T>(run: () => Promise<T>): Promise<readonly T[]> => Promise.all(Array.from({ length: jobs }, run));
@@ -59,25 +69,34 @@ export async function timeStep(pool: WorkerPool, training: Training, jobs: numbe
   return { secondsPerStep: Math.min(...rounds) / share, share, work: workOf(part), wallSeconds: now() - started };
 }
 
-/** The same, in about so many seconds: of a part that is as large as there is time for. */
+/** What is timed, where. */
+export interface Timing {
+  readonly pool: Pick<WorkerPool, "run">;
+  readonly training: Training;
+  /** Workers that train at once. */
+  readonly jobs: number;
+  readonly kind: Device["kind"];
+}
+
+/**
+ * The same, in about so many seconds: of a part that is as large as there is time for. `secondsPerWork` is what is known
+ * of the engine's speed; the smallest part is left out then, of which little can be learned.
+ */
 export async function timeStepWithin(
   seconds: number,
-  pool: WorkerPool,
-  training: Training,
-  jobs: number,
-  kind: Device["kind"],
+  { pool, training, jobs, kind }: Timing,
   clock: Clock,
+  secondsPerWork = Infinity,
 ): Promise<StepTime> {
   const until = clock.now() + seconds;
-  for (let most = firstWork; ;) {
+  let most = Math.min(mostTimedWork[kind], Math.max(firstWork, (knownShare * seconds) / (stepsOfTiming * secondsPerWork)));
+  for (;;) {
+    const { share } = timedPart(training, most);
+    if (share < 1 && most > firstWork) clock.note(`a step takes long: it is timed on ${percentOf(share)} of it`);
     const timed = await timeStep(pool, training, jobs, most, clock);
-    const left = until - clock.now();
-    const fitting = (left - timed.wallSeconds) / (secondsToTime(timed, 1) - timed.wallSeconds);
+    const fitting = (until - clock.now() - timed.wallSeconds) / (secondsToTime(timed, 1) - timed.wallSeconds);
     const growth = Math.min(mostGrowth, fitting, mostTimedWork[kind] / timed.work);
-    const isEnough = timed.share === 1 || growth < Math.min(leastGrowth, 1 / timed.share);
-    if (isEnough) return timed;
-    const next = timedPart(training, growth * timed.work);
-    if (next.share < 1) clock.note(`a step takes long: it is timed on ${percentOf(next.share)} of it`);
+    if (timed.share === 1 || growth < Math.min(leastGrowth, 1 / timed.share)) return timed;
     most = growth * timed.work;
   }
 }

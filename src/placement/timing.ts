@@ -13,7 +13,7 @@ import { attempts, resultOf } from "../workers/attempts.ts";
 import { WorkerFailed, type WorkerPool } from "../workers/pool.ts";
 import type { EngineDescription } from "../workers/tasks.ts";
 import { arrange, type Arrangement, type Setup } from "./arrangements.ts";
-import { mostTimedWork, secondsToTime, timeStep, timeStepWithin, type Clock, type StepTime } from "./graduated.ts";
+import { mostTimedWork, secondsToTime, tellingWork, timeStep, timeStepWithin, type Clock, type StepTime } from "./graduated.ts";
 
 /** What is to be trained. */
 export interface Work {
@@ -66,7 +66,7 @@ export async function measure(
     const most = mostTimedWork[device.kind];
     const timing = (): Promise<StepTime> =>
       plainest === undefined
-        ? timeStepWithin(plainestShare * seconds, pool, training, jobs, device.kind, clock)
+        ? timeStepWithin(plainestShare * seconds, { pool, training, jobs, kind: device.kind }, clock)
         : timeStep(pool, training, jobs, plainest.share === 1 ? most : Math.min(most, plainest.work * growthOf(arrangement)), clock);
     const timed = await unlessTooLarge(stackSize, timing, clock.note);
     plainest ??= timed && { ...timed, stackSize };
@@ -82,7 +82,9 @@ export async function measure(
       stackSize: stack,
       always,
       fits: (arrangement) => fits(entry, device, workTraining(work, arrangement), arrangement.jobs, workers),
-      isTimeFor: (arrangement) => plainest === undefined || secondsToTime(plainest, growthOf(arrangement)) < until - clock.now(),
+      isTimeFor: (arrangement) =>
+        plainest === undefined ||
+        ((plainest.share === 1 || plainest.work >= tellingWork) && secondsToTime(plainest, growthOf(arrangement)) < until - clock.now()),
     },
     time,
     clock.now,

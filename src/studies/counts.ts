@@ -72,4 +72,3 @@ export function countPlan(plan: Plan): PlanCounts {
     target: count(target, 1, train.steps),
   };
 }
-

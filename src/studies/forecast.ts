@@ -6,7 +6,7 @@ import { cores } from "../engines/cores.ts";
 import { engines as registry } from "../engines/registry.ts";
 import { chosenTiming, type Setup } from "../placement/arrangements.ts";
 import type { EngineOptions, Engines } from "../placement/engines.ts";
-import { timeStepWithin } from "../placement/graduated.ts";
+import { timeStepWithin, type Timing } from "../placement/graduated.ts";
 import { checkMemory, memoryProblem } from "../placement/memory.ts";
 import { workOf } from "../placement/parts.ts";
 import { dumpProgram } from "../program/dump.ts";
@@ -17,7 +17,7 @@ import { trainingOf } from "../spec/training.ts";
 import { openingTrials, plannedWork } from "../sweep/agenda.ts";
 import { checkpointBytes } from "../training/checkpoint.ts";
 import { programOf, type Training } from "../training/train.ts";
-import { WorkerFailed, type WorkerPool } from "../workers/pool.ts";
+import { WorkerFailed } from "../workers/pool.ts";
 import { checkpointsKept, countPlan, oneOf, type Counted, type PlanCounts } from "./counts.ts";
 import { withEngines, type Setting } from "./setting.ts";
 import { stoppable } from "./stopping.ts";
@@ -43,7 +43,7 @@ export interface PlanSummary extends PlanCounts {
 }
 
 /** How long proxies are timed, and the target. */
-const timingSeconds = { proxies: 4, target: 2.5 } as const;
+const timingSeconds = { proxies: 5, target: 2.5 } as const;
 /** A forward pass as a share of a training step. */
 const forwardShare = 1 / 3;
 /** Where the sweep would be trained. */
@@ -96,7 +96,7 @@ async function timePlan(
   const proxies = trainingOf(plan, trials.slice(0, stackSize), size, threads);
   const target = oneOf(plan, targetSize, cores());
   const perWork = timed.secondsPerStep / (jobs * workOf(proxies));
-  const targetStep = await timeTarget(target, perWork * workOf(target), pool, setup, setting);
+  const targetStep = await timeTarget({ pool, training: target, jobs: 1, kind: setup.device.kind }, perWork, setting);
   const evaluations = (Math.ceil(train.steps / train.evaluate.every) + 1) * train.evaluate.batches;
   const evaluated = 1 + (evaluations * forwardShare) / train.steps;
   const { processBytes, footprint } = registry[setup.engine];
@@ -109,9 +109,7 @@ async function timePlan(
     // Early stopping keeps every trial until it is decided.
     checkpointBytes:
       checkpointsKept * Math.min(jobs, counted.models) * checkpointBytes(training) +
-      (counted.models > 1 && spec.search.early_stopping !== null
-        ? (trials.length * checkpointBytes(training)) / training.lanes.length
-        : 0),
+      (counted.models > 1 && spec.search.early_stopping !== null ? (trials.length * checkpointBytes(training)) / training.lanes.length : 0),
   });
   const proxyStep = { seconds: timed.secondsPerSweepStep / trials.length, timedShare: timed.share ?? 1 };
   return {
@@ -128,11 +126,12 @@ interface StepShare {
   readonly timedShare: number | null;
 }
 
-/** A step of the target: timed, or `scaled` from the proxies' when it does not fit. */
-async function timeTarget(target: Training, scaled: number, pool: WorkerPool, { device }: Setup, { emit, now }: Setting): Promise<StepShare> {
+/** A step of the target: timed, or scaled from what the proxies take for their work when it does not fit. */
+async function timeTarget(timing: Timing, secondsPerWork: number, { emit, now }: Setting): Promise<StepShare> {
+  const { training: target } = timing;
   const untimed = (why: string): StepShare => {
     emit({ event: "target_not_timed", why });
-    return { seconds: scaled, timedShare: null };
+    return { seconds: secondsPerWork * workOf(target), timedShare: null };
   };
   const unfit = memoryProblem(target, "the target")?.message;
   if (unfit !== undefined) return untimed(unfit);
@@ -141,7 +140,7 @@ async function timeTarget(target: Training, scaled: number, pool: WorkerPool, { 
   emit({ event: "timing_started", of: "target", size: { width, layers }, seconds });
   try {
     const note = (text: string): void => emit({ event: "note", note: text });
-    const { secondsPerStep, share } = await timeStepWithin(seconds, pool, target, 1, device.kind, { note, now });
+    const { secondsPerStep, share } = await timeStepWithin(seconds, timing, { note, now }, secondsPerWork);
     return { seconds: secondsPerStep, timedShare: share };
   } catch (error) {
     if (!(error instanceof WorkerFailed)) throw error;
