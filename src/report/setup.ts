@@ -34,6 +34,6 @@ export function renderTimed({ engine, arrangement, timed }: Setup, style: Style)
     shortOf(rateOf(each)),
     isChosen(each) ? "chosen" : "",
   ]);
-  const head = ["engine", "stack", "at a time", "cores each", "ms/step", "trial-steps/s", ""];
+  const head = ["engine", "stack", "at a time", "cores", "ms/step", "steps/s", ""];
   return textTable(head, rows, [false, true, true, true, true, true, false], style);
 }

@@ -13,9 +13,9 @@ import type { Training } from "../training/train.ts";
 /** What is known by counting of one of the two parts of a run: all proxies, or the target. */
 export interface Counted extends Size {
   readonly models: number;
-  /** Of one model. */
+  /** Trained numbers of one model. */
   readonly parameters: number;
-  /** Of all models to their ends. */
+  /** What training all models to their ends takes. */
   readonly flops: number;
   /** Weights and AdamW's two moments of one model; gradients and activations come on top, as the engine has them. */
   readonly stateBytes: number;

@@ -71,7 +71,7 @@ describe("the engine", () => {
     const first = await cli("sweep", "sixteen.yaml", "--out", "remembered", "-v");
     expect(first.stderr).toMatch(/^engine: (native|onnxruntime) on .+; \d+ models? at a time/m);
     const table = /^ *engine +stack +at a time[^]*?chosen$/m.exec(first.stderr)?.[0] ?? "";
-    expect(table).toContain("trial-steps/s");
+    expect(table).toContain("steps/s");
     const again = await cli("retry", "remembered", "0", "-v");
     expect(again.stderr).toContain(table);
     const planned = await cli("plan", "sixteen.yaml", "--out", "remembered");

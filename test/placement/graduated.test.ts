@@ -48,10 +48,11 @@ describe("a step", () => {
   it.each([1e8, 1e9, 1e10])(
     "at %d a second is timed within the time there is, on as much as fits, and scaled to all of it",
     async (speed) => {
-      const { secondsPerStep, share, took, notes } = await time(speed, 10);
+      const { secondsPerStep, share, took, notes, timed } = await time(speed, 10);
       expect(took).toBeLessThan(12);
       expect(secondsPerStep).toBeCloseTo(workOf(training) / speed, 9);
       expect(share).toBeLessThan(1);
+      expect(timed.every((work, index) => index === 0 || work > timed[index - 1])).toBe(true);
       expect(notes.at(-1) ?? "").toMatch(speed > 1e8 ? /^a step takes long: it is timed on .+ % of it$/ : /^$/);
     },
   );

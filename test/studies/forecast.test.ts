@@ -27,7 +27,11 @@ describe("a forecast", () => {
   });
 
   it("of models of which no step can be waited for, and of a target that fits no machine, is from parts and says so", async () => {
-    const text = tinySpec().replace("layers: 1", "layers: 96").replace("target: 16", "target: 131072").replace("proxy: 8", "proxy: 256");
+    const text = tinySpec()
+      .replace("layers: 1", "layers: 96")
+      .replace("target: 16", "target: 131072")
+      .replace("proxy: 8", "proxy: 256")
+      .replace("moby-dick", "moby-dick, tokenizer: gpt2");
     const started = performance.now();
     const { setting, of } = surroundings(folder);
     const { proxies, target, setup } = await forecast(await planOf(text), { ...options, stack: 1 }, setting);

@@ -8,7 +8,7 @@ import { temporaryFolder } from "../support/folder.ts";
 const folder = temporaryFolder();
 const thrownBy = (work: () => void): unknown => {
   try {
-    return work();
+    return void work();
   } catch (error) {
     return error;
   }
