@@ -124,7 +124,9 @@ describe.each(["SIGINT", "SIGTERM"] as const)("%s", (signal) => {
     const out = `${command} ${signal}`;
     const running = start([command, slow, ...options, "--out", out], { cwd: folder, env });
     await until(() => begun.test(running.stderr()) && alive().length === processes);
-    for (const pid of alive()) process.kill(pid, signal);
+    // All of them get it from a terminal; the parent last, since it ends the others.
+    for (const pid of alive()) if (pid !== running.child.pid) process.kill(pid, signal);
+    running.child.kill(signal);
     await gone(alive);
     const { code, stderr } = await running.finished;
     expect(code).toBe(ended[signal]);
