@@ -5,7 +5,7 @@ import { checkCoordinates as study, type CoordCheckOptions, type Verdict } from 
 import type { DisplayOptions } from "./display.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { openPlan } from "./files.ts";
-import { surroundings } from "./setting.ts";
+import { ending, nothingKept, surroundings } from "./setting.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Options of `mutransfer coord-check`. */
@@ -22,8 +22,12 @@ const codes: { readonly [V in Verdict]: ExitCode } = {
 export async function checkCoordinates(file: string, options: CoordCheckCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const { display, setting } = surroundings(terminal, options, version);
   display.say(terminal.errStyle.dim(`reading ${file}`));
-  const { record, path } = await study(await openPlan(file), options, setting);
-  terminal.out(options.json ? jsonText(record) : `${renderCoordCheck(record, terminal.outStyle)}\n`);
-  display.say(terminal.errStyle.dim(`wrote ${path}`));
-  return codes[record.verdict];
+  const plan = await openPlan(file);
+  const check = async (): Promise<ExitCode> => {
+    const { record, path } = await study(plan, options, setting);
+    terminal.out(options.json ? jsonText(record) : `${renderCoordCheck(record, terminal.outStyle)}\n`);
+    display.say(terminal.errStyle.dim(`wrote ${path}`));
+    return codes[record.verdict];
+  };
+  return ending(display, check, nothingKept);
 }

@@ -5,6 +5,7 @@
 import { jsonLine } from "../json.ts";
 import { percentOf } from "../numbers.ts";
 import { passNotes, renderNotes, setupNotes, specNotes } from "../report/notes.ts";
+import { renderCounts } from "../report/plan.ts";
 import { lineOf, progressBlock, progressLine } from "../report/progress.ts";
 import { renderSetup } from "../report/setup.ts";
 import type { Style } from "../report/style.ts";
@@ -47,6 +48,8 @@ const lines: { readonly [K in Exclude<Kind, SweepEvent["event"]>]: (event: Of<K>
   size_started: ({ axis, size, within }, style) =>
     style.dim(within === "prelaunch" ? `pre-launch check: coordinates at ${axis} ${size}` : `${axis} ${size}`),
   stopping: ({ after }) => `stopping ${after === "checkpoint" ? "at a checkpoint" : "after this size"}; interrupt again to stop now`,
+  plan_counted: () => "",
+  timing_started: ({ of, size, seconds }, style) => style.dim(`timing steps of the ${of}, width ${size.width}: about ${seconds} s at most`),
   target_not_timed: ({ why }) => `note: ${why}: its time is scaled from the proxy's`,
   note: ({ note }, style) => style.dim(note),
 };
@@ -80,6 +83,7 @@ export class Display {
     const { terminal, options } = this;
     if (options.events && isStreamed(event)) terminal.out(jsonLine(event));
     if (event.event === "launch_planned" && !options.json) terminal.out(`${renderLaunch(launchView(event), terminal.outStyle)}\n\n`);
+    if (event.event === "plan_counted" && !options.json) terminal.out(`${renderCounts(event.counts, terminal.outStyle)}\n\n`);
     if (event.event === "training_over") terminal.rest();
     if (event.event in lines) this.say(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options));
     else this.train(event as SweepEvent);

@@ -31,6 +31,9 @@ const stoppedTexts: { readonly [L in Left]: string } = {
   everything: "interrupted: what was finished is in the journal, what was begun is in checkpoints; the same command continues from there",
 };
 
+/** What is said of a study that leaves nothing to go on from. */
+export const nothingKept = (): string => "interrupted: nothing was written";
+
 /** Runs a study to its exit code; when it was stopped, says what is left to go on from. */
 export async function ending(
   display: Display,

@@ -21,6 +21,8 @@ export interface Timed extends Arrangement {
   readonly secondsPerStep: number;
   /** How long it takes to make a step of every trial of the sweep. */
   readonly secondsPerSweepStep: number;
+  /** The share of a step that was timed, where it is known and not all of it. */
+  readonly share?: number;
 }
 
 /** An engine with its arrangement, and the timings behind the choice. */
@@ -54,6 +56,8 @@ export interface Bounds {
   readonly fits: (arrangement: Arrangement) => Promise<boolean>;
   /** Whether to time even where nothing is to be decided. */
   readonly always?: boolean;
+  /** Whether there is time for one more; always unless given. */
+  readonly isTimeFor?: (arrangement: Arrangement) => boolean;
 }
 
 /** Each stack that is tried is so many times the one before. */
@@ -93,13 +97,13 @@ async function fitted(arrangement: Arrangement, fits: Bounds["fits"]): Promise<A
 }
 
 /**
- * Times arrangements and picks the fastest; `measure` gives seconds per step, or undefined for one that
- * cannot be run, and `now` seconds on a monotonic clock. Without a `best` not even the plainest can be run;
+ * Times arrangements and picks the fastest; `measure` gives seconds per step, and the share of it that was timed, or undefined for one
+ * that cannot be run, and `now` seconds on a monotonic clock. Without a `best` not even the plainest can be run;
  * without timings there was nothing to decide.
  */
 export async function arrange(
   bounds: Bounds,
-  measure: (arrangement: Arrangement) => Promise<number | undefined>,
+  measure: (arrangement: Arrangement) => Promise<Pick<Timed, "secondsPerStep" | "share"> | undefined>,
   now: () => number,
 ): Promise<{ readonly best: Arrangement | undefined; readonly timed: readonly Timed[] }> {
   const [first, ...others] = arrangements(bounds);
@@ -109,11 +113,12 @@ export async function arrange(
   let lastSeconds = 0;
   const time = async (arrangement: Arrangement): Promise<Timed | undefined> => {
     const started = now();
-    const secondsPerStep = await measure(arrangement);
+    const measured = await measure(arrangement);
     lastSeconds = now() - started;
-    if (secondsPerStep === undefined) return undefined;
+    if (measured === undefined) return undefined;
+    const { secondsPerStep, share = 1 } = measured;
     const waves = Math.ceil(Math.ceil(bounds.trials / arrangement.stackSize) / arrangement.jobs);
-    const result = { ...arrangement, secondsPerStep, secondsPerSweepStep: waves * secondsPerStep };
+    const result = { ...arrangement, secondsPerStep, secondsPerSweepStep: waves * secondsPerStep, ...(share < 1 && { share }) };
     timed.push(result);
     return result;
   };
@@ -126,6 +131,7 @@ export async function arrange(
   const share = probeShare[bounds.onCpu ? "cpu" : "gpu"];
   for (const arrangement of others) {
     if (lastSeconds > share * best.secondsPerSweepStep * bounds.steps || !(await bounds.fits(arrangement))) break;
+    if (bounds.isTimeFor?.(arrangement) === false) break;
     const result = await time(arrangement);
     if (result === undefined) break;
     if (result.secondsPerSweepStep < worthwhile * best.secondsPerSweepStep) best = result;

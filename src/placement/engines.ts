@@ -13,10 +13,11 @@ import type { EngineDescription } from "../workers/tasks.ts";
 import type { Setup } from "./arrangements.ts";
 import { Candidates } from "./candidates.ts";
 import { fastest } from "./fastest.ts";
+import type { Clock } from "./graduated.ts";
 import { EnginePools } from "./pools.ts";
 import { isRefusal, noEngine, type Refusal } from "./refusals.ts";
 import { recallSetups, rememberSetup } from "./remembered.ts";
-import type { Clock, Work } from "./timing.ts";
+import type { Work } from "./timing.ts";
 
 /** What the user has decided of engines and arrangements; the rest is timed. */
 export interface EngineOptions {
@@ -32,6 +33,8 @@ export interface EnginesContext extends Clock {
   readonly host: Host;
   /** Time even where nothing is to be decided. */
   readonly always?: boolean;
+  /** How long timing may take; half a minute unless given. */
+  readonly seconds?: number;
   /** Other engines and workers than this program's own. */
   readonly registry?: Registry;
   readonly workerScript?: string;
@@ -48,6 +51,9 @@ export type Examined = {
   /** Whether it is considered when no engine is named. */
   readonly worthTrying: boolean;
 } & (({ readonly usable: true } & EngineDescription) | { readonly usable: false; readonly reason: string });
+
+/** A sweep that takes hours has that to spare for the best way to spread it, and none has minutes. */
+const usualSeconds = 30;
 
 /** The engines of a command, and the workers that they run in. */
 export class Engines {
@@ -166,9 +172,9 @@ export class Engines {
 
   private decide(work: Work): Promise<Setup> {
     const { registry, candidates, pools } = this;
-    const { note, now, always = false } = this.context;
+    const { note, now, always = false, seconds = usualSeconds } = this.context;
     const { jobs, stack } = this.options;
-    const options = { ...(jobs !== undefined && { jobs }), ...(stack !== undefined && { stack }), always };
+    const options = { ...(jobs !== undefined && { jobs }), ...(stack !== undefined && { stack }), always, seconds };
     return fastest(work, options, { registry, candidates, pools, note, now });
   }
 }

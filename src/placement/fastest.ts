@@ -10,7 +10,8 @@ import { chosenTiming, type Setup } from "./arrangements.ts";
 import type { Candidates } from "./candidates.ts";
 import type { EnginePools } from "./pools.ts";
 import { cannotTrain, isRefusal, type Refusal } from "./refusals.ts";
-import { measure, type Clock, type MeasureOptions, type Work } from "./timing.ts";
+import type { Clock } from "./graduated.ts";
+import { measure, type MeasureOptions, type Work } from "./timing.ts";
 
 /** What there is to choose from, and who is told of what is not. */
 export interface Offer extends Clock {
@@ -47,11 +48,13 @@ export async function fastest(work: Work, options: MeasureOptions, { registry, c
     }
   }
   const setups: Setup[] = [];
-  for (const { name, version, device } of described) {
+  const until = now() + options.seconds;
+  for (const [index, { name, version, device }] of described.entries()) {
     try {
       const [pool, workers] = [pools.of(name, precision), pools.size(name, precision)];
       const measured = { name, entry: registry[name], version, device, pool, workers };
-      setups.push(await measure(measured, work, { ...options, always: described.length > 1 || options.always }, { note, now }));
+      const seconds = (until - now()) / (described.length - index);
+      setups.push(await measure(measured, work, { ...options, always: described.length > 1 || options.always, seconds }, { note, now }));
     } catch (error) {
       refuse(name, error);
     }

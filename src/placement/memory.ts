@@ -1,6 +1,7 @@
 /** Whether a model can be trained on this machine at all, before anything is started. */
 import { totalmem } from "node:os";
 import { UserError, type Diagnostic } from "../errors.ts";
+import { parameterCount, type ModelConfig } from "../model/config.ts";
 import { bytesOf } from "../numbers.ts";
 import { leastBytes } from "../program/program.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
@@ -18,6 +19,9 @@ export function beyondMemory(bytes: number, what: string, hint: string): Diagnos
     hint,
   };
 }
+
+/** Bytes of a model's weights and of AdamW's two moments of each. */
+export const stateBytes = (model: ModelConfig): number => 3 * 4 * parameterCount(model);
 
 type Shapes = Pick<Training, "model" | "train" | "lanes">;
 

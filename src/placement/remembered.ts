@@ -26,7 +26,12 @@ const setupSchema = z.object({
   products: z.string(),
   reason: z.string(),
   arrangement: z.object(arrangement),
-  timed: z.array(z.object({ engine: z.enum(engineNames), ...arrangement, secondsPerStep: z.number(), secondsPerSweepStep: z.number() })),
+  timed: z.array(
+    z.object({
+      ...{ engine: z.enum(engineNames), ...arrangement },
+      ...{ secondsPerStep: z.number(), secondsPerSweepStep: z.number(), share: z.number().exactOptional() },
+    }),
+  ),
 });
 const fileSchema = z.object({ version: z.literal(version), setups: z.record(z.string(), setupSchema) });
 

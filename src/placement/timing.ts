@@ -5,8 +5,7 @@
 import { totalmem } from "node:os";
 import type { Device, EngineName } from "../engines/engine.ts";
 import type { EngineEntry } from "../engines/registry.ts";
-import { flopsPerStep, type Size } from "../model/config.ts";
-import { percentOf } from "../numbers.ts";
+import type { Size } from "../model/config.ts";
 import type { Plan } from "../spec/plan.ts";
 import { trainingOf, type Tried } from "../spec/training.ts";
 import { programOf, type Training } from "../training/train.ts";
@@ -14,6 +13,7 @@ import { attempts, resultOf } from "../workers/attempts.ts";
 import { WorkerFailed, type WorkerPool } from "../workers/pool.ts";
 import type { EngineDescription } from "../workers/tasks.ts";
 import { arrange, type Arrangement, type Setup } from "./arrangements.ts";
+import { mostTimedWork, secondsToTime, tellingWork, timeStep, timeStepWithin, type Clock, type StepTime } from "./graduated.ts";
 
 /** What is to be trained. */
 export interface Work {
@@ -21,14 +21,6 @@ export interface Work {
   readonly trials: readonly Tried[];
   readonly of: "proxies" | "target";
   readonly size: Size;
-}
-
-/** A clock, and somebody to be told of what takes long. */
-export interface Clock {
-  /** Tells the user of what takes long, and of what is not used and why. */
-  readonly note: (text: string) => void;
-  /** Seconds on a monotonic clock. */
-  readonly now: () => number;
 }
 
 /** An engine that runs here. */
@@ -47,21 +39,39 @@ export interface MeasureOptions {
   readonly stack?: number;
   /** Time even where nothing is to be decided. */
   readonly always: boolean;
+  /** How long timing may take; what there is no time for is not tried. */
+  readonly seconds: number;
 }
 
 /** Share of a device's memory that a sweep may plan with. */
 const memoryShare = 0.9;
-/** How long all workers train at once to be timed, and how often: the fastest counts, since whatever else the machine does slows. */
-const [timedSeconds, timedRounds] = [0.05, 2];
+/** The plainest arrangement may take this share of the time, since it decides for how much of a step there is time in the others. */
+const plainestShare = 0.5;
 
 /** How an engine's work is spread at best, as timed here; rejects with WorkerFailed when not even one model fits. */
 export async function measure(
   { name, entry, pool, workers, version, device }: Measured,
   work: Work,
-  { jobs: wantedJobs, stack, always }: MeasureOptions,
-  { note, now }: Clock,
+  { jobs: wantedJobs, stack, always, seconds }: MeasureOptions,
+  clock: Clock,
 ): Promise<Setup> {
   const { train } = work.plan.spec;
+  const until = clock.now() + seconds;
+  /** What the plainest arrangement took that can be run, for as many models as it trains at a time. */
+  let plainest: (StepTime & Pick<Arrangement, "stackSize">) | undefined;
+  const growthOf = ({ stackSize }: Arrangement): number => stackSize / (plainest?.stackSize ?? stackSize);
+  const time = async (arrangement: Arrangement): Promise<StepTime | undefined> => {
+    const { stackSize, jobs } = arrangement;
+    const training = workTraining(work, arrangement);
+    const most = mostTimedWork[device.kind];
+    const timing = (): Promise<StepTime> =>
+      plainest === undefined
+        ? timeStepWithin(plainestShare * seconds, { pool, training, jobs, kind: device.kind }, clock)
+        : timeStep(pool, training, jobs, plainest.share === 1 ? most : Math.min(most, plainest.work * growthOf(arrangement)), clock);
+    const timed = await unlessTooLarge(stackSize, timing, clock.note);
+    plainest ??= timed && { ...timed, stackSize };
+    return timed;
+  };
   const { best, timed } = await arrange(
     {
       trials: work.trials.length,
@@ -72,9 +82,12 @@ export async function measure(
       stackSize: stack,
       always,
       fits: (arrangement) => fits(entry, device, workTraining(work, arrangement), arrangement.jobs, workers),
+      isTimeFor: (arrangement) =>
+        plainest === undefined ||
+        ((plainest.share === 1 || plainest.work >= tellingWork) && secondsToTime(plainest, growthOf(arrangement)) < until - clock.now()),
     },
-    (arrangement) => time(pool, work, arrangement, device.kind, note),
-    now,
+    time,
+    clock.now,
   );
   if (best === undefined)
     throw new WorkerFailed(`one model of width ${work.size.width} does not fit the memory of ${device.name}`, { outOfMemory: true });
@@ -86,49 +99,14 @@ export async function measure(
   };
 }
 
-/** A step of more is timed on a part of it: about a second's work. */
-const mostTimedFlops = { cpu: 1e11, gpu: 1e13 } as const;
-
-/** The training with fewer and shorter sequences, when its step takes long, and what share of the step that is. */
-export function timedPart(training: Training, kind: Device["kind"]): { readonly training: Training; readonly share: number } {
-  const flopsOf = ({ model, train, lanes }: Training): number => lanes.length * flopsPerStep(model, train.batch);
-  let part = training;
-  while (flopsOf(part) > mostTimedFlops[kind] && part.train.batch * part.model.context > 1) {
-    const { model, train } = part;
-    part =
-      train.batch > 1
-        ? { ...part, train: { ...train, batch: Math.ceil(train.batch / 2) } }
-        : { ...part, model: { ...model, context: Math.ceil(model.context / 2) } };
-  }
-  return { training: part, share: flopsOf(part) / flopsOf(training) };
-}
-
-/** Seconds per step while as many workers as arranged train at once; undefined when that is more than the device can do. */
-async function time(
-  pool: WorkerPool,
-  work: Work,
-  arrangement: Arrangement,
-  kind: Device["kind"],
-  note: Clock["note"],
-): Promise<number | undefined> {
-  const { training, share } = timedPart(workTraining(work, arrangement), kind);
-  if (share < 1) note(`a step takes long: it is timed on ${percentOf(share)} of it`);
-  const all = async <T>(run: () => Promise<T>): Promise<readonly T[]> => Promise.all(Array.from({ length: arrangement.jobs }, run));
-  const timed = async (): Promise<number> => {
-    await all(() => pool.run({ kind: "prepare", training }, (news) => "note" in news && note(news.note)));
-    const rounds: number[] = [];
-    while (rounds.length < timedRounds) {
-      const times = await all(() => pool.run({ kind: "measure", training, seconds: timedSeconds }));
-      rounds.push(times.reduce((sum, { secondsPerStep }) => sum + secondsPerStep, 0) / times.length);
-    }
-    return Math.min(...rounds) / share;
-  };
+/** What is timed; undefined when that is more than the device can do, unless it is a single model. */
+async function unlessTooLarge(stackSize: number, timing: () => Promise<StepTime>, note: Clock["note"]): Promise<StepTime | undefined> {
   try {
-    return await (arrangement.stackSize === 1 ? again(timed) : timed());
+    return await (stackSize === 1 ? again(timing) : timing());
   } catch (error) {
-    if (!(error instanceof WorkerFailed) || arrangement.stackSize === 1) throw error;
+    if (!(error instanceof WorkerFailed) || stackSize === 1) throw error;
     const what = error.outOfMemory ? "does not fit the memory" : `cannot be run (${error.message})`;
-    note(`a stack of ${arrangement.stackSize} ${what}`);
+    note(`a stack of ${stackSize} ${what}`);
     return undefined;
   }
 }

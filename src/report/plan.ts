@@ -1,23 +1,73 @@
 /**
- * What a sweep will cost, as lines of text, from counts and one measured step.
+ * What a sweep and its target will cost, as text of at most 80 columns: what is counted, which is
+ * known at once, and what depends on the engine.
  */
 import { bytesOf, countOf, duration, flopsOf, percentOf } from "../numbers.ts";
-import type { PlanSummary, Forecast } from "../studies/forecast.ts";
+import type { Counted, PlanCounts } from "../studies/counts.ts";
+import type { Forecast, PlanSummary } from "../studies/forecast.ts";
+import { textTable } from "./ranking.ts";
 import { renderTimed } from "./setup.ts";
 import type { Style } from "./style.ts";
 
-/** What a plan comes to, as text. */
-export function renderPlan(summary: PlanSummary, style: Style): string {
-  const { proxies, target, setup } = summary;
-  const { stackSize, jobs } = setup.arrangement;
-  const part = (title: string, { width, models, parameters, flops, memoryBytes, seconds, checkpointBytes }: Forecast): string =>
-    `${style.bold(title)}: ${models > 1 ? `${models} models of ` : ""}width ${width}, ${countOf(parameters)} parameters${models > 1 ? " each" : ""}, ${flopsOf(flops)}, up to ${bytesOf(memoryBytes)}${models > 1 ? " per worker" : ""}, about ${duration(seconds)}, checkpoints up to ${bytesOf(checkpointBytes)} on disk`;
+interface Parts<P> {
+  readonly proxies: P;
+  readonly target: P;
+}
+/** A row of a table: what it is called, and what it says of a part. */
+type Row<P> = readonly [string, (part: P) => string];
+
+const partsTable = <P>({ proxies, target }: Parts<P>, rows: readonly Row<P>[], style: Style): string =>
+  textTable(
+    ["", "proxies", "target"],
+    rows.map(([name, of]) => [name, of(proxies), of(target)]),
+    [false, true, true],
+    style,
+  );
+
+const countedRows: readonly Row<Counted>[] = [
+  ["models", ({ models }) => String(models)],
+  ["width", ({ width }) => String(width)],
+  ["blocks", ({ layers }) => String(layers)],
+  ["parameters, each", ({ parameters }) => countOf(parameters)],
+  ["training, in all", ({ flops }) => flopsOf(flops)],
+  ["memory, each, at least", (part) => bytesOf(part.stateBytes)],
+  ["checkpoints on disk, each", (part) => bytesOf(part.modelCheckpointBytes)],
+];
+
+/** What is known of a plan by counting. */
+export function renderCounts(counts: PlanCounts, style: Style): string {
+  const { name, method, trials, confirmations, steps, tokensPerStep, proxies, target } = counts;
+  const confirmed = confirmations > 0 ? ` and ${confirmations} confirmations` : "";
   return [
-    `${style.bold(summary.name)}: ${summary.trials} ${summary.method} trials${summary.confirmations > 0 ? ` and ${summary.confirmations} confirmations` : ""} in stacks of ${stackSize}, ${jobs} at a time, with ${setup.engine} on ${setup.device.name}`,
-    `${summary.steps} steps of ${countOf(summary.tokensPerStep)} tokens for every model`,
-    part("proxies", proxies),
-    part("target", target),
-    renderTimed(setup, style),
-    `tuning costs ${percentOf(proxies.flops / target.flops)} of the target's training; times are measured on a few steps here, without other load`,
+    `${style.bold(name)}: ${trials} ${method} trials${confirmed}`,
+    `every model: ${steps} steps of ${countOf(tokensPerStep)} tokens`,
+    partsTable(counts, countedRows, style),
+    `tuning costs ${percentOf(proxies.flops / target.flops)} of the target's training`,
+  ].join("\n");
+}
+
+const timedOn = ({ timedShare }: Forecast): string =>
+  timedShare === null ? "the proxies' speed" : timedShare === 1 ? "whole steps" : `${percentOf(timedShare)} of a step`;
+
+const forecastRows: readonly Row<Forecast>[] = [
+  ["time, about", ({ seconds }) => duration(seconds)],
+  ["from", timedOn],
+  ["memory, up to", ({ memoryBytes, models }) => `${bytesOf(memoryBytes)}${models > 1 ? " a worker" : ""}`],
+  ["checkpoints, up to", (part) => bytesOf(part.checkpointBytes)],
+];
+
+/** What a plan comes to on the engine that it was timed on. */
+export function renderForecast(summary: PlanSummary, style: Style): string {
+  const { engine, device, arrangement } = summary.setup;
+  const { stackSize, jobs } = arrangement;
+  const isScaled = [summary.proxies, summary.target].some(({ timedShare }) => timedShare !== 1);
+  return [
+    `${style.bold("on this machine")}: with ${engine} on ${device.name},`,
+    `in stacks of ${stackSize}, ${jobs} at a time`,
+    partsTable(summary, forecastRows, style),
+    "",
+    renderTimed(summary.setup, style),
+    "times are of a few steps here, without other load",
+    ...(isScaled ? ["where not all of a step was timed, the rest is scaled by FLOPs: a rough guess"] : []),
   ].join("\n");
 }

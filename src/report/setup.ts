@@ -5,6 +5,9 @@ import type { Style } from "./style.ts";
 
 /** Trial-steps per second of an arrangement while all its workers are busy. */
 const rateOf = ({ stackSize, jobs, secondsPerStep }: Timed): number => (stackSize * jobs) / secondsPerStep;
+/** In three digits, or as many as there are before the point. */
+const shortOf = (value: number): string => String(value < 100 ? Number(value.toPrecision(3)) : Math.round(value));
+
 /** Says what everything runs on; `verbose` adds a row for each arrangement that was timed. */
 export function renderSetup(setup: Setup, verbose: boolean, style: Style): string {
   const { engine, device, arrangement, reason } = setup;
@@ -27,10 +30,10 @@ export function renderTimed({ engine, arrangement, timed }: Setup, style: Style)
     String(each.stackSize),
     String(each.jobs),
     String(each.threads),
-    (each.secondsPerStep * 1000).toPrecision(3),
-    String(Math.round(rateOf(each))),
+    shortOf(each.secondsPerStep * 1000),
+    shortOf(rateOf(each)),
     isChosen(each) ? "chosen" : "",
   ]);
-  const head = ["engine", "stack", "at a time", "cores each", "ms per step", "trial-steps/s", ""];
+  const head = ["engine", "stack", "at a time", "cores", "ms/step", "steps/s", ""];
   return textTable(head, rows, [false, true, true, true, true, true, false], style);
 }

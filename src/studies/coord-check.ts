@@ -13,6 +13,7 @@ import { makeRunFolder, runFiles, runPath } from "../run/run-folder.ts";
 import type { Plan } from "../spec/plan.ts";
 import { memoryProblem, planCheck, type CheckOptions } from "./check-plan.ts";
 import { holding, withEngines, type Setting } from "./setting.ts";
+import { stoppable } from "./stopping.ts";
 
 export type { Verdict } from "../evidence/records.ts";
 
@@ -22,7 +23,7 @@ export interface CoordCheckOptions extends CheckOptions, Pick<EngineOptions, "en
   readonly out?: string;
 }
 
-/** Checks a plan's coordinates, and writes coord-check.json. */
+/** Checks a plan's coordinates, and writes coord-check.json; throws Stopped, or a UserError. */
 export async function checkCoordinates(
   plan: Plan,
   options: CoordCheckOptions,
@@ -33,7 +34,7 @@ export async function checkCoordinates(
   if (tooLarge !== undefined) throw new UserError(tooLarge);
   for (const note of notes) setting.emit({ event: "note", note });
   return withEngines(options, setting, async (engines) => {
-    const record = await readAndJudge(checkPlan, engines, setting, "coord-check");
+    const record = await stoppable(setting, () => readAndJudge(checkPlan, engines, setting, "coord-check"));
     const path = await holding(makeRunFolder(runPath(plan.spec.name, options.out)), (folder) => {
       writeRecord(folder, "coordCheck", record);
       return join(folder.path, runFiles.coordCheck);

@@ -5,12 +5,14 @@
 import type { Device } from "../engines/engine.ts";
 import type { Axis, Prelaunch } from "../evidence/records.ts";
 import type { TargetVerdict } from "../evidence/target.ts";
+import type { Size } from "../model/config.ts";
 import type { Setup } from "../placement/arrangements.ts";
 import type { Results } from "../run/results.ts";
 import type { Plan } from "../spec/plan.ts";
 import type { SweepEvent } from "../sweep/events.ts";
 import { passesOf } from "../sweep/generalization.ts";
 import type { TensorTable } from "../training/tensor-table.ts";
+import type { PlanCounts } from "./counts.ts";
 import type { Launch } from "./launch.ts";
 
 export type { SweepEvent } from "../sweep/events.ts";
@@ -58,6 +60,10 @@ export type StudyEvent =
   | { readonly event: "size_started"; readonly axis: Axis; readonly size: number; readonly within: "coord-check" | "prelaunch" }
   /** A stop was asked for, and comes when what is in hand is kept. */
   | { readonly event: "stopping"; readonly after: "checkpoint" | "size" }
+  /** What a plan costs is counted; what depends on the engine follows. */
+  | { readonly event: "plan_counted"; readonly counts: PlanCounts }
+  /** Steps of models of this size are timed next, for about so many seconds. */
+  | { readonly event: "timing_started"; readonly of: "proxies" | "target"; readonly size: Size; readonly seconds: number }
   /** The target's step is not timed but scaled from the proxies'; `why` says what keeps it from being trained here. */
   | { readonly event: "target_not_timed"; readonly why: string }
   /** What is worth telling and has no form of its own. */

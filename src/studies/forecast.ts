@@ -1,13 +1,14 @@
 /**
- * A forecast: what a sweep and its target will cost, from counts and a few steps that are
- * timed; nothing is trained or written.
+ * A forecast: what a sweep and its target will cost. Counts come first, of the spec alone;
+ * then times, from steps or parts of steps that are timed. Nothing is trained or written.
  */
 import { cores } from "../engines/cores.ts";
 import { engines as registry } from "../engines/registry.ts";
-import { flopsPerStep, parameterCount } from "../model/config.ts";
-import { chosenTiming, type Setup, type Timed } from "../placement/arrangements.ts";
+import { chosenTiming, type Setup } from "../placement/arrangements.ts";
 import type { EngineOptions, Engines } from "../placement/engines.ts";
+import { timeStepWithin, type Timing } from "../placement/graduated.ts";
 import { checkMemory, memoryProblem } from "../placement/memory.ts";
+import { workOf } from "../placement/parts.ts";
 import { dumpProgram } from "../program/dump.ts";
 import { OpenFolder } from "../run/open-folder.ts";
 import { runPath } from "../run/run-folder.ts";
@@ -16,46 +17,35 @@ import { trainingOf } from "../spec/training.ts";
 import { openingTrials, plannedWork } from "../sweep/agenda.ts";
 import { checkpointBytes } from "../training/checkpoint.ts";
 import { programOf, type Training } from "../training/train.ts";
-import { WorkerFailed, type WorkerPool } from "../workers/pool.ts";
-import type { Emit } from "./events.ts";
+import { WorkerFailed } from "../workers/pool.ts";
+import { checkpointsKept, countPlan, oneOf, type Counted, type PlanCounts } from "./counts.ts";
 import { withEngines, type Setting } from "./setting.ts";
+import { stoppable } from "./stopping.ts";
 
 export { checkProxy } from "../placement/memory.ts";
 
-/** One of the two parts of a run: all proxies, or the target. */
-export interface Forecast {
-  readonly width: number;
-  readonly models: number;
-  readonly parameters: number;
-  readonly flops: number;
+/** One of the two parts of a run, with what depends on the engine and on how the work is spread. */
+export interface Forecast extends Counted {
   /** What one worker needs while it trains. */
   readonly memoryBytes: number;
   readonly seconds: number;
+  /** The share of a training step that was timed; null where the time follows from the proxies' by FLOPs. */
+  readonly timedShare: number | null;
   /** What the checkpoints that all workers together keep need on disk, when there are any. */
   readonly checkpointBytes: number;
 }
 
 /** What a sweep and its target will cost. */
-export interface PlanSummary {
-  readonly name: string;
-  readonly method: string;
-  readonly trials: number;
-  /** Trainings of the best on fresh seeds. */
-  readonly confirmations: number;
-  readonly steps: number;
-  readonly tokensPerStep: number;
+export interface PlanSummary extends PlanCounts {
   readonly setup: Setup;
   readonly proxies: Forecast;
   readonly target: Forecast;
 }
 
-/** Steps expected to take longer are not timed but scaled from the proxy's by FLOPs. */
-const probeSeconds = 3;
-/** How long the target is timed. */
-const timedSeconds = 0.1;
+/** How long proxies are timed, and the target. */
+const timingSeconds = { proxies: 5, target: 2.5 } as const;
 /** A forward pass as a share of a training step. */
 const forwardShare = 1 / 3;
-
 /** Where the sweep would be trained. */
 export interface ForecastOptions extends EngineOptions {
   /** The folder of a run, whose choice of engine is taken if there is one; runs/<name> unless given. */
@@ -66,80 +56,94 @@ export interface ForecastOptions extends EngineOptions {
 export const programText = (plan: Plan, stack = 1): string =>
   dumpProgram(programOf(trainingOf(plan, openingTrials(plan.spec).slice(0, stack), sizesOf(plan.spec).proxy, 1)));
 
-/** Forecasts the sweep of a plan and its target. */
+/** Forecasts the sweep of a plan and its target: tells of the counts at once, and then times; throws Stopped, or a UserError. */
 export function forecast(plan: Plan, options: ForecastOptions, setting: Setting): Promise<PlanSummary> {
-  return withEngines(options, setting, (engines) => summarize(plan, engines, options, setting), true);
+  const timing = { always: true, seconds: timingSeconds.proxies };
+  return withEngines(
+    options,
+    setting,
+    async (engines) => {
+      const counts = countPlan(plan);
+      checkMemory(oneOf(plan, sizesOf(plan.spec).proxy), "a proxy");
+      setting.emit({ event: "plan_counted", counts });
+      const folder = OpenFolder.open(runPath(plan.spec.name, options.out));
+      try {
+        return await stoppable(setting, () => timePlan(plan, counts, engines, folder, setting));
+      } finally {
+        folder?.close();
+      }
+    },
+    timing,
+  );
 }
 
-async function summarize(plan: Plan, engines: Engines, options: ForecastOptions, { emit }: Setting): Promise<PlanSummary> {
+async function timePlan(
+  plan: Plan,
+  counts: PlanCounts,
+  engines: Engines,
+  folder: OpenFolder | undefined,
+  setting: Setting,
+): Promise<PlanSummary> {
   const { spec } = plan;
   const { train } = spec;
-  const { proxy: proxySize, target: targetSize } = sizesOf(spec);
+  const { proxy: size, target: targetSize } = sizesOf(spec);
   const trials = openingTrials(spec);
-  checkMemory(trainingOf(plan, trials.slice(0, 1), proxySize, 1), "a proxy");
-  const folder = OpenFolder.open(runPath(spec.name, options.out));
-  const choosing = engines.choose({ plan, trials, of: "proxies", size: proxySize }, folder);
-  const { setup, pool } = await choosing.finally(() => folder?.close());
+  setting.emit({ event: "timing_started", of: "proxies", size, seconds: timingSeconds.proxies });
+  const { setup, pool } = await engines.choose({ plan, trials, of: "proxies", size }, folder);
   const timed = chosenTiming(setup);
-  if (timed === undefined) throw new Error("summarize: the chosen arrangement was not timed");
+  if (timed === undefined) throw new Error("timePlan: the chosen arrangement was not timed");
   const { stackSize, jobs, threads } = setup.arrangement;
-  const proxies = trainingOf(plan, trials.slice(0, stackSize), proxySize, threads);
-  const target = trainingOf(plan, trials.slice(0, 1), targetSize, cores());
-  const secondsOfTarget = await targetSeconds({ pool, proxies, timed, target, unfit: memoryProblem(target, "the target")?.message }, emit);
+  const proxies = trainingOf(plan, trials.slice(0, stackSize), size, threads);
+  const target = oneOf(plan, targetSize, cores());
+  const perWork = timed.secondsPerStep / (jobs * workOf(proxies));
+  const targetStep = await timeTarget({ pool, training: target, jobs: 1, kind: setup.device.kind }, perWork, setting);
   const evaluations = (Math.ceil(train.steps / train.evaluate.every) + 1) * train.evaluate.batches;
-  const { trainings, trialSteps } = plannedWork(spec);
   const evaluated = 1 + (evaluations * forwardShare) / train.steps;
-  /** What so many models cost that make so many steps in all, when a step of one takes so many seconds. */
-  const cost = async (training: Training, models: number, modelSteps: number, secondsPerModelStep: number): Promise<Forecast> => ({
-    width: training.model.width,
-    models,
-    parameters: parameterCount(training.model),
-    flops: modelSteps * flopsPerStep(training.model, train.batch),
-    memoryBytes:
-      registry[setup.engine].processBytes + (await registry[setup.engine].footprint(programOf(training), training.threads)).bytes,
-    seconds: evaluated * modelSteps * secondsPerModelStep,
-    // The last two of each stack in training, and one more while it is written; early stopping keeps every trial until it is decided.
+  const { processBytes, footprint } = registry[setup.engine];
+  /** What depends on the engine, when so many model-steps take so many seconds each. */
+  const cost = async (counted: Counted, training: Training, modelSteps: number, step: StepShare): Promise<Forecast> => ({
+    ...counted,
+    memoryBytes: processBytes + (await footprint(programOf(training), training.threads)).bytes,
+    seconds: evaluated * modelSteps * step.seconds,
+    timedShare: step.timedShare,
+    // Early stopping keeps every trial until it is decided.
     checkpointBytes:
-      3 * Math.min(jobs, models) * checkpointBytes(training) +
-      (models > 1 && spec.search.early_stopping !== null ? (trials.length * checkpointBytes(training)) / training.lanes.length : 0),
+      checkpointsKept * Math.min(jobs, counted.models) * checkpointBytes(training) +
+      (counted.models > 1 && spec.search.early_stopping !== null ? (trials.length * checkpointBytes(training)) / training.lanes.length : 0),
   });
+  const proxyStep = { seconds: timed.secondsPerSweepStep / trials.length, timedShare: timed.share ?? 1 };
   return {
-    name: spec.name,
-    method: spec.search.method,
-    trials: spec.search.trials,
-    confirmations: trainings - spec.search.trials,
-    steps: train.steps,
-    tokensPerStep: train.batch * spec.model.context,
+    ...counts,
     setup,
-    proxies: await cost(proxies, trainings, trialSteps, timed.secondsPerSweepStep / trials.length),
-    target: await cost(target, 1, train.steps, secondsOfTarget),
+    proxies: await cost(counts.proxies, proxies, plannedWork(spec).trialSteps, proxyStep),
+    target: await cost(counts.target, target, train.steps, targetStep),
   };
 }
 
-/** What is known when the target is to be timed. */
-interface Known {
-  readonly pool: WorkerPool;
-  readonly proxies: Training;
-  /** What a step of the proxies' stacks takes, as they are arranged. */
-  readonly timed: Timed;
-  readonly target: Training;
-  /** Why the target cannot be trained here, if that is foreseen. */
-  readonly unfit: string | undefined;
+/** How long a step of one model takes, and the share of it that was timed. */
+interface StepShare {
+  readonly seconds: number;
+  readonly timedShare: number | null;
 }
 
-/** Seconds of a step of the target: timed, or scaled from the proxies' when it would take long or does not fit. */
-async function targetSeconds({ pool, proxies, timed, target, unfit }: Known, emit: Emit): Promise<number> {
-  const { batch } = target.train;
-  const perFlop = timed.secondsPerStep / (timed.jobs * proxies.lanes.length * flopsPerStep(proxies.model, batch));
-  const scaled = perFlop * flopsPerStep(target.model, batch);
-  if (unfit !== undefined) emit({ event: "target_not_timed", why: unfit });
-  if (unfit !== undefined || scaled > probeSeconds) return scaled;
+/** A step of the target: timed, or scaled from what the proxies take for their work when it does not fit. */
+async function timeTarget(timing: Timing, secondsPerWork: number, { emit, now }: Setting): Promise<StepShare> {
+  const { training: target } = timing;
+  const untimed = (why: string): StepShare => {
+    emit({ event: "target_not_timed", why });
+    return { seconds: secondsPerWork * workOf(target), timedShare: null };
+  };
+  const unfit = memoryProblem(target, "the target")?.message;
+  if (unfit !== undefined) return untimed(unfit);
+  const seconds = timingSeconds.target;
+  const { width, layers } = target.model;
+  emit({ event: "timing_started", of: "target", size: { width, layers }, seconds });
   try {
-    await pool.run({ kind: "prepare", training: target });
-    return (await pool.run({ kind: "measure", training: target, seconds: timedSeconds })).secondsPerStep;
+    const note = (text: string): void => emit({ event: "note", note: text });
+    const { secondsPerStep, share } = await timeStepWithin(seconds, timing, { note, now }, secondsPerWork);
+    return { seconds: secondsPerStep, timedShare: share };
   } catch (error) {
     if (!(error instanceof WorkerFailed)) throw error;
-    emit({ event: "target_not_timed", why: `the target cannot be trained here (${error.message})` });
-    return scaled;
+    return untimed(`the target cannot be trained here (${error.message})`);
   }
 }

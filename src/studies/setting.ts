@@ -4,7 +4,7 @@
  * holds, and its engines.
  */
 import type { Host } from "../engines/engine.ts";
-import { Engines, type EngineOptions } from "../placement/engines.ts";
+import { Engines, type EngineOptions, type EnginesContext } from "../placement/engines.ts";
 import type { Emit } from "./events.ts";
 import type { Stopping } from "./stopping.ts";
 
@@ -33,13 +33,13 @@ export async function holding<H extends { close(): void }, T>(held: H, work: (he
 
 /**
  * Works with engines, whose workers end with the work. Whoever trains in a folder takes the folder first, so that they end
- * before anybody else may take it. `always` has engines timed even where nothing is to be decided.
+ * before anybody else may take it. `timing` says how long engines are timed, and whether even where nothing is to be decided.
  */
 export function withEngines<T>(
   options: EngineOptions,
   { host, now, emit }: Setting,
   work: (engines: Engines) => Promise<T>,
-  always = false,
+  timing: Pick<EnginesContext, "always" | "seconds"> = {},
 ): Promise<T> {
-  return holding(new Engines(options, { host, now, always, note: (note) => emit({ event: "note", note }) }), work);
+  return holding(new Engines(options, { host, now, ...timing, note: (note) => emit({ event: "note", note }) }), work);
 }

@@ -72,3 +72,12 @@ export class Stopped extends Error {
     this.left = left;
   }
 }
+
+/** Does some work that leaves nothing to go on from: it is stopped at once, and then rejects with Stopped("nothing"). */
+export async function stoppable<T>({ stopping }: { readonly stopping: Stopping }, work: () => Promise<T>): Promise<T> {
+  try {
+    return await stopping.until(work);
+  } catch (error) {
+    throw error instanceof Stopped ? new Stopped("nothing") : error;
+  }
+}

@@ -3,7 +3,11 @@
  * anything. In two parts, so that several processes can be timed while all of them train.
  */
 import { readWindows, trainingStarts, type TokenBatches } from "../data/batches.ts";
-import { initialState } from "./initialize.ts";
+import type { State } from "../engines/engine.ts";
+import { parametersOf } from "../model/config.ts";
+import { sizeOf, type Program } from "../program/program.ts";
+import { randomStream } from "../rng.ts";
+import { initialScalars } from "./initialize.ts";
 import { programOf, type Compile, type Training } from "./train.ts";
 
 /** A training whose steps can be timed. */
@@ -19,7 +23,7 @@ const stepsPerCall = 4;
 export async function prepareSteps(compile: Compile, training: Training): Promise<PreparedSteps> {
   const program = programOf(training);
   const executable = await compile(program, { threads: training.threads, precision: training.train.precision });
-  executable.load(initialState(training.model, training.scaling, training.lanes, program.scalars));
+  executable.load(stateToTime(training, program));
   const batches = new Map([1, stepsPerCall].map((steps) => [steps, firstBatches(training, steps)]));
   const run = async (steps: number): Promise<void> =>
     void (await executable.train({ ...(batches.get(steps) as TokenBatches), factors: new Float32Array(steps) }));
@@ -38,8 +42,31 @@ export async function prepareSteps(compile: Compile, training: Training): Promis
   };
 }
 
+/** Standard deviation of weights that are timed: what training usually begins with. */
+const timedStd = 0.02;
+/** So many weights are drawn, again and again: a step takes as long whatever they are, and drawing all of them takes longer than steps. */
+const drawn = 2 ** 12;
+
+function stateToTime({ model, scaling, lanes }: Training, { scalars }: Program): State {
+  const stream = randomStream(0, "timed weights");
+  const few = Float32Array.from({ length: drawn }, () => timedStd * stream.normal());
+  const weightsOf = (count: number): Float32Array => {
+    const weight = new Float32Array(count);
+    for (let at = 0; at < count; at += drawn) weight.set(few.subarray(0, Math.min(drawn, count - at)), at);
+    return weight;
+  };
+  const parameters = parametersOf(model).map(({ name, shape }) => {
+    const count = lanes.length * sizeOf(shape);
+    return [name, { weight: weightsOf(count), firstMoment: new Float32Array(count), secondMoment: new Float32Array(count) }] as const;
+  });
+  return { step: 0, scalars: initialScalars(model, scaling, lanes, scalars), parameters: new Map(parameters) };
+}
+
+/** The first batches; a part of a model that knows fewer tokens takes others in their place. */
 function firstBatches({ data, dataSeed, train, model }: Training, steps: number): TokenBatches {
   const shape = { batch: train.batch, context: model.context };
   const starts = Array.from({ length: steps }, (_, step) => trainingStarts(dataSeed, step + 1, data.train.count, shape)).flat();
-  return readWindows(data.train, starts, shape);
+  const { count, tokens, targets } = readWindows(data.train, starts, shape);
+  const known = (ids: Int32Array): Int32Array => ids.map((id) => id % model.vocabSize);
+  return { count, tokens: known(tokens), targets: known(targets) };
 }

@@ -140,7 +140,9 @@ describe("plan", () => {
     const { stdout, stderr, code } = await cli("sweep", config("smoke"), "--dry-run", "--stack", "4", "--out", "never");
     expect(code).toBe(0);
     expect(stderr).not.toContain("reading");
-    expect(stdout).toContain("6 random trials and 4 confirmations in stacks of 4");
+    expect(stdout).toContain("6 random trials and 4 confirmations");
+    expect(stdout).toContain("in stacks of 4");
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     expect(existsSync(join(folder, "never"))).toBe(false);
   });
 

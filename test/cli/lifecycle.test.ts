@@ -114,15 +114,25 @@ describe.each(Object.keys(codes) as Signal[])("%s", (signal) => {
   });
 });
 
-it.each(["SIGINT", "SIGTERM"] as const)("%s ends a coordinate check at once, with its worker", async (signal) => {
-  const { env, alive } = marked();
-  const running = start(["coord-check", slow, "--sizes", "64,128,256,512", "--out", `checked ${signal}`], { cwd: folder, env });
-  await until(() => /^width 64$/m.test(running.stderr()) && alive().length === 2);
-  for (const pid of alive()) process.kill(pid, signal);
-  await gone(alive);
-  const { code, stdout } = await running.finished;
-  expect([code, stdout]).toEqual([null, ""]);
-  expect(existsSync(join(folder, `checked ${signal}`))).toBe(false);
+const ended = { SIGINT: 130, SIGTERM: 143 } as const;
+describe.each(["SIGINT", "SIGTERM"] as const)("%s", (signal) => {
+  it.each([
+    ["coord-check", ["--sizes", "64,128,256,512"], /^width 64$/m, 2],
+    ["plan", [], /^timing steps of the proxies/m, 3],
+  ] as const)("ends a %s at once, with its workers, and says that nothing is kept", async (command, options, begun, processes) => {
+    const { env, alive } = marked();
+    const out = `${command} ${signal}`;
+    const running = start([command, slow, ...options, "--out", out], { cwd: folder, env });
+    await until(() => begun.test(running.stderr()) && alive().length === processes);
+    // All of them get it from a terminal; the parent last, since it ends the others.
+    for (const pid of alive()) if (pid !== running.child.pid) process.kill(pid, signal);
+    running.child.kill(signal);
+    await gone(alive);
+    const { code, stderr } = await running.finished;
+    expect(code).toBe(ended[signal]);
+    expect(stderr.trimEnd().split("\n").at(-1)).toBe("interrupted: nothing was written");
+    expect(existsSync(join(folder, out))).toBe(false);
+  });
 });
 
 describe("after the close", () => {

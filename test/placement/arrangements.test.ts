@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { arrange, arrangements, type Arrangement, type Bounds } from "../../src/placement/arrangements.ts";
+import { arrange, arrangements, type Arrangement, type Bounds, type Timed } from "../../src/placement/arrangements.ts";
 
 const cpu: Bounds = { trials: 64, steps: 2000, workers: 8, onCpu: true, fits: () => Promise.resolve(true) };
 const gpu: Bounds = { trials: 100, steps: 2000, workers: 1, onCpu: false, fits: () => Promise.resolve(true) };
@@ -9,7 +9,7 @@ function device(
   fixed: number,
   perModel: number,
   cost = 10,
-): { measure: (a: Arrangement) => Promise<number>; now: () => number; tried: Arrangement[] } {
+): { measure: (a: Arrangement) => Promise<Pick<Timed, "secondsPerStep">>; now: () => number; tried: Arrangement[] } {
   let clock = 0;
   const tried: Arrangement[] = [];
   return {
@@ -19,7 +19,7 @@ function device(
       tried.push(arrangement);
       const seconds = fixed + (perModel * arrangement.stackSize) / arrangement.threads;
       clock += cost * seconds;
-      return Promise.resolve(seconds);
+      return Promise.resolve({ secondsPerStep: seconds });
     },
   };
 }
@@ -73,7 +73,7 @@ describe("the arrangement that is chosen", () => {
   });
   it("stops at the size that is more than the device can do", async () => {
     const limited = device(0.01, 0.00001);
-    const measure = (arrangement: Arrangement): Promise<number | undefined> =>
+    const measure = (arrangement: Arrangement): Promise<Pick<Timed, "secondsPerStep"> | undefined> =>
       arrangement.stackSize > 4 ? Promise.resolve(undefined) : limited.measure(arrangement);
     const { best, timed } = await arrange(gpu, measure, limited.now);
     expect(best?.stackSize).toBe(4);
@@ -81,7 +81,7 @@ describe("the arrangement that is chosen", () => {
   });
   it("is half of the stack that was asked for, and half of that, until it can be run", async () => {
     const limited = device(0.01, 0.00001);
-    const measure = (arrangement: Arrangement): Promise<number | undefined> =>
+    const measure = (arrangement: Arrangement): Promise<Pick<Timed, "secondsPerStep"> | undefined> =>
       arrangement.stackSize > 20 ? Promise.resolve(undefined) : limited.measure(arrangement);
     expect((await arrange({ ...gpu, stackSize: 1000, always: true }, measure, limited.now)).best?.stackSize).toBe(12);
     expect(await arrange({ ...gpu, stackSize: 100, always: true }, () => Promise.resolve(undefined), limited.now)).toEqual({

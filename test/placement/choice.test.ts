@@ -209,6 +209,11 @@ describe("what is chosen for a folder", () => {
 });
 
 describe("timing", () => {
+  it("tries no more than there is time for", async () => {
+    const made = new Engines({}, { ...context, registry: registryOf(["cuda"]), seconds: 0 });
+    opened.push(made);
+    expect((await made.choose(work)).setup.timed.map(({ stackSize }) => stackSize)).toEqual([1]);
+  });
   it("has all workers train at the same time, however late some of them start", async () => {
     rmSync(log, { force: true });
     await choosing(["native"], {}, 3).choose(work);

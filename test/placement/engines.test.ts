@@ -59,7 +59,9 @@ describe("the engine", () => {
   it.skipIf(hasGpu)("that is named and cannot run is exit 7, with the missing piece", async () => {
     for (const command of [["sweep"], ["plan"]]) {
       const { code, stdout, stderr } = await cli(...command, "sixteen.yaml", "--engine", "cuda", "--out", "absent");
-      expect([code, stdout]).toEqual([7, ""]);
+      expect(code).toBe(7);
+      // What is counted needs no engine.
+      expect(stdout).toMatch(command[0] === "plan" ? /^sixteen: 16 random trials/ : /^$/);
       expect(stderr).toContain(needsDriver);
       expect(existsSync(join(folder, "absent", "results.json"))).toBe(false);
     }
@@ -69,7 +71,7 @@ describe("the engine", () => {
     const first = await cli("sweep", "sixteen.yaml", "--out", "remembered", "-v");
     expect(first.stderr).toMatch(/^engine: (native|onnxruntime) on .+; \d+ models? at a time/m);
     const table = /^ *engine +stack +at a time[^]*?chosen$/m.exec(first.stderr)?.[0] ?? "";
-    expect(table).toContain("trial-steps/s");
+    expect(table).toContain("steps/s");
     const again = await cli("retry", "remembered", "0", "-v");
     expect(again.stderr).toContain(table);
     const planned = await cli("plan", "sixteen.yaml", "--out", "remembered");

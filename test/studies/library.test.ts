@@ -1,5 +1,5 @@
 /** Studies in the hands of a program: they print nothing, end nothing but themselves, and leave nothing behind. */
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { holdFolder } from "../../src/run/hold.ts";
@@ -8,7 +8,9 @@ import { readPlan, type SpecFile } from "../../src/spec/read.ts";
 import { checkCoordinates } from "../../src/studies/coord-check.ts";
 import { curves } from "../../src/studies/curves.ts";
 import type { StudyEvent } from "../../src/studies/events.ts";
+import { forecast } from "../../src/studies/forecast.ts";
 import { report } from "../../src/studies/report.ts";
+import type { Setting } from "../../src/studies/setting.ts";
 import { readStatus } from "../../src/studies/status.ts";
 import { Stopped } from "../../src/studies/stopping.ts";
 import { sweep, type SweepOptions } from "../../src/studies/sweep.ts";
@@ -180,6 +182,49 @@ describe("a stop", () => {
     await expect(transfer(results, target("checked", { width: 64 }), setting)).rejects.toBeInstanceOf(Stopped);
     const told = events.length;
     await expectGivenBack("checked");
+    await later(200);
+    expect(events.length).toBe(told);
+  });
+
+  const leavesNothing: readonly (readonly [StudyEvent["event"], string, (setting: Setting) => Promise<unknown>])[] = [
+    ...(["plan_counted", "timing_started"] as const).map(
+      (kind) =>
+        [
+          kind,
+          "a forecast",
+          async (setting: Setting) =>
+            forecast(await readPlan(spec, setting.host.cache), { out: join(folder, "whole"), engine: cpuEngine }, setting),
+        ] as const,
+    ),
+    ...(["engine_chosen", "size_started"] as const).map(
+      (kind) =>
+        [
+          kind,
+          "a coordinate check",
+          async (setting: Setting) =>
+            checkCoordinates(
+              await readPlan(spec, setting.host.cache),
+              { axis: "width", seeds: 5, steps: 10, out: join(folder, "check") },
+              setting,
+            ),
+        ] as const,
+    ),
+  ];
+  it.each(leavesNothing)("asked for once at %s ends %s at once, with nothing to go on from", async (kind, _, study) => {
+    let isAsked = false;
+    const { setting, events } = surroundings(folder, ({ event }, stop) => {
+      if (event === kind && !isAsked) setTimeout(stop);
+      isAsked ||= event === kind;
+    });
+    const started = performance.now();
+    await expect(study(setting)).rejects.toEqual(expect.objectContaining({ left: "nothing" }));
+    expect(performance.now() - started).toBeLessThan(3000);
+    const told = events.length;
+    if (isLinux) {
+      await expect.poll(children, { timeout: 500 }).toEqual([]);
+      expect(held()).toEqual([]);
+    }
+    expect(existsSync(join(folder, "check"))).toBe(false);
     await later(200);
     expect(events.length).toBe(told);
   });

@@ -65,22 +65,35 @@ export function placeBuffers(steps: readonly (readonly Operand[])[], kept: Reado
   });
   const firstLines = new Map<Buffer, number>();
   let lines = 0;
-  /** Buffers in use, in the order in which they lie: in a deep model very many, most of which wait for the backward pass. */
-  const live: { readonly buffer: Buffer; readonly begin: number }[] = [];
+  /** Free lines in order, the last without an end: there are few, where a deep model has very many buffers that wait for the backward pass. */
+  const gaps: { begin: number; end: number }[] = [{ begin: 0, end: Infinity }];
+  const take = (wanted: number): number => {
+    const index = gaps.findIndex(({ begin, end }) => end - begin >= wanted);
+    const gap = gaps[index];
+    const { begin } = gap;
+    gap.begin += wanted;
+    if (gap.begin === gap.end) gaps.splice(index, 1);
+    return begin;
+  };
+  const giveBack = (begin: number, end: number): void => {
+    const index = gaps.findIndex((gap) => gap.begin >= end);
+    const [before, after] = [gaps[index - 1] as (typeof gaps)[number] | undefined, gaps[index]];
+    if (after.begin === end) after.begin = begin;
+    else gaps.splice(index, 0, { begin, end });
+    if (before?.end !== begin) return;
+    gaps[index].begin = before.begin;
+    gaps.splice(index - 1, 1);
+  };
   steps.forEach((operands, step) => {
     for (const { buffer } of operands) {
       if (firstLines.has(buffer)) continue;
-      let [begin, index] = [0, 0];
-      for (; index < live.length && begin + buffer.lines > live[index].begin; index++)
-        begin = Math.max(begin, live[index].begin + live[index].buffer.lines);
+      const begin = take(buffer.lines);
       firstLines.set(buffer, begin);
       lines = Math.max(lines, begin + buffer.lines);
-      live.splice(index, 0, { buffer, begin });
     }
-    for (const { buffer } of operands) {
-      if (lastUse.get(buffer) !== step) continue;
-      const index = live.findIndex((each) => each.buffer === buffer);
-      if (index >= 0) live.splice(index, 1);
+    for (const buffer of new Set(operands.map((each) => each.buffer))) {
+      const begin = firstLines.get(buffer) as number;
+      if (lastUse.get(buffer) === step) giveBack(begin, begin + buffer.lines);
     }
   });
   return { firstLines, lines };

@@ -1,0 +1,74 @@
+/**
+ * What a sweep and its target will cost, as far as it can be counted: of the spec alone,
+ * before any engine is opened. What is timed is forecast.ts's business.
+ */
+import { flopsPerStep, parameterCount, type Size } from "../model/config.ts";
+import { stateBytes } from "../placement/memory.ts";
+import { sizesOf, type Plan } from "../spec/plan.ts";
+import { trainingOf } from "../spec/training.ts";
+import { openingTrials, plannedWork } from "../sweep/agenda.ts";
+import { checkpointBytes } from "../training/checkpoint.ts";
+import type { Training } from "../training/train.ts";
+
+/** What is known by counting of one of the two parts of a run: all proxies, or the target. */
+export interface Counted extends Size {
+  readonly models: number;
+  /** Trained numbers of one model. */
+  readonly parameters: number;
+  /** What training all models to their ends takes. */
+  readonly flops: number;
+  /** Weights and AdamW's two moments of one model; gradients and activations come on top, as the engine has them. */
+  readonly stateBytes: number;
+  /** What checkpoints of one model that is being trained need on disk. */
+  readonly modelCheckpointBytes: number;
+}
+
+/** What is known of a sweep and its target by counting. */
+export interface PlanCounts {
+  readonly name: string;
+  readonly method: string;
+  readonly trials: number;
+  /** Trainings of the best on fresh seeds. */
+  readonly confirmations: number;
+  readonly steps: number;
+  readonly tokensPerStep: number;
+  readonly proxies: Counted;
+  readonly target: Counted;
+}
+
+/** The last two checkpoints of each training, and one more while it is written. */
+export const checkpointsKept = 3;
+
+/** The training of one model. */
+export const oneOf = (plan: Plan, size: Size, threads = 1): Training =>
+  trainingOf(plan, openingTrials(plan.spec).slice(0, 1), size, threads);
+
+/** What a sweep and its target will cost, as far as it can be counted. */
+export function countPlan(plan: Plan): PlanCounts {
+  const { spec } = plan;
+  const { train } = spec;
+  const { proxy, target } = sizesOf(spec);
+  const { trainings, trialSteps } = plannedWork(spec);
+  const count = (size: Size, models: number, modelSteps: number): Counted => {
+    const { model } = oneOf(plan, size);
+    return {
+      width: model.width,
+      layers: model.layers,
+      models,
+      parameters: parameterCount(model),
+      flops: modelSteps * flopsPerStep(model, train.batch),
+      stateBytes: stateBytes(model),
+      modelCheckpointBytes: checkpointsKept * checkpointBytes(oneOf(plan, size)),
+    };
+  };
+  return {
+    name: spec.name,
+    method: spec.search.method,
+    trials: spec.search.trials,
+    confirmations: trainings - spec.search.trials,
+    steps: train.steps,
+    tokensPerStep: train.batch * spec.model.context,
+    proxies: count(proxy, trainings, trialSteps),
+    target: count(target, 1, train.steps),
+  };
+}
