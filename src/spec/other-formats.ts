@@ -7,7 +7,6 @@ import { meaningOf } from "./foreign-keys.ts";
 
 /** Formats by what tells them, the surest first; `sign` is searched for in the text's first part. */
 const formats: readonly (readonly [what: string, sign: RegExp])[] = [
-  // eslint-disable-next-line no-control-regex -- what no text has is what tells a binary file
   ["a binary file", /[\0-\x08\x0e-\x1a\x1c-\x1f]|\ufffd/],
   ["HTML or XML", /^\s*<(?:!doctype|html|\?xml|[a-z]+[\s>])/i],
   ["a shell script", /^#!.*\b(?:ba|z|da)?sh\b/],
@@ -51,7 +50,7 @@ const tools: readonly {
   {
     what: "a W&B sweep",
     isIt: (has) => has("parameters") && (has("method") || has("program") || has("metric") || has("command")),
-    hint: "`mutransfer init --from` translates it to a spec",
+    hint: "`mutransfer init` writes a spec to start from, and the keys below say where theirs belong",
   },
   {
     what: "a Hydra config",

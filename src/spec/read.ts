@@ -99,9 +99,9 @@ function placeholders(data: unknown, path: Path = []): readonly Placeholder[] {
 function placeholderFinding(open: readonly Placeholder[]): readonly Finding[] {
   if (open.length === 0) return [];
   const [{ path, text }] = open;
-  const more = open.length > 1 ? `, and neither are ${open.length - 1} more` : "";
+  const more = open.length > 1 ? `, as one of ${open.length}` : "";
   const hint =
-    "write the values themselves; Hydra prints a config with its own filled in (--cfg job --resolve), envsubst fills in a shell's variables";
+    "write the values themselves; Hydra prints a config with its own filled in (`--resolve`), envsubst fills in a shell's variables";
   return [{ code: "placeholder", path, message: `${text} is not filled in here${more}`, hint }];
 }
 
