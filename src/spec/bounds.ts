@@ -14,6 +14,8 @@ export const bounds = {
   stepTokens: 2 ** 22,
   /** Tokens of an evaluation, which are kept in memory: batches × batch × context. */
   evaluationTokens: 2 ** 26,
+  /** A hyperparameter that is not 0, in a spec as it is written. */
+  hyperparameter: { least: 1e-30, most: 1e9 },
   /** Points of a loss curve: steps ÷ evaluate.every. */
   evaluations: 100_000,
   /** Trials of a sweep, and likewise trainings that confirm. */

@@ -7,6 +7,7 @@ import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import type { Diagnostic } from "../errors.ts";
 import type { Path } from "./document.ts";
+import { meaningAt, meaningHint, valueMeaning } from "./foreign-keys.ts";
 
 type Issue = z.core.$ZodIssue;
 /** A diagnostic before its path has become a position; `at` says whether the key or the value is wrong. */
@@ -85,19 +86,22 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
       const owner = schemaAt(schema, issue.path as Path) ?? schema;
       const known = owner instanceof z.ZodObject ? Object.keys(owner.shape) : [];
       return issue.keys.map((key) => {
+        const meaning = meaningAt([...path, key]);
         const near = nearest(key, known);
+        const here = meaning && meaningHint(meaning, [...path, key]);
         return {
           code: "unknown_key",
           path: [...path, key],
           at: "key",
           message: `unknown key ${key}`,
-          ...hinted(near ? `did you mean ${near}?` : known.length > 0 ? `known keys: ${known.join(", ")}` : undefined),
+          ...hinted(here ?? (near ? `did you mean ${near}?` : known.length > 0 ? `known keys: ${known.join(", ")}` : undefined)),
         };
       });
     }
     case "invalid_value": {
       const allowed = issue.values.map(String);
-      const near = nearest(String(valueAt(data, path)), allowed);
+      const written = String(valueAt(data, path));
+      const near = valueMeaning(String(path.at(-1)), written, allowed) ?? nearest(written, allowed);
       return [
         {
           code: "wrong_value",

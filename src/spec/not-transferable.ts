@@ -5,6 +5,7 @@
 
 import { valueAt, type Finding } from "./diagnose.ts";
 import type { Path } from "./document.ts";
+import { meaningAt, meaningHint, meaningOf } from "./foreign-keys.ts";
 
 /** One thing whose best value on a proxy is not the target's. */
 interface Untransferable {
@@ -78,9 +79,29 @@ const notTransferable: ReadonlyMap<string, Omit<Untransferable, "names">> = new 
   untransferable.flatMap(({ names, ...each }) => names.map((name) => [name, each] as const)),
 );
 
+/** By where a spec has them, for the names that other tools have. */
+const byPlace: ReadonlyMap<string, Omit<Untransferable, "names">> = new Map(
+  (
+    [
+      ["train.batch", "batch"],
+      ["train.steps", "steps"],
+      ["model.context", "context"],
+      ["train.schedule.warmup", "warmup"],
+      ["train.optimizer.weight_decay", "weight_decay"],
+      ["train.optimizer.beta1", "beta1"],
+      ["train.optimizer.beta2", "beta2"],
+      ["train.optimizer.epsilon", "epsilon"],
+    ] as const
+  ).flatMap(([place, name]) => {
+    const known = notTransferable.get(name);
+    return known === undefined ? [] : [[place, known] as const];
+  }),
+);
+
 /** What is told of a key that is asked to be tuned, or to differ, and does not transfer; undefined of any other. `further` is another way out. */
 export function untransferableFinding(key: string, path: Path, further = ""): Finding | undefined {
-  const known = notTransferable.get(key);
+  const meaning = meaningOf(key);
+  const known = notTransferable.get(key) ?? (path[0] === "search" && meaning && "here" in meaning ? byPlace.get(meaning.here) : undefined);
   return (
     known && {
       code: "not_transferable",
@@ -99,6 +120,17 @@ const isAsked = ([section, second, ...rest]: Path): boolean =>
 /** Keys under which people look for what is the target's own. */
 const ofOneSize = ["target", "proxy"];
 
+/** The known keys within another tool's section, which a schema never gets to see. */
+function foreignWithin(section: object, path: Path): readonly Finding[] {
+  return Object.keys(section).flatMap((key): readonly Finding[] => {
+    const meaning = meaningOf(key);
+    const at = [...path, key];
+    return meaning === undefined
+      ? []
+      : [{ code: "unknown_key", path: at, at: "key", message: `unknown key ${key}`, hint: meaningHint(meaning, at) }];
+  });
+}
+
 /**
  * A finding as it is told: unknown keys that theory refuses get the reason instead of a spelling hint, and so do lists and
  * mappings where one number is wanted of them.
@@ -108,6 +140,8 @@ export function explained(finding: Finding, data: unknown): readonly Finding[] {
   const key = String(path.at(-1));
   const value = valueAt(data, path);
   const isMany = typeof value === "object" && value !== null;
+  const within = code === "unknown_key" && isMany && meaningAt(path) !== undefined ? foreignWithin(value, path) : [];
+  if (within.length > 0) return [finding, ...within];
   if (!isAsked(path) || (code !== "unknown_key" && !(code === "wrong_type" && isMany))) return [finding];
   const own = untransferableFinding(key, path);
   if (own !== undefined) return [own];

@@ -11,7 +11,8 @@ import { salvage, schemaFindings, type Finding } from "./diagnose.ts";
 import { parseSpecDocument, type Path, type SpecDocument } from "./document.ts";
 import { dataConfig, type Plan } from "./plan.ts";
 import { explained } from "./not-transferable.ts";
-import { ruleFindings, type PartialSpec } from "./rules.ts";
+import { formatFinding, toolFinding } from "./other-formats.ts";
+import { nonsenseFindings, ruleFindings, type PartialSpec } from "./rules.ts";
 import { sections, specSchema, type ParsedSpec } from "./schema.ts";
 
 /** A spec file as it was read. */
@@ -36,14 +37,24 @@ export async function readPlan(
   beforeData: (spec: CompleteSpec, leastVocabulary: number) => void = () => undefined,
 ): Promise<Plan> {
   const document = parseSpecDocument(text, file);
-  if (document.problems.some(({ code }) => code === "yaml_syntax")) throw new UserError(document.problems.slice(0, mostMistakes));
+  if (document.problems.some(({ code }) => code !== "duplicate_key" && code !== "unknown_key")) throw notReadable(document, text, file);
   if (document.data === null)
     throw new UserError({ code: "empty_spec", message: `${file} is empty`, hint: "`mutransfer init` writes a spec to start from" });
+  const isMapping = typeof document.data === "object" && !Array.isArray(document.data);
+  const format = isMapping ? undefined : formatFinding(text, file);
+  if (format !== undefined) throw new UserError(format);
 
+  const open = placeholders(document.data);
+  const isOpen = ({ path }: Finding): boolean => open.some((each) => each.path.join("\0") === path.join("\0"));
+  const tool = toolFinding(document.data, file);
   const salvaged = salvage(specSchema, document.data) as PartialSpec;
   const findings = [
-    ...schemaFindings(specSchema, document.data).flatMap((finding) => explained(finding, document.data)),
+    ...schemaFindings(specSchema, document.data)
+      .filter((finding) => !isOpen(finding))
+      .flatMap((finding) => explained(finding, document.data)),
     ...ruleFindings(salvaged ?? {}),
+    ...nonsenseFindings(salvaged ?? {}),
+    ...placeholderFinding(open),
   ];
   if (findings.length === 0 && document.problems.length === 0) {
     const complete = completeSpec(salvaged as ParsedSpec);
@@ -51,6 +62,7 @@ export async function readPlan(
   }
   const { dataset, problems } = await tryData(salvaged, directory, cache);
   const diagnostics = [
+    ...(tool === undefined ? [] : [{ ...tool, position: document.positionOf([]) }]),
     ...document.problems.slice(0, mostMistakes),
     ...findings.slice(0, mostMistakes).map((finding) => located(document, finding)),
     ...problems.map((problem) => locateByPath(document, problem)),
@@ -58,6 +70,39 @@ export async function readPlan(
   if (diagnostics.length > 0 || dataset === undefined) throw new UserError(byPlace(diagnostics));
   const plan = makePlan(completeSpec(salvaged as ParsedSpec), directory, dataset);
   return { ...plan, isRuled: Object.hasOwn(document.data as object, "rules") };
+}
+
+/** Mistakes of syntax that are told of: those after the first few follow from them. */
+const mostSyntaxMistakes = 3;
+/** Why a text cannot be read: the first of its mistakes, and what it looks like if it is no YAML at all. */
+function notReadable({ problems }: SpecDocument, text: string, file: string): UserError {
+  const isSyntax = problems.some(({ code }) => code === "yaml_syntax");
+  const format = isSyntax ? formatFinding(text, file) : undefined;
+  return new UserError([...problems.slice(0, mostSyntaxMistakes), ...(format === undefined ? [] : [format])]);
+}
+
+interface Placeholder {
+  readonly path: Path;
+  readonly text: string;
+}
+/** Every `${…}` among the values of a spec. */
+function placeholders(data: unknown, path: Path = []): readonly Placeholder[] {
+  if (typeof data === "string") {
+    const found = /\$\{[^}]*\}/.exec(data);
+    return found === null ? [] : [{ path, text: found[0] }];
+  }
+  if (Array.isArray(data)) return data.flatMap((each, index) => placeholders(each, [...path, index]));
+  if (typeof data !== "object" || data === null) return [];
+  return Object.entries(data).flatMap(([key, value]) => placeholders(value, [...path, key]));
+}
+/** Said once, however many there are. */
+function placeholderFinding(open: readonly Placeholder[]): readonly Finding[] {
+  if (open.length === 0) return [];
+  const [{ path, text }] = open;
+  const more = open.length > 1 ? `, as one of ${open.length}` : "";
+  const hint =
+    "write the values themselves; Hydra prints a config with its own filled in (`--resolve`), envsubst fills in a shell's variables";
+  return [{ code: "placeholder", path, message: `${text} is not filled in here${more}`, hint }];
 }
 
 /** What is known of a vocabulary without its text. */

@@ -7,6 +7,7 @@ import type { MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
 import { bounds } from "./bounds.ts";
 import type { Finding } from "./diagnose.ts";
+import { exponentHint } from "./exponents.ts";
 import { untransferableFinding } from "./not-transferable.ts";
 import { isBelow, lowestAllowed, referenceFindings, spaceOf } from "./references.ts";
 import type { HyperparameterDomain, ParsedSpec } from "./schema.ts";
@@ -116,13 +117,12 @@ const rangeRule: Rule = (spec) =>
     const { distribution, min, max } = parameter;
     const path = ["search", "parameters", name] as const;
     if (distribution === "log_uniform" && min <= 0) {
-      const exponents = min < 0 && max <= 10;
       return [
         {
           code: "log_bound_not_positive",
           path: [...path, "min"],
           message: `a log_uniform bound must be > 0, found ${min}`,
-          hint: exponents ? `bounds are real values, never exponents: did you mean ${10 ** min}?` : "use uniform for a range that holds 0",
+          hint: exponentHint({ min, max }) ?? "use uniform for a range that holds 0",
         },
       ];
     }
@@ -150,6 +150,8 @@ const valueRule: Rule = (spec) =>
     const logBound = "distribution" in parameter && parameter.distribution === "log_uniform"; // rangeRule reports it
     const seen = new Set<number>();
     const repeated = values.filter((value) => seen.size === seen.add(value).size);
+    const ends = "distribution" in parameter ? { min: parameter.min, max: parameter.max } : Object.fromEntries(values.entries());
+    const exponents = values.length <= 16 ? exponentHint(ends) : undefined;
     const outOfRange = (where: typeof key | "otherwise", bad: readonly number[]): Finding[] =>
       bad.length > 0
         ? [
@@ -157,6 +159,7 @@ const valueRule: Rule = (spec) =>
               code: "out_of_range",
               path: ["search", "parameters", name, where],
               message: `${name} must be ${open ? ">" : "at least"} ${bound}, found ${bad.join(", ")}`,
+              ...(exponents !== undefined && name === "learning_rate" && { hint: exponents }),
             },
           ]
         : [];
@@ -339,6 +342,37 @@ const rules: readonly Rule[] = [
   racingRule,
   productRule,
 ];
+
+/**
+ * Hyperparameters that no training in float32 can tell from 0 or infinity. Of specs as they are written only: the
+ * complete specs of older runs open whatever they hold.
+ */
+export function nonsenseFindings(spec: PartialSpec): readonly Finding[] {
+  const { least, most } = bounds.hyperparameter;
+  return entries(spec).flatMap(([name, parameter]): Finding[] => {
+    const numbers: readonly (readonly [path: readonly (string | number)[], value: number])[] =
+      "same_as" in parameter
+        ? []
+        : "value" in parameter
+          ? [[["value"], parameter.value]]
+          : [
+              ...("values" in parameter
+                ? parameter.values.map((value, index) => [["values", index], value] as const)
+                : ([
+                    [["min"], parameter.min],
+                    [["max"], parameter.max],
+                  ] as const)),
+              ...(parameter.otherwise === undefined ? [] : [[["otherwise"], parameter.otherwise] as const]),
+            ];
+    return numbers
+      .filter(([, value]) => value > most || (value > 0 && value < least))
+      .map(([path, value]) => ({
+        code: "out_of_range",
+        path: ["search", "parameters", name, ...path],
+        message: `${name} ${value} is beyond what training in float32 can use: ${value > most ? `${most} at most` : `${least} at least`}`,
+      }));
+  });
+}
 
 /** Everything the rules find in the valid part of a spec. */
 export function ruleFindings(spec: PartialSpec): readonly Finding[] {
