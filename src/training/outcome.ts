@@ -49,6 +49,7 @@ export class LaneRecord {
   private lossSum = 0;
   private lossCount = 0;
   private divergedAt: number | undefined;
+  private reported = 0;
 
   /** Goes on from a snapshot, or begins. */
   constructor(snapshot?: LaneSnapshot) {
@@ -70,6 +71,13 @@ export class LaneRecord {
   /** Latest validation loss, in nats. */
   get latest(): number | null {
     return this.curve.at(-1)?.validationLoss ?? null;
+  }
+
+  /** Points of the curve that this was not asked for before. */
+  unreported(): readonly CurvePoint[] {
+    const points = this.curve.slice(this.reported);
+    this.reported = this.curve.length;
+    return points;
   }
 
   /** Takes the training loss of step `step`, counted from 1, before its update. */
