@@ -12,7 +12,10 @@ const fewTrials = 50;
 
 /** The best learning rate with its interval, as a sentence. */
 export function bestRateText({ learning_rate: rate, low, high, open }: NonNullable<Results["analysis"]["optimum"]>): string {
-  const beyond = open == null ? "" : `; the losses had not turned by the ${open === "lower" ? "lowest" : "highest"} rate tried, so it may lie ${open === "lower" ? "below" : "above"}`;
+  const beyond =
+    open == null
+      ? ""
+      : `; the losses had not turned by the ${open === "lower" ? "lowest" : "highest"} rate tried, so it may lie ${open === "lower" ? "below" : "above"}`;
   return `The best learning rate is ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${beyond}.`;
 }
 
@@ -38,7 +41,12 @@ const namePixels = 160;
 
 /** The shares of the hyperparameters; nothing before the sweep has ended. */
 export function importance({ analysis, ranked }: ReportInput): Figure | undefined {
-  const rows: readonly Row[] = (analysis?.importance ?? []).map(({ hyperparameter, share, low, high }) => ({ hyperparameter, share, low, high }));
+  const rows: readonly Row[] = (analysis?.importance ?? []).map(({ hyperparameter, share, low, high }) => ({
+    hyperparameter,
+    share,
+    low,
+    high,
+  }));
   if (rows.length === 0) return undefined;
   const guess = ranked.length < fewTrials ? ` With fewer than ${fewTrials} trials this is a guess.` : "";
   const told = withTips(
@@ -46,8 +54,20 @@ export function importance({ analysis, ranked }: ReportInput): Figure | undefine
     ({ hyperparameter, share, low, high }) =>
       `${String(hyperparameter)}: ${percentOf(Number(share))} (${percentOf(Number(low))} to ${percentOf(Number(high))})`,
   );
-  const y = { field: "hyperparameter", type: "nominal", sort: null, title: null, axis: { labelLimit: namePixels - 10, labelColor: inkOf("ink"), ticks: false, domain: false } };
-  const x = { field: "share", type: "quantitative", title: "share of the ranks' variance", scale: { domain: [0, 1] }, axis: { format: ".0%", tickCount: 5 } };
+  const y = {
+    field: "hyperparameter",
+    type: "nominal",
+    sort: null,
+    title: null,
+    axis: { labelLimit: namePixels - 10, labelColor: inkOf("ink"), ticks: false, domain: false },
+  };
+  const x = {
+    field: "share",
+    type: "quantitative",
+    title: "share of the ranks' variance",
+    scale: { domain: [0, 1] },
+    axis: { format: ".0%", tickCount: 5 },
+  };
   return {
     name: "importance",
     title: "What mattered",

@@ -107,7 +107,13 @@ function chartOf(layout: Layout, rows: readonly Row[], axes: readonly Axis[]): C
   const line = (part: readonly Row[], mark: Chart, inks: Chart = { color }): Chart => ({
     data: { values: withTrials(part) },
     mark: { type: "line", ...mark },
-    encoding: { ...place, order: { field: "order", type: "quantitative" }, detail: { field: "trial", type: "nominal" }, ...inks, ...tipChannel },
+    encoding: {
+      ...place,
+      order: { field: "order", type: "quantitative" },
+      detail: { field: "trial", type: "nominal" },
+      ...inks,
+      ...tipChannel,
+    },
   });
   const ordered: readonly Row[] = rows.map((row) => ({ ...row, order: names.indexOf(String(row["axis"])) }));
   const rest = ordered.filter(({ winner }) => winner !== true);
