@@ -4,61 +4,16 @@ import { prelaunchSchema, sealed } from "../../src/evidence/records.ts";
 import { coordinateCheck } from "../../src/report/page/coordinates.ts";
 import { csvOf, jsonOf } from "../../src/report/page/files.ts";
 import { lossFrame } from "../../src/report/page/frames.ts";
-import { sampledTrials, type ReportInput } from "../../src/report/page/input.ts";
+import { sampledTrials } from "../../src/report/page/input.ts";
 import { thinned } from "../../src/statistics.ts";
 import { makeReport } from "../../src/report/page/report.ts";
+import { scripts } from "../../src/report/page/script.ts";
 import { inkPairs } from "../../src/report/page/theme.ts";
-import { Progress } from "../../src/studies/progress.ts";
-import { chooseWinner, rankTrials } from "../../src/sweep/select.ts";
-import { summaryOf } from "../../src/run/state.ts";
 import type { TrialResult } from "../../src/run/trial-result.ts";
-import { inventedCheck, inventedCurves, inventedPrelaunch } from "../support/evidence.ts";
-import { madeTrial, reportSpec, runOf } from "../support/report.ts";
+import { inventedAnalysis, inventedCheck, inventedCurves, inventedPrelaunch } from "../support/evidence.ts";
+import { inputOf, madeTrial, reportSpec, runOf } from "../support/report.ts";
 import type { RunRecord } from "../../src/run/records.ts";
 
-function inputOf(trials: readonly TrialResult[]): ReportInput {
-  const spec = reportSpec(Math.max(1, trials.length));
-  const ranked = rankTrials(trials.map((trial, offset) => summaryOf(trial, { offset, bytes: 0 })));
-  const progress = new Progress();
-  for (const trial of ranked) progress.end(trial);
-  const best = chooseWinner(ranked, { ...spec, seed: 1 })?.trial;
-  const winner = best && trials[best.extent.offset];
-  return {
-    folder: "run",
-    phase: "finished",
-    live: undefined,
-    run: runOf(spec) as RunRecord,
-    spec,
-    writtenSpec: spec,
-    specHash: "h",
-    ranked,
-    counts: progress.counts,
-    sample: thinned(ranked, sampledTrials).map(({ extent }) => trials[extent.offset]),
-    best: winner
-      ? {
-          trial: winner.id,
-          seed: 1,
-          hyperparameters: winner.hyperparameters,
-          validation_loss: winner.validation_loss as number,
-          standard_error: null,
-          edges: [],
-        }
-      : null,
-    cost: undefined,
-    yardsticks: undefined,
-    analysis: undefined,
-    confirmed: [],
-    tables: [],
-    transfer: undefined,
-    curves: undefined,
-    prelaunch: undefined,
-    coordCheck: undefined,
-    tornBytes: 0,
-    damages: [],
-    problems: [],
-    notes: [],
-  };
-}
 const made = (count: number): readonly TrialResult[] => Array.from({ length: count }, (_, id) => madeTrial(id));
 
 it("what users named cannot become markup, in the page or in a figure", async () => {
@@ -68,6 +23,8 @@ it("what users named cannot become markup, in the page or in a figure", async ()
     ...input,
     folder: evil,
     run: { ...(runOf(reportSpec(12)) as RunRecord), name: evil, arithmetic: evil },
+    ranked: input.ranked.map((trial) => ({ ...trial, hyperparameters: { ...trial.hyperparameters, [evil]: trial.id } })),
+    analysis: { ...inventedAnalysis, importance: [{ hyperparameter: evil, share: 0.5, low: 0, high: 1 }] },
     sample: input.sample.map((trial) => ({ ...trial, hyperparameters: { ...trial.hyperparameters, [evil]: trial.id } })),
     spec: undefined,
     damages: [{ line: 1, problem: evil }],
@@ -82,7 +39,7 @@ it("what users named cannot become markup, in the page or in a figure", async ()
       coordinates: inventedCheck.coordinates.map((each) => ({ ...each, tensor: evil + each.tensor, note: evil })),
     },
   });
-  for (const text of [page, ...figures.map(({ svg }) => svg)]) {
+  for (const text of [page.replace(`<script>${scripts.static}</script>`, ""), ...figures.map(({ svg }) => svg)]) {
     expect(text).not.toMatch(/<script|<img/i);
     // Every tag's attributes are ours: none of them is a handler.
     for (const [tag] of text.matchAll(/<[a-z][^<>]*>/gi)) expect(tag.replace(/"[^"]*"/g, "")).not.toMatch(/\son\w+\s*=/i);

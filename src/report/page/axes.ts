@@ -11,14 +11,16 @@ function decades(low: number, high: number, leading: readonly number[]): readonl
   return powers.flatMap((power) => leading.map((digit) => Number(`${digit}e${power}`))).filter((value) => value >= low && value <= high);
 }
 
-/** Evenly spaced round values: for a range that holds hardly any with few digits. */
+/** Evenly spaced round values, the finest of which there are no more than `most`: for a range that holds hardly any with few digits. */
 function evenly(low: number, high: number, most: number): readonly number[] {
-  const rough = (high - low) / (most - 1);
-  const power = Math.floor(Math.log10(rough));
-  const digit = [1, 2, 5, 10].find((each) => Number(`${each}e${power}`) >= rough) ?? 10;
-  const step = Number(`${digit}e${power}`);
-  const first = Math.ceil(low / step);
-  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(6)));
+  const power = Math.floor(Math.log10((high - low) / most));
+  for (const digit of [1, 2, 5, 10, 20, 50]) {
+    const step = Number(`${digit}e${power}`);
+    const [first, last] = [Math.ceil(low / step - 1e-9), Math.floor(high / step + 1e-9)];
+    if (last - first < most)
+      return Array.from({ length: last - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(12)));
+  }
+  return [low];
 }
 
 /** Round values between two positive bounds, `most` of them at most, evenly over a logarithmic axis as far as round values are. */
@@ -50,4 +52,4 @@ export function logAxis(
 }
 
 /** Ticks on an axis of a panel so many pixels wide. */
-export const ticksIn = (pixels: number): number => Math.max(3, Math.min(10, Math.floor(pixels / 48)));
+export const ticksIn = (pixels: number): number => Math.max(3, Math.min(10, Math.floor(pixels / 60)));

@@ -10,7 +10,7 @@ import { inkOf, rampOf } from "./theme.ts";
 import { endings, tipChannel, withTrials, type Status } from "./trials.ts";
 
 const shownTrials = 400;
-/** Fifths of the trials by loss, each a colour. */
+/** Fifths of the trials by rank, each a colour. */
 const fifths = ["best fifth", "second", "third", "fourth", "worst fifth"] as const;
 /** How the lines of trials are drawn that did not complete. */
 const others = {
@@ -71,7 +71,7 @@ export function parallelCoordinates(input: ReportInput): Figure | undefined {
   return {
     name: "parallel-coordinates",
     title: "All trials at once",
-    caption: `Each line is a trial and crosses every axis at its value: follow the lines that end in the lowest losses back to see which values they share. Colours are fifths of the trials by loss, the bold line is the winner${trials.length > completed.length ? ", broken lines are of trials that did not complete, as the legend names them" : ""}; where the colours are mixed along an axis, that hyperparameter did not decide.${sampleNote(trials.length, input.ranked.length)}`,
+    caption: `Each line is a trial and crosses every axis at its value: follow the lines that end in the lowest losses back to see which values they share. Losses are those of first runs. Colours are fifths of the trials by rank, the bold line is the winner${trials.length > completed.length ? ", broken lines are of trials that did not complete, as the legend names them" : ""}; where the colours are mixed along an axis, that hyperparameter did not decide.${sampleNote(trials.length, input.ranked.length)}`,
     rows,
     chart: (layout) => chartOf(layout, rows, [...axes, lossAxis]),
   };

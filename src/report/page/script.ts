@@ -14,7 +14,7 @@ tip.id = "tip";
 tip.hidden = true;
 /** What is told of a mark, by its key. @type {Map<string, string>} */
 const tips = new Map();
-/** How tables are sorted, by their ids. @type {Map<string, { column: number, descends: boolean }>} */
+/** How tables are sorted, by their ids: by which head's column, which may move. @type {Map<string, { title: string, descends: boolean }>} */
 const sorts = new Map();
 let lit = "";
 
@@ -23,7 +23,9 @@ const keyOf = (cell) => cell.dataset["value"] ?? cell.textContent ?? "";
 
 /** @param {HTMLTableElement} table */
 function sort(table) {
-  const { column, descends } = sorts.get(table.id) ?? { column: 0, descends: false };
+  const heads = [...table.tHead?.rows[0].cells ?? []];
+  const { title, descends } = sorts.get(table.id) ?? { title: "", descends: false };
+  const column = Math.max(0, heads.findIndex(({ textContent }) => textContent === title));
   const rows = [...table.tBodies[0].rows].map((row) => ({ row, key: keyOf(row.cells[column]) }));
   const isNumeric = rows.every(({ key }) => key === "" || Number.isFinite(Number(key)));
   rows.sort((a, b) => {
@@ -33,7 +35,7 @@ function sort(table) {
     return descends ? -order : order;
   });
   table.tBodies[0].append(...rows.map(({ row }) => row));
-  for (const [index, head] of [...table.tHead?.rows[0].cells ?? []].entries()) {
+  for (const [index, head] of heads.entries()) {
     if (index === column) head.setAttribute("aria-sort", descends ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
   }
@@ -44,18 +46,18 @@ function prepare() {
   for (const title of main.querySelectorAll("[data-key] > title")) {
     const mark = /** @type {HTMLElement} */ (/** @type {unknown} */ (title.parentElement));
     tips.set(mark.dataset["key"] ?? "", title.textContent ?? "");
-    title.remove();
+    title.replaceWith();
   }
   for (const hint of main.querySelectorAll(".hint")) hint.removeAttribute("hidden");
   for (const table of /** @type {NodeListOf<HTMLTableElement>} */ (main.querySelectorAll("table[data-sorts]"))) {
-    for (const [column, head] of [...table.tHead?.rows[0].cells ?? []].entries()) {
+    for (const head of table.tHead?.rows[0].cells ?? []) {
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => {
-        const before = sorts.get(table.id) ?? { column: 0, descends: false };
-        sorts.set(table.id, { column, descends: before.column === column && !before.descends });
+        const descends = head.getAttribute("aria-sort") === "ascending";
+        sorts.set(table.id, { title: head.textContent ?? "", descends });
         sort(table);
       });
     }
@@ -66,7 +68,7 @@ function prepare() {
 
 /** Lights one trial in all figures and tables. @param {string} key */
 function light(key) {
-  for (const mark of main.querySelectorAll(".lit")) mark.classList.remove("lit");
+  for (const mark of main.querySelectorAll(".lit")) mark.classList.toggle("lit", false);
   lit = key;
   if (key === "") return;
   for (const mark of main.querySelectorAll("[data-key=" + CSS.escape(key) + "]")) mark.classList.add("lit");
