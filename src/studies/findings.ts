@@ -2,7 +2,7 @@
  * What a page says of a run beyond its trials, from what is at hand: means over fresh seeds,
  * and what each tensor gets. Nothing here takes long; what does is read from results.json.
  */
-import { transferable, type Hyperparameters, type TransferableName } from "../parametrization/roles.ts";
+import type { Hyperparameters } from "../parametrization/roles.ts";
 import type { Results } from "../run/results.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { completeHyperparameters, modelConfig, scaling, sizesOf, statedHyperparameters } from "../spec/plan.ts";
@@ -65,8 +65,7 @@ export function widthTables(
   const vocabSize = vocabularyOf(spec, analysis);
   if (vocabSize === undefined) return [];
   const { proxy, target } = sizesOf(spec);
-  const known = Object.keys(transferable) as TransferableName[];
-  const isWinners = winners !== undefined && known.every((name) => winners[name] !== undefined);
+  const isWinners = winners !== undefined;
   const hyperparameters = completeHyperparameters(spec, { ...statedHyperparameters(spec), ...winners });
   const sizes = [
     { of: "proxy", size: proxy },

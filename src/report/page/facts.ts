@@ -160,7 +160,7 @@ export function factsMarkup(input: ReportInput, kind: PageKind): Markup {
       : tile(
           phase === "finished" ? "winner's loss" : "best so far",
           lossOf(best.validation_loss),
-          `trial ${best.trial}, nats per token${mean === undefined ? ", its only run" : `; mean over fresh seeds and its standard error: ${meanText(mean)}`}`,
+          `trial ${best.trial}, nats per token${mean === undefined ? ", its only run" : `; mean over ${mean.seeds} fresh seeds with its standard error, ${meanText(mean)}`}`,
         );
   return html`<header>
       <p class="kind">mutransfer report</p>

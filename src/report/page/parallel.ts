@@ -14,8 +14,8 @@ const shownTrials = 400;
 const fifths = ["best fifth", "second", "third", "fourth", "worst fifth"] as const;
 /** How the lines of trials are drawn that did not complete. */
 const others = {
-  stopped: { ink: inkOf("muted"), dash: [6, 3] },
-  untrained: { ink: inkOf("unsure"), dash: [1, 3] },
+  stopped: { ink: inkOf("warn"), dash: [6, 3] },
+  untrained: { ink: inkOf("control"), dash: [1, 3] },
   diverged: { ink: inkOf("diverged"), dash: [3, 3] },
 } as const;
 const otherGroups = Object.entries(others).map(([status, style]) => ({ name: endings[status as Status].word, ...style }));
@@ -71,7 +71,7 @@ export function parallelCoordinates(input: ReportInput): Figure | undefined {
   return {
     name: "parallel-coordinates",
     title: "All trials at once",
-    caption: `Each line is a trial and crosses every axis at its value: follow the lines that end in the lowest losses back to see which values they share. Losses are those of first runs. Colours are fifths of the trials by rank, the bold line is the winner${trials.length > completed.length ? ", broken lines are of trials that did not complete, as the legend names them" : ""}; where the colours are mixed along an axis, that hyperparameter did not decide.${sampleNote(trials.length, input.ranked.length)}`,
+    caption: `Each line is a trial and crosses every axis at its value: follow the lines that end in the lowest losses back to see which values they share. Losses are those of first runs. Colours are fifths of the trials by rank, the bold line is the winner${trials.length > completed.length ? ", broken lines are of trials that did not complete, as the legend names them" : ""}; where the colours are mixed along an axis, that hyperparameter did not decide.${sampleNote(trials.length, input.ranked.length - input.counts.failed)}`,
     rows,
     chart: (layout) => chartOf(layout, rows, [...axes, lossAxis]),
   };

@@ -36,7 +36,9 @@ export function rankingMarkup(input: ReportInput): Markup | undefined {
         String(index + 1),
         String(id),
         isWinner ? `◆ ${phase === "finished" ? "winner" : "best so far"}` : `${mark} ${word}`,
-        ...(means.size === 0 ? [] : [mean === undefined ? "" : { text: meanText(mean), value: String(mean.mean ?? "") }]),
+        ...(means.size === 0
+          ? []
+          : [mean === undefined ? "" : { text: `${meanText(mean)} (${mean.seeds})`, value: String(mean.mean ?? "") }]),
         loss === null ? { text: "–", value: "" } : lossOf(loss),
         ...varied.map((name) => {
           const value = hyperparameters[name];
@@ -49,7 +51,9 @@ export function rankingMarkup(input: ReportInput): Markup | undefined {
   const head = ["rank", "trial", "status", ...(means.size === 0 ? [] : ["fresh seeds"]), "first run", ...varied, "steps"];
   const cap = ranked.length > shown.length ? ` The best ${shown.length} of ${ranked.length} are listed; trials.csv has them all.` : "";
   const confirmed =
-    means.size === 0 ? "" : " Where a trial was trained again on fresh seeds, its mean over them counts, ± one standard error.";
+    means.size === 0
+      ? ""
+      : " Where a trial was trained again on fresh seeds, its mean over them counts, ± one standard error, with the number of seeds; one without a mean did not complete on all of them.";
   const stopped = ranked.some(({ status }) => status === "stopped") ? " The first run of one that was stopped early is its last loss." : "";
   return html`<section id="ranking">
     <h2>Ranking</h2>

@@ -100,7 +100,7 @@ function verdictTable(axis: Axis, families: readonly Family[]): Table {
     head: [
       "",
       "verdict",
-      "optimum moves, log₂ per doubling",
+      "optimum moves, octaves per doubling",
       `${larger} is clearly worse at`,
       `cost of keeping the ${smallest}'s rate, nats`,
     ],

@@ -200,7 +200,7 @@ function valueAxis(rows: readonly Row[], { isLog, values }: Searched, pixels: nu
     type: "quantitative",
     title: null,
     scale: { domain, nice: false, type: "linear", zero: false },
-    axis: { format: "~g", tickCount: 5, ...(values && { values }) },
+    axis: { format: "~r", tickCount: 5, ...(values && { values }) },
   };
 }
 

@@ -41,6 +41,7 @@ th{color:var(--muted);font-weight:600}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 td.number{white-space:nowrap}
 details{margin:0 0 .6em}
+#loss-by-learning-rate td:nth-child(2){min-width:13em}
 #reproduce td{overflow-wrap:anywhere}
 #reproduce td:first-child{white-space:nowrap}
 pre.commands{white-space:pre-wrap;overflow-wrap:anywhere}
@@ -51,7 +52,7 @@ th button:focus-visible{outline:2px solid var(--trial);outline-offset:3px;border
 th[aria-sort] button::after{content:" ▲";font-size:.75em}
 th[aria-sort=descending] button::after{content:" ▼"}
 #ranking-table td,#ranking-table th,#training-table td{white-space:nowrap;padding-right:18px}
-#ranking-scroll,#ranking-table-scroll{max-height:32em;overflow-y:auto}
+#ranking-table-scroll{max-height:32em;overflow-y:auto}
 #ranking-table thead th{position:sticky;top:0;background:var(--surface)}
 tr.lit td{background:color-mix(in srgb,var(--winner) 16%,transparent)}
 svg [data-key]{cursor:default}
@@ -76,5 +77,5 @@ th,td{padding-right:10px}
 .notes{padding-left:12px}
 }
 figure{margin-left:0;margin-right:0}
-@media print{.narrow{display:none}.wide{display:block}}
+@media print{#ranking-table-scroll{max-height:none}.narrow{display:none}.wide{display:block}}
 `;

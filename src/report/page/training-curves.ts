@@ -37,7 +37,7 @@ const growingRows = ({ isTarget, name, trial, curve }: TrainingNow): readonly Ro
 
 /** Loss against steps of the best trials, of the target, and of what is in training. */
 export function trainingCurves(input: ReportInput): Figure | undefined {
-  const { sample, ranked, best, transfer, spec } = input;
+  const { sample, ranked, counts, best, transfer, spec } = input;
   const growing = trainingNow(input);
   const shown = thinned(
     sample.filter(({ status }) => status !== "failed"),
@@ -68,7 +68,7 @@ export function trainingCurves(input: ReportInput): Figure | undefined {
   return {
     name: "training-curves",
     title: "Training curves",
-    caption: `Validation loss against training steps: a thin line per proxy, the winner bold.${open}${target} Lines that cross late say that a shorter training would have chosen another winner. The first steep fall is cut off.${lengths}${sampleNote(shown.length, ranked.length)}`,
+    caption: `Validation loss against training steps: a thin line per proxy, the winner bold.${open}${target} Lines that cross late say that a shorter training would have chosen another winner. The first steep fall is cut off.${lengths}${sampleNote(shown.length, ranked.length - counts.failed)}`,
     rows,
     chart: (layout) => chartOf(layout, rows, frame, end, transfer?.width ?? spec?.width.target),
   };

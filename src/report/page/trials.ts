@@ -33,9 +33,9 @@ export const tipPrefix = "tip:";
 export const meansOf = ({ confirmed }: Pick<ReportInput, "confirmed">): ReadonlyMap<number, ReportInput["confirmed"][number]> =>
   new Map(confirmed.map((each) => [each.trial, each]));
 
-/** A mean over fresh seeds with one standard error, and the number of seeds. */
-export const meanText = ({ mean, standardError, seeds }: ReportInput["confirmed"][number]): string =>
-  `${mean === null ? "no mean" : lossOf(mean)}${mean === null || standardError === null ? "" : ` ± ${lossOf(standardError)}`} (${seeds} ${seeds === 1 ? "seed" : "seeds"})`;
+/** A mean over fresh seeds with one standard error. */
+export const meanText = ({ mean, standardError }: ReportInput["confirmed"][number]): string =>
+  `${mean === null ? "no mean" : lossOf(mean)}${mean === null || standardError === null ? "" : ` ± ${lossOf(standardError)}`}`;
 
 const settingsOf = (hyperparameters: object): string =>
   Object.entries(hyperparameters)
@@ -54,7 +54,7 @@ export function tipsOf(input: ReportInput): ReadonlyMap<string, string> {
         `${trialKey(id)}${id === input.best?.trial ? ", the winner" : ""}: ${endings[status].word} after ${steps} steps`,
         ...(reason === undefined ? [] : [reason]),
         ...(loss === null ? [] : [`validation loss ${lossOf(loss)}`]),
-        ...(mean === undefined ? [] : [`fresh seeds ${meanText(mean)}`]),
+        ...(mean === undefined ? [] : [`fresh seeds ${meanText(mean)} (${mean.seeds})`]),
         settingsOf(hyperparameters),
       ].join("\n"),
     ];
