@@ -110,10 +110,11 @@ describe.skipIf(missing !== undefined)(`the page${missing === undefined ? "" : `
     expect(((await column(rates)) as readonly string[]).map(Number)).toEqual([...ascending].reverse());
     expect(await view.evaluate(`${head(rates)}.getAttribute("aria-sort")`)).toBe("descending");
     // What has no mean is below what has one, whichever way the others go.
-    await click(`${head(3)}.querySelector("button")`);
-    await press("Enter");
-    const means = (await column(3)) as readonly string[];
-    expect(means.map((text) => text !== "")).toEqual(means.map((_, index) => index < 4));
+    for (const sorted of [() => click(`${head(3)}.querySelector("button")`), () => press("Enter")]) {
+      await sorted();
+      const means = (await column(3)) as readonly string[];
+      expect(means.map((text) => text !== "")).toEqual(means.map((_, index) => index < 4));
+    }
     expect(view.complaints).toEqual([]);
   });
 

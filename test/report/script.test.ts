@@ -12,11 +12,11 @@ function mistakes(text: string): readonly string[] {
     ...{ target: ts.ScriptTarget.ES2022, lib: ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"] },
   };
   const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists } = host;
-  host.fileExists = (name) => name === "page.js" || fileExists(name);
-  host.getSourceFile = (name, language) =>
-    name === "page.js" ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2022) : getSourceFile(name, language);
-  const program = ts.createProgram(["page.js"], options, host);
+  const page = ts.createSourceFile("page.js", text, ts.ScriptTarget.ES2022);
+  const [hasFile, sourceOf] = [host.fileExists.bind(host), host.getSourceFile.bind(host)];
+  host.fileExists = (name) => name === page.fileName || hasFile(name);
+  host.getSourceFile = (name, language) => (name === page.fileName ? page : sourceOf(name, language));
+  const program = ts.createProgram([page.fileName], options, host);
   return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, " "));
 }
 
