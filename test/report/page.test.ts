@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { prelaunchSchema, sealed } from "../../src/evidence/records.ts";
 import { coordinateCheck } from "../../src/report/page/coordinates.ts";
 import { csvOf, jsonOf } from "../../src/report/page/files.ts";
-import { lossFrame } from "../../src/report/page/frames.ts";
+import { lossFrame, trialFrame } from "../../src/report/page/frames.ts";
 import { sampledTrials, type ReportInput } from "../../src/report/page/input.ts";
 import { thinned } from "../../src/statistics.ts";
 import { makeReport } from "../../src/report/page/report.ts";
@@ -196,6 +196,18 @@ it("a few very bad losses do not flatten the others", () => {
   expect(lossFrame([2, 2.1, 2.2, 2.3, 2.4]).high).toBeGreaterThan(2.4);
   const frame = lossFrame([2, 2.1, 2.2, 2.3, 900]);
   expect([frame.low < 2, frame.high > 2.3, frame.high < 10]).toEqual([true, true, true]);
+});
+
+it("trials that were stopped early do not flatten those that went on", () => {
+  const rows = [2.4, 2.41, 2.45, 2.5, 2.6, 2.7, 4.1, 8, 15].map((loss, index) => ({ loss, status: index < 3 ? "completed" : "stopped" }));
+  const lossOf = ({ loss }: { readonly loss?: unknown }): number => Number(loss);
+  expect(trialFrame(rows, lossOf).high).toBeLessThan(3);
+  expect(
+    trialFrame(
+      rows.map((row) => ({ ...row, status: "completed" })),
+      lossOf,
+    ).high,
+  ).toBeGreaterThan(5);
 });
 
 it("a coordinate check names what is bad first, at its last step only", () => {

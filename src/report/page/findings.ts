@@ -66,7 +66,7 @@ export function importance({ analysis, ranked }: ReportInput): Figure | undefine
     type: "quantitative",
     title: "share of the ranks' variance",
     scale: { domain: [0, 1] },
-    axis: { format: ".0%", tickCount: 5 },
+    axis: { format: ".0%", values: [0, 0.5, 1] },
   };
   return {
     name: "importance",

@@ -44,6 +44,16 @@ export function lossFrame(losses: readonly number[]): Frame {
   return { low: low - margin, high: high + 2 * margin, top: high + margin };
 }
 
+/** Share of the losses that decides the frame where some are of trials that were stopped early: those say how bad, not where the valley is. */
+const decisiveWhenStopped = 2 / 3;
+
+/** The frame of trials by the losses that they are shown at. */
+export function trialFrame(rows: readonly Row[], lossOf: (row: Row) => number | null): Frame {
+  const losses = rows.flatMap((row) => lossOf(row) ?? []).sort((a, b) => a - b);
+  const someStopped = rows.some(({ status }) => status === "stopped");
+  return lossFrame(someStopped ? losses.slice(0, Math.ceil(losses.length * decisiveWhenStopped)) : losses);
+}
+
 /** Bounds with a margin, so that no point lies on the frame; also for a single value. */
 export function boundsOf(values: readonly number[], isLog = false): readonly [number, number] {
   let [low, high] = [Infinity, -Infinity];

@@ -2,7 +2,7 @@
 import type { TrialSummary } from "../../run/state.ts";
 import { thinned } from "../../statistics.ts";
 import type { Chart, Figure, Layout, Row } from "./figure.ts";
-import { beyondMarks, boundsOf, crosses, lossAxis, lossFrame, panelWidth, squares, type Frame } from "./frames.ts";
+import { beyondMarks, boundsOf, crosses, lossAxis, panelWidth, squares, trialFrame, type Frame } from "./frames.ts";
 import { sampledTrials, type ReportInput } from "./input.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf } from "./theme.ts";
@@ -29,7 +29,7 @@ const hasPlace = ({ status, loss }: Row): boolean => (status === "completed" || 
 export function history(input: ReportInput): Figure | undefined {
   if (input.ranked.length === 0) return undefined;
   const rows = rowsOf(input.ranked);
-  const frame = lossFrame(lossesOf(rows.filter(hasPlace)));
+  const frame = trialFrame(rows, (row) => (hasPlace(row) ? Number(row["loss"]) : null));
   const last = rows.findLast(({ improved }) => improved === true);
   const since = last === undefined ? "" : ` The last improvement was trial ${String(last["trial"])}.`;
   const sampled =

@@ -51,8 +51,8 @@ export function parallelCoordinates(input: ReportInput): Figure | undefined {
   const losses = completed.flatMap(({ validation_loss: loss }) => loss ?? []);
   const frame = lossFrame(losses);
   const lossAxis: Axis = { name: "loss", low: Math.min(...losses), high: Math.min(frame.high, Math.max(...losses)), isLog: false };
-  const rows = trials.flatMap((trial, rank): readonly Row[] => {
-    const group = trial.status === "completed" ? fifthOf(rank, completed.length) : endings[trial.status].word;
+  const rows = trials.flatMap((trial): readonly Row[] => {
+    const group = trial.status === "completed" ? fifthOf(completed.indexOf(trial), completed.length) : endings[trial.status].word;
     const winner = trial.id === input.best?.trial && trial.seed === input.best.seed;
     const shared = { trial: trial.id, group, winner };
     return [

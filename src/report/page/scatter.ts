@@ -9,7 +9,7 @@ import { thinned } from "../../statistics.ts";
 import { logAxis, ticksIn } from "./axes.ts";
 import type { Chart, Figure, Json, Layout, Row } from "./figure.ts";
 import { bestRateText } from "./findings.ts";
-import { beyondMarks, boundsOf, crosses, lossAxis, lossFrame, panels, panelWidth, squares, type Frame } from "./frames.ts";
+import { beyondMarks, boundsOf, crosses, lossAxis, panels, panelWidth, squares, trialFrame, type Frame } from "./frames.ts";
 import { sampleNote, type ReportInput } from "./input.ts";
 import { inkOf } from "./theme.ts";
 import { meansOf, tipChannel, withTrials } from "./trials.ts";
@@ -69,7 +69,6 @@ const shownLoss = ({ mean, loss, status }: Row): number | null => {
   const shown = mean ?? loss;
   return (status === "completed" || status === "stopped") && typeof shown === "number" ? shown : null;
 };
-const shownLosses = (rows: readonly Row[]): readonly number[] => rows.flatMap((row) => shownLoss(row) ?? []);
 
 /** A trial where it is shown, with one standard error on each side where there is one. */
 function placed(row: Row): Row {
@@ -173,7 +172,7 @@ export function rateScatter(input: ReportInput): Figure | undefined {
   const rate = searchedOf(input).find(({ name }) => name === "learning_rate");
   if (rate === undefined) return undefined;
   const rows = rowsOf(input, rate, input.sample.length).filter(({ value }) => Number(value) > 0);
-  const frame = lossFrame(shownLosses(rows));
+  const frame = trialFrame(rows, shownLoss);
   const domain = boundsOf(lossesOf(rows, "value"), true);
   const winner = input.best?.hyperparameters["learning_rate"];
   const at = winner === undefined ? "" : ` The winner's learning rate is ${valueOf(winner)}.`;
@@ -212,7 +211,7 @@ export function slices(input: ReportInput): Figure | undefined {
   if (searched.length === 0) return undefined;
   const each = Math.max(200, Math.floor(input.sample.length / searched.length));
   const groups = searched.map((one) => ({ one, rows: rowsOf(input, one, each) }));
-  const frame = lossFrame(shownLosses(groups[0].rows));
+  const frame = trialFrame(groups[0].rows, shownLoss);
   const chart = (layout: Layout): Chart => {
     const columns = sliceColumns(layout, groups.length);
     const height = layout.name === "wide" ? 200 : 170;
