@@ -7,7 +7,7 @@ const step = z.int().nonnegative();
 export const progressSchema = z.object({
   version: z.literal(1),
   /** What is trained, where that is not the run's own sweep. */
-  title: z.string().optional(),
+  besides: z.object({ kind: z.enum(["check", "target"]), name: z.string() }).optional(),
   fraction: z.number().min(0).max(1),
   steps_per_second: amount.nullable(),
   seconds_left: amount.nullable(),

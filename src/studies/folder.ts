@@ -23,7 +23,7 @@ import { generalizationOf, type Generalization } from "../sweep/generalization.t
 import { bestOf } from "../sweep/head.ts";
 import { rankTrials, standings, judge } from "../sweep/select.ts";
 import { confirmedMeans, widthTables, type ConfirmedMean, type WidthTable } from "./findings.ts";
-import type { LiveRun } from "./live.ts";
+import { hasEndedIn, readLive, type LiveRun } from "./live.ts";
 import { Progress } from "./progress.ts";
 
 /** Whether the run will change: `none` when the folder holds no sweep at all. */
@@ -106,7 +106,7 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
   return {
     folder: basename(resolve(folder.path)),
     phase: hasJournal ? phaseOf(folder, spec !== undefined && isDone(spec, state)) : "none",
-    live: undefined,
+    live: readLive(folder, hasEndedIn(state), (problem) => problems.push(problem)),
     run,
     spec,
     writtenSpec: spec && asWritten(spec),

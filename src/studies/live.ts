@@ -7,6 +7,7 @@ import type { OpenFolder } from "../run/open-folder.ts";
 import { readRecord } from "../run/outputs.ts";
 import type { ProgressRecord } from "../run/progress-record.ts";
 import { runFiles } from "../run/run-folder.ts";
+import type { RunState } from "../run/state.ts";
 import type { Member } from "../run/trial.ts";
 
 /** One point of a training's curve; the loss is null where it is no number. */
@@ -28,10 +29,16 @@ export interface LiveStack {
   readonly trainings: readonly LiveTraining[];
 }
 
+/** What is trained after a sweep, as people call it: `target of width 64`. Its trainings are numbered by themselves. */
+export interface Besides {
+  readonly kind: "check" | "target";
+  readonly name: string;
+}
+
 /** A run that goes on. */
 export interface LiveRun {
-  /** What is trained, where that is not the run's own sweep: `target of width 64`. */
-  readonly title?: string;
+  /** What is trained, where that is not the run's own sweep but comes after it. */
+  readonly besides?: Besides;
   /** Steps of all trainings that have been made, as a share of those that are planned. */
   readonly fraction: number;
   /** Steps of single models a second; null before any has been made here. */
@@ -41,9 +48,9 @@ export interface LiveRun {
 }
 
 /** What is written down of a run that goes on. */
-export const progressRecord = ({ title, fraction, stepsPerSecond, secondsLeft, stacks }: LiveRun): ProgressRecord => ({
+export const progressRecord = ({ besides, fraction, stepsPerSecond, secondsLeft, stacks }: LiveRun): ProgressRecord => ({
   version: 1,
-  ...(title !== undefined && { title }),
+  ...(besides !== undefined && { besides }),
   fraction,
   steps_per_second: stepsPerSecond,
   seconds_left: secondsLeft,
@@ -58,7 +65,7 @@ export const progressRecord = ({ title, fraction, stepsPerSecond, secondsLeft, s
 });
 
 const liveOf = (record: ProgressRecord): LiveRun => ({
-  ...(record.title !== undefined && { title: record.title }),
+  ...(record.besides !== undefined && { besides: record.besides }),
   fraction: record.fraction,
   stepsPerSecond: record.steps_per_second,
   secondsLeft: record.seconds_left,
@@ -71,6 +78,12 @@ const liveOf = (record: ProgressRecord): LiveRun => ({
     })),
   })),
 });
+
+/** Whether a journal says of a training that it has ended, and not only come to a rung. */
+export const hasEndedIn =
+  (state: RunState) =>
+  (member: Member): boolean =>
+    (state.of(member)?.status ?? "stopped") !== "stopped";
 
 /**
  * What is in training in a folder; undefined when no process trains there, or what it wrote is nonsense, which
@@ -89,7 +102,7 @@ export function readLive(
     return undefined;
   }
   const live = liveOf(found.record);
-  if (live.title !== undefined) return live;
+  if (live.besides !== undefined) return live;
   const stacks = live.stacks
     .map(({ step, trainings }) => ({ step, trainings: trainings.filter(({ trial: id, seed }) => !hasEnded({ id, seed })) }))
     .filter(({ trainings }) => trainings.length > 0);

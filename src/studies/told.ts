@@ -9,7 +9,7 @@ import { removeProgress, writeProgress } from "../run/outputs.ts";
 import { runFiles } from "../run/run-folder.ts";
 import type { SweepEvent } from "../sweep/events.ts";
 import type { StudyEvent } from "./events.ts";
-import { progressRecord, type LiveRun } from "./live.ts";
+import { progressRecord, type Besides, type LiveRun } from "./live.ts";
 import { Progress } from "./progress.ts";
 import type { Setting } from "./setting.ts";
 
@@ -19,7 +19,7 @@ export interface Telling {
   /** Throws when the folder is no longer this process's. */
   readonly check: () => void;
   /** What is trained, where that is not the run's own sweep. */
-  readonly title?: string;
+  readonly besides?: Besides;
 }
 
 /** Seconds between two writings, and how many times as long as one takes. */
@@ -96,12 +96,12 @@ class Teller {
   }
 
   private live(): LiveRun {
-    const { title } = this.telling;
+    const { besides } = this.telling;
     // A stack that has not told of its trainings has nothing to show yet.
     const stacks = [...this.progress.running.values()]
       .filter(({ trainings }) => trainings.length > 0)
       .map(({ step, trainings }) => ({ step, trainings }));
-    return { ...(title !== undefined && { title }), ...this.progress.pace(this.now() - this.startedAt), stacks };
+    return { ...(besides !== undefined && { besides }), ...this.progress.pace(this.now() - this.startedAt), stacks };
   }
 
   private inFolder(action: (folder: OpenFolder) => void): void {

@@ -60,5 +60,7 @@ export async function trainOne(
       if (attempted.kind === "stopped") throw new Stopped();
       return resultOf(attempted).outcomes;
     });
-  return whileTold({ folder, check: () => lock.check(), title: name }, setting, train);
+  // A target is what leaves weights.
+  const besides = { kind: weightsMetadata === undefined ? "check" : "target", name } as const;
+  return whileTold({ folder, check: () => lock.check(), besides }, setting, train);
 }

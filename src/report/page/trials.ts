@@ -78,8 +78,12 @@ export interface TrainingNow {
 /** What is in training; once every trial has ended, that is the target. */
 export function trainingNow({ live, phase, spec }: ReportInput): readonly TrainingNow[] {
   return (live?.stacks ?? []).flatMap(({ step, trainings }) =>
-    trainings.map(({ trial, seed, curve }) => {
-      const isTarget = trial < 0 || phase === "finished";
+    trainings.map(({ trial, seed, curve }, index) => {
+      if (live?.besides?.kind === "check") {
+        const name = trainings.length === 1 ? live.besides.name : `${live.besides.name}, ${index + 1} of ${trainings.length}`;
+        return { name, trial, isTarget: false, step, curve };
+      }
+      const isTarget = trial < 0 || phase === "finished" || live?.besides !== undefined;
       const again = spec !== undefined && seed !== spec.seed ? `, seed ${seed}` : "";
       return { name: isTarget ? "the target" : `${trialKey(trial)}${again}`, trial, isTarget, step, curve };
     }),
