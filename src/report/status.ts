@@ -22,7 +22,7 @@ function stateText({ phase, process: holder }: Standing): string {
     case "running":
       return `running: ${who}`;
     case "finished":
-      return "finished";
+      return holder === null ? "finished" : `finished; ${who}, which worked in the folder after that, died`;
     case "stopped":
       return "stopped: the same sweep command continues it";
     case "died":

@@ -61,7 +61,7 @@ class Teller {
   private nextAt = 0;
   private timer: NodeJS.Timeout | undefined;
   /** Why it could not be written, once that was told. */
-  private told: string | undefined;
+  private failed: string | undefined;
 
   constructor(telling: Telling, now: () => number, emit: Setting["emit"]) {
     this.telling = telling;
@@ -75,11 +75,11 @@ class Teller {
     if (event.event === "sweep_started") this.startedAt = this.now();
     if (this.timer !== undefined) return;
     const wait = this.nextAt - this.now();
-    if (wait <= 0) this.write();
+    if (wait <= 0) this.tell();
     else
       this.timer = setTimeout(() => {
         this.timer = undefined;
-        this.write();
+        this.tell();
       }, wait * 1000).unref();
   }
 
@@ -88,7 +88,7 @@ class Teller {
     this.inFolder(removeProgress);
   }
 
-  private write(): void {
+  private tell(): void {
     const began = this.now();
     this.inFolder((folder) => writeProgress(folder, progressRecord(this.live())));
     const ended = this.now();
@@ -114,13 +114,13 @@ class Teller {
     }
     try {
       action(folder);
-      this.told = undefined;
+      this.failed = undefined;
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
       if (!(error instanceof UserError) && code === undefined) throw error;
-      if (this.told !== message)
+      if (this.failed !== message)
         this.emit({ event: "note", note: `${runFiles.progress} cannot be kept, so that nobody sees what is in training: ${message}` });
-      this.told = message;
+      this.failed = message;
     }
   }
 }

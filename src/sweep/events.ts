@@ -32,7 +32,7 @@ export type SweepEvent =
       readonly event: "stack_progress";
       readonly stack: number;
       readonly trials: readonly number[];
-      /** Of each of the trials. */
+      /** The seed of each of them. */
       readonly seeds: readonly number[];
       readonly step: number;
       readonly validationLosses: readonly (number | null)[];
