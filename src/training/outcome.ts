@@ -73,10 +73,12 @@ export class LaneRecord {
     return this.curve.at(-1)?.validationLoss ?? null;
   }
 
-  /** Points of the curve that this was not asked for before. */
-  unreported(): readonly CurvePoint[] {
-    const points = this.curve.slice(this.reported);
-    this.reported = this.curve.length;
+  /** Losses that this was not asked for before; one that diverged between two evaluations has none at that step. */
+  unreported(): readonly Pick<CurvePoint, "step" | "validationLoss">[] {
+    const all =
+      this.divergedAt === undefined || this.latest === null ? this.curve : [...this.curve, { step: this.divergedAt, validationLoss: null }];
+    const points = all.slice(this.reported);
+    this.reported = all.length;
     return points;
   }
 

@@ -82,6 +82,8 @@ describe("status", () => {
     );
     const running = start(["sweep", long, "--out", "live", "--checkpoint", "50", "--jobs", "1"], { cwd: folder });
     await until(() => existsSync(join(folder, "live", "checkpoints")) && readdirSync(join(folder, "live", "checkpoints")).length > 1);
+    const told = join(folder, "live", "progress.json");
+    await until(() => existsSync(told) && readFileSync(told, "utf8").includes('"validation_loss"'));
     // What is in training is written down about once a second, under another name first.
     const lasting = (): readonly string[] =>
       readdirSync(join(folder, "live"))

@@ -195,12 +195,17 @@ describe("what is read of a run that goes on", () => {
     const watched = new WatchedRun(path, 100, draw, { now: () => now, lost: (error) => lost.push(error.message) });
     const [one, other] = await Promise.all([watched.current(), watched.current()]);
     expect([one, other, drawings]).toEqual(["4 ended, none in training", "4 ended, none in training", 1]);
+    now += 100;
+    expect([await watched.current(), drawings]).toEqual([one, 1]); // nothing has changed
+    write(path, { ...live, stacks: [stack(3), stack(4)] });
+    await watched.current();
+    expect(drawings).toBe(2);
     write(path, { ...live, stacks: [stack(4)] });
     now += 9;
     expect(await watched.current()).toBe("4 ended, none in training");
     now += 2;
     await whileHeld(path, async () => expect(await watched.current()).toBe("4 ended, 1 in training"));
-    expect(drawings).toBe(2);
+    expect(drawings).toBe(3);
 
     const shown: string[] = [];
     const over = new AbortController();
@@ -220,7 +225,7 @@ describe("what is read of a run that goes on", () => {
     writeJournal(path, [runOf(reportSpec(8)), ...trials]);
     watching = true;
     await following;
-    expect([shown, drawings]).toEqual([["5 ended, none in training"], 3]);
+    expect([shown, drawings]).toEqual([["5 ended, none in training"], 4]);
 
     now += 100;
     renameSync(path, `${path}-moved`);
