@@ -78,7 +78,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   evidence: ["search", "training", "program", "model", "parametrization", "data", "engines"],
   studies: [...below, "placement", "sweep", "evidence"],
   report: [...below, "placement", "sweep", "evidence", "studies"],
-  cli: ["studies", "report", ...cliKnows],
+  // How a page gets to a browser: it knows no run, as whoever reads runs knows no browser.
+  serve: [],
+  cli: ["studies", "report", "serve", ...cliKnows],
 };
 
 describe("imports", () => {

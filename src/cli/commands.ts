@@ -12,6 +12,7 @@ import {
   jobs,
   json,
   out,
+  port,
   positiveNumber,
   quiet,
   runFolder,
@@ -31,6 +32,7 @@ import type { SweepCommand } from "./sweep.ts";
 import type { TableCommand } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 import type { TransferCommand } from "./transfer.ts";
+import type { WatchCommand } from "./watch.ts";
 
 function examples(lines: readonly (readonly [string, string])[]): string {
   const width = Math.max(...lines.map(([command]) => command.length));
@@ -131,8 +133,16 @@ speak against transfer, 9 they are inconclusive, 130 interrupted, 143 terminated
     .command("status")
     .description("what is known of a run, while it goes on or after it died; changes nothing")
     .addArgument(runFolder)
+    .option("--watch", "show it again and again until the run ends; with --json one line for each change")
     .addOption(json)
     .action(async (folder: string, options: StatusCommand) => exit(await (await import("./status.ts")).status(folder, options, terminal)));
+  program
+    .command("watch")
+    .description("serve the report to a browser on this machine, and keep it up to date while the run goes on")
+    .addHelpText("before", examples([["watch runs/first", "prints the page's address; Ctrl-C ends it"]]))
+    .addArgument(runFolder)
+    .addOption(port)
+    .action(async (folder: string, options: WatchCommand) => exit(await (await import("./watch.ts")).watch(folder, options, terminal)));
   program
     .command("report")
     .description("one page with a run's figures, and each figure with its data beside it; changes nothing else")

@@ -78,4 +78,5 @@ export const quiet = new Option("-q, --quiet", "no progress on stderr");
 export const verbose = new Option("-v, --verbose", "also print what was timed to choose engine and stacks");
 export const events = new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json");
 export const json = new Option("--json", "print the result as one JSON object");
+export const port = new Option("--port <n>", "where on this machine (default: 8377, or the next that is free)").argParser(upTo(65_535));
 export const width = new Option("--width <n>", "width instead of the spec's target").argParser(upTo(bounds.width));

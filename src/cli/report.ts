@@ -2,7 +2,8 @@
 import { jsonText } from "../json.ts";
 import { dataNotes, resultNotes } from "../report/notes.ts";
 import { figureNames, type FigureName } from "../report/page/figure.ts";
-import { sampledTrials } from "../report/page/input.ts";
+import { sampledTrials, type ReportInput } from "../report/page/input.ts";
+import type { FolderContents } from "../studies/folder.ts";
 import { report as study } from "../studies/report.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
@@ -14,6 +15,13 @@ export interface ReportCommand {
   readonly quiet?: boolean;
 }
 
+/** A folder's contents with what to know before trusting them. */
+export function reportInput({ generalization, ...known }: FolderContents): ReportInput {
+  const { best, spec, yardsticks } = known;
+  const isKnown = spec !== undefined && generalization !== undefined;
+  return { ...known, notes: isKnown ? [...dataNotes(generalization), ...resultNotes({ best, spec, yardsticks })] : [] };
+}
+
 /** Runs `mutransfer report`. */
 export async function report(path: string, { out, json, quiet }: ReportCommand, terminal: Terminal): Promise<ExitCode> {
   let drawn: readonly FigureName[] = [];
@@ -22,15 +30,11 @@ export async function report(path: string, { out, json, quiet }: ReportCommand, 
     path,
     { ...(out !== undefined && { out }), mostTrials: sampledTrials },
     () => say(terminal.errStyle.dim(`reading ${path}`)),
-    async ({ generalization, ...known }) => {
-      const { best, spec, yardsticks, writtenSpec } = known;
-      const notes =
-        spec === undefined || generalization === undefined
-          ? []
-          : [...dataNotes(generalization), ...resultNotes({ best, spec, yardsticks })];
+    async (known) => {
+      const { writtenSpec } = known;
       const { makeReport } = await import("../report/page/report.ts");
       const { specText } = await import("../report/page/reproduce.ts");
-      const { page: text, figures } = await makeReport({ ...known, notes });
+      const { page: text, figures } = await makeReport(reportInput(known));
       drawn = figures.map(({ name }) => name);
       return {
         page: text,

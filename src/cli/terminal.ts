@@ -54,11 +54,18 @@ export class Terminal {
     process.stderr.write(text);
   }
 
+  /** Whether stderr can be painted over. */
+  get repaints(): boolean {
+    return process.stderr.isTTY && process.env["TERM"] !== "dumb";
+  }
+
   /** Shows a view on stderr until `rest` is called: a repainting block, or a plain line now and then. */
   live(view: LiveView): void {
     this.view = view;
-    const repaints = process.stderr.isTTY && process.env["TERM"] !== "dumb";
-    this.timer = setInterval(() => (repaints ? this.repaint() : this.printLine()), repaints ? repaintMilliseconds : plainEvery * 1000);
+    this.timer = setInterval(
+      () => (this.repaints ? this.repaint() : this.printLine()),
+      this.repaints ? repaintMilliseconds : plainEvery * 1000,
+    );
   }
 
   rest(): void {

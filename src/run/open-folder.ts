@@ -169,6 +169,12 @@ export class OpenFolder {
     return stat !== undefined;
   }
 
+  /** What changes when a file does, or is replaced: its number, its size and its time; empty when there is none. */
+  stampOf(name: string): string {
+    const stat = fs.lstatSync(this.at(name), exactly);
+    return stat === undefined ? "" : `${String(stat.ino)} ${String(stat.size)} ${String(stat.mtimeNs)}`;
+  }
+
   /** Opens a file; undefined when there is none. Throws a UserError of kind disagreement for anything else of that name. */
   open(name: string, mode: Mode): number | undefined {
     if (!this.has(name)) return undefined;
@@ -213,13 +219,24 @@ export class OpenFolder {
 
   /** Replaces a file by the given pieces, all or nothing, so that a reader never sees half of it; `what` names its failpoints. */
   write(name: string, pieces: Iterable<string | Uint8Array>, what?: "results" | "checkpoint"): void {
+    this.replace(name, pieces, true, what);
+    this.sync();
+    if (what) failpoint(`${what}.renamed`);
+  }
+
+  /** The same for what nobody misses after a power failure: it waits for no disk, and there may be nothing of it then. */
+  writeInPassing(name: string, text: string): void {
+    this.replace(name, [text], false);
+  }
+
+  private replace(name: string, pieces: Iterable<string | Uint8Array>, isDurable: boolean, what?: "results" | "checkpoint"): void {
     const temporary = `${name}.tmp`;
     this.has(name);
     try {
       if (what) failpoint(`${what}.before`);
       this.remove(temporary);
       const file = this.create(temporary);
-      this.act(temporary, () => writeDurably(file, pieces));
+      this.act(temporary, () => writeAll(file, pieces, isDurable));
       if (what) failpoint(`${what}.written`);
       this.check();
       this.act(name, (place) => fs.renameSync(this.at(temporary), place));
@@ -231,8 +248,6 @@ export class OpenFolder {
       }
       throw error;
     }
-    this.sync();
-    if (what) failpoint(`${what}.renamed`);
   }
 
   /** Removes a file, if it is there. */
@@ -310,13 +325,13 @@ export function closedUnless<T>(folder: OpenFolder, action: () => T): T {
   }
 }
 
-function writeDurably(file: number, pieces: Iterable<string | Uint8Array>): void {
+function writeAll(file: number, pieces: Iterable<string | Uint8Array>, isDurable: boolean): void {
   try {
     for (const piece of pieces) {
       const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
       for (let written = 0; written < bytes.length;) written += fs.writeSync(file, bytes, written);
     }
-    fs.fsyncSync(file);
+    if (isDurable) fs.fsyncSync(file);
   } finally {
     fs.closeSync(file);
   }

@@ -9,6 +9,7 @@ import { option, UserError } from "../errors.ts";
 import { coordCheckSchema, curvesSchema, prelaunchSchema, type AnyCurves, type CoordCheck, type Prelaunch } from "../evidence/records.ts";
 import { jsonText } from "../json.ts";
 import { OpenFolder } from "./open-folder.ts";
+import { progressSchema, type ProgressRecord } from "./progress-record.ts";
 import { reportNames, runFiles, runFolders } from "./run-folder.ts";
 import { transferSchema, type TransferRecord } from "./transfer-record.ts";
 import type { TrialResult } from "./trial-result.ts";
@@ -31,6 +32,7 @@ export function writeProbe(folder: OpenFolder, content: object): void {
 
 /** What studies write down of a run: the part of each that others may rely on. */
 export interface Records {
+  readonly progress: ProgressRecord;
   readonly transfer: TransferRecord;
   readonly prelaunch: Prelaunch;
   readonly curves: AnyCurves;
@@ -39,14 +41,23 @@ export interface Records {
 /** A record by what it is of. */
 export type RecordKind = keyof Records;
 const schemas: { readonly [K in RecordKind]: z.ZodType<Records[K]> } = {
+  progress: progressSchema,
   transfer: transferSchema,
   prelaunch: prelaunchSchema,
   curves: curvesSchema,
   coordCheck: coordCheckSchema,
 };
 
+/** Writes what is in training now, on one line, since it may be much and is written often. */
+export function writeProgress(folder: OpenFolder, content: ProgressRecord): void {
+  folder.writeInPassing(runFiles.progress, `${JSON.stringify(content)}\n`);
+}
+
+/** Says that nothing is in training any longer. */
+export const removeProgress = (folder: OpenFolder): void => folder.remove(runFiles.progress);
+
 /** Writes what a study has come to. */
-export function writeRecord<K extends RecordKind>(folder: OpenFolder, kind: K, content: Records[K]): void {
+export function writeRecord<K extends Exclude<RecordKind, "progress">>(folder: OpenFolder, kind: K, content: Records[K]): void {
   folder.write(runFiles[kind], [jsonText(content)], "results");
 }
 

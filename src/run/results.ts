@@ -144,7 +144,7 @@ export function* resultsText(head: ResultsHead, trials: () => Iterable<TrialResu
 const headSchema = z.object({
   spec_hash: z.string(),
   cost: resultsSchema.shape.cost,
-  analysis: resultsSchema.shape.analysis.pick({ yardsticks: true }).loose(),
+  analysis: resultsSchema.shape.analysis,
 });
 
 /** What the beginning of a results file says before its trials, or undefined when it is none; the digest is not checked. */

@@ -7,6 +7,7 @@ import { closedUnless, OpenFolder } from "./open-folder.ts";
 export const runFiles = {
   journal: "journal.jsonl",
   lock: "lock",
+  progress: "progress.json",
   results: "results.json",
   table: "trials.csv",
   probe: "probe.json",
@@ -63,7 +64,7 @@ export function hasInnerRunFolder(folder: OpenFolder, name: string): boolean {
   return inner !== undefined;
 }
 
-/** Removes what a killed process has left half-written. */
-export function removeHalfWritten(folder: OpenFolder): void {
-  for (const name of folder.names) if (name.endsWith(".tmp") && isOwn(name)) folder.remove(name);
+/** Removes what a killed process has left half-written, and what it says to be training. */
+export function removeLeftovers(folder: OpenFolder): void {
+  for (const name of folder.names) if ((name.endsWith(".tmp") && isOwn(name)) || name === runFiles.progress) folder.remove(name);
 }

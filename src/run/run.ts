@@ -11,7 +11,7 @@ import { giveBack } from "./hold.ts";
 import { takeLock, type Lock } from "./lock.ts";
 import { closedUnless, type OpenFolder } from "./open-folder.ts";
 import type { JournalRecord, RunRecord } from "./records.ts";
-import { refuseLinks, removeHalfWritten, runFiles } from "./run-folder.ts";
+import { refuseLinks, removeLeftovers, runFiles } from "./run-folder.ts";
 import { RunState, type TrialSummary } from "./state.ts";
 import type { TrialResult } from "./trial-result.ts";
 
@@ -44,7 +44,7 @@ export class Run {
       closedUnless(folder, () => takeLock(folder)),
     );
     try {
-      removeHalfWritten(folder);
+      removeLeftovers(folder);
       if (folder.has(runFiles.journal)) run.openJournal();
       return run;
     } catch (error) {

@@ -22,7 +22,8 @@ import { isDone, judgedTrials } from "../sweep/agenda.ts";
 import { generalizationOf, type Generalization } from "../sweep/generalization.ts";
 import { bestOf } from "../sweep/head.ts";
 import { rankTrials, standings, judge } from "../sweep/select.ts";
-import type { LiveRun } from "./live.ts";
+import { confirmedMeans, widthTables, type ConfirmedMean, type WidthTable } from "./findings.ts";
+import { hasEndedIn, readLive, type LiveRun } from "./live.ts";
 import { Progress } from "./progress.ts";
 
 /** Whether the run will change: `none` when the folder holds no sweep at all. */
@@ -51,6 +52,12 @@ export interface FolderContents {
   readonly cost: Results["cost"] | undefined;
   /** What the winner's loss is held against, as results.json has it. */
   readonly yardsticks: Results["analysis"]["yardsticks"];
+  /** What results.json says of the sweep as a whole; undefined until it is there. */
+  readonly analysis: Results["analysis"] | undefined;
+  /** What the trials came to that were trained again on fresh seeds, best first. */
+  readonly confirmed: readonly ConfirmedMean[];
+  /** What each tensor gets at the proxy's and the target's width; none until the vocabulary is known. */
+  readonly tables: readonly WidthTable[];
   readonly transfer: TransferRecord | undefined;
   readonly curves: Curves | undefined;
   readonly prelaunch: Prelaunch | undefined;
@@ -79,7 +86,8 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
   const progress = new Progress();
   for (const trial of ranked) progress.end(trial);
   const sample = resultsAt(folder, thinned(ranked, mostTrials));
-  const best = spec === undefined ? null : bestOf(spec, judge(trials, spec), trials);
+  const verdict = spec && judge(trials, spec);
+  const best = spec === undefined || verdict === undefined ? null : bestOf(spec, verdict, trials);
   const read = <K extends RecordKind>(kind: K): Records[K] | undefined => {
     const found = readRecord(folder, kind);
     if (found === undefined || "record" in found) return found?.record;
@@ -92,11 +100,13 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
     return undefined;
   };
   const curves = read("curves");
-  const head = headOf(folder.beginning(runFiles.results, headBytes));
+  const written = headOf(folder.beginning(runFiles.results, headBytes));
+  const head = written?.spec_hash === specHash ? written : undefined;
+  const transfer = own("transfer", read("transfer"));
   return {
     folder: basename(resolve(folder.path)),
     phase: hasJournal ? phaseOf(folder, spec !== undefined && isDone(spec, state)) : "none",
-    live: undefined,
+    live: readLive(folder, hasEndedIn(state), (problem) => problems.push(problem)),
     run,
     spec,
     writtenSpec: spec && asWritten(spec),
@@ -105,9 +115,12 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
     counts: progress.counts,
     sample,
     best,
-    cost: head?.spec_hash === specHash ? head.cost : undefined,
-    yardsticks: head?.spec_hash === specHash ? head.analysis.yardsticks : undefined,
-    transfer: own("transfer", read("transfer")),
+    cost: head?.cost,
+    yardsticks: head?.analysis.yardsticks,
+    analysis: head?.analysis,
+    confirmed: verdict === undefined ? [] : confirmedMeans(verdict),
+    tables: spec === undefined ? [] : widthTables(spec, best?.hyperparameters, head?.analysis, transfer?.width),
+    transfer,
     prelaunch: own("prelaunch", read("prelaunch")),
     curves: curves && currentCurves(curves),
     coordCheck: read("coordCheck"),

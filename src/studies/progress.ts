@@ -5,7 +5,9 @@
 import type { TrialSummary } from "../run/state.ts";
 import type { TrialResult } from "../run/trial-result.ts";
 import { memberKey, type Member } from "../run/trial.ts";
+import { lowest } from "../statistics.ts";
 import type { SweepEvent } from "../sweep/events.ts";
+import type { LivePoint, LiveRun, LiveTraining } from "./live.ts";
 
 /** A stack in training. */
 export interface RunningStack {
@@ -15,7 +17,14 @@ export interface RunningStack {
   readonly step: number;
   /** The lowest of its trials' latest; null before the first. */
   readonly validationLoss: number | null;
+  /** Each of its trainings with its losses so far; none before its worker has told of them. */
+  readonly trainings: readonly LiveTraining[];
 }
+
+/** How far a study has come, and how fast. */
+export type Pace = Pick<LiveRun, "fraction" | "stepsPerSecond" | "secondsLeft">;
+/** Before so many seconds a rate says little. */
+const tellingSeconds = 0.5;
 
 /** How a training ended, or how far it is at a rung. */
 export type Ended = Member & Pick<TrialSummary, "status" | "validationLoss" | "steps">;
@@ -52,13 +61,16 @@ export class Progress {
         return;
       case "stack_progress": {
         const losses = event.validationLosses.filter((loss) => loss !== null);
-        const { from = 0 } = this.running.get(event.stack) ?? {};
+        const { from = 0, trainings = [] } = this.running.get(event.stack) ?? {};
         const { trials, step } = event;
-        this.running.set(event.stack, { trials, step, from, validationLoss: losses.length > 0 ? Math.min(...losses) : null });
+        this.running.set(event.stack, {
+          ...{ trials, step, from, validationLoss: losses.length > 0 ? lowest(losses) : null },
+          trainings: evaluated(trainings, event),
+        });
         return;
       }
       case "stack_resumed":
-        this.running.set(event.stack, { trials: event.trials, step: event.step, from: event.step, validationLoss: null });
+        this.running.set(event.stack, { trials: event.trials, step: event.step, from: event.step, validationLoss: null, trainings: [] });
         return;
       case "rung_reached":
         this.rungs.add(event.trial.steps);
@@ -104,12 +116,39 @@ export class Progress {
     return Math.min(this.trialSteps, this.resumedSteps + this.freshSteps);
   }
 
+  /** How far it has come, so many seconds after its trainings began here. */
+  pace(elapsed: number): Pace {
+    const { freshSteps: fresh, doneSteps, trialSteps } = this;
+    const isTelling = fresh > 0 && elapsed > tellingSeconds;
+    return {
+      fraction: doneSteps / trialSteps,
+      stepsPerSecond: isTelling ? fresh / elapsed : null,
+      secondsLeft: isTelling ? (elapsed * (trialSteps - doneSteps)) / fresh : null,
+    };
+  }
+
   /** How many trainings have ended how. */
   get counts(): Readonly<Record<TrialSummary["status"], number>> {
     const counts = { completed: 0, stopped: 0, untrained: 0, diverged: 0, failed: 0 };
     for (const { status } of this.ended.values()) counts[status]++;
     return counts;
   }
+}
+
+/** Trainings with what was evaluated since; a worker that goes on after another has died tells again what that one had told. */
+function evaluated(
+  before: readonly LiveTraining[],
+  { trials, seeds, evaluations }: Extract<SweepEvent, { readonly event: "stack_progress" }>,
+): readonly LiveTraining[] {
+  if (evaluations.length === 0 && before.length === trials.length) return before;
+  const curves = new Map(trials.map((id, lane) => [memberKey({ id, seed: seeds[lane] }), [] as LivePoint[]]));
+  for (const { trial: id, seed, curve } of before) curves.get(memberKey({ id, seed }))?.push(...curve);
+  for (const { trial: id, seed, step, validationLoss } of evaluations) {
+    const curve = curves.get(memberKey({ id, seed })) ?? [];
+    while ((curve.at(-1)?.step ?? -1) >= step) curve.pop();
+    curve.push({ step, validationLoss });
+  }
+  return trials.map((trial, lane) => ({ trial, seed: seeds[lane], curve: curves.get(memberKey({ id: trial, seed: seeds[lane] })) ?? [] }));
 }
 
 const endedOf = ({ id, seed, status, validation_loss: validationLoss, steps }: TrialResult): Ended => ({

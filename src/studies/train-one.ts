@@ -14,6 +14,7 @@ import type { WorkerPool } from "../workers/pool.ts";
 import type { Interval, Task } from "../workers/tasks.ts";
 import type { Setting } from "./setting.ts";
 import { Stopped } from "./stopping.ts";
+import { whileTold } from "./told.ts";
 import { whileTraining } from "./training.ts";
 
 /** Where and with what a single stack is trained. */
@@ -37,25 +38,29 @@ export async function trainOne(
   name: string,
   training: Training,
   stem: string,
-  { lock, pool, arithmetic, checkpoint, setting }: Bench,
+  { folder, lock, pool, arithmetic, checkpoint, setting }: Bench,
   weightsMetadata?: Readonly<Record<string, string>>,
 ): Promise<readonly Outcome[]> {
-  const { emit } = setting;
   const { steps } = training.train;
-  const trials = training.lanes.map((_, lane) => lane);
-  const trialSteps = steps * trials.length;
+  const members = training.lanes.map(({ seed }, id) => ({ id, seed }));
+  const trialSteps = steps * members.length;
   const keep = { stem, identity: trainingIdentity(training, arithmetic), labels: {}, interval: checkpoint, lanes: [] };
   const task: Task<"train"> = { kind: "train", training, keep, ...(weightsMetadata && { weights: { metadata: weightsMetadata } }) };
-  return whileTraining(pool, setting, async (stop) => {
-    emit({ event: "sweep_started", name, trials: trials.length, resumed: 0, jobs: 1, steps, trialSteps, resumedSteps: 0 });
-    const attempted = await attempts({
-      run: () => whileInPlace(lock, () => pool.run(task, (news) => emit(newsEvent(news, 0, trials)))),
-      most: maxAttempts,
-      check: () => lock.check(),
-      isOver: () => stop.asked,
-      onRetry: (attempt, reason) => emit({ event: "stack_retried", stack: 0, attempt, reason }),
+  const train = (told: Pick<Setting, "emit" | "stopping">): Promise<readonly Outcome[]> =>
+    whileTraining(pool, told, async (stop) => {
+      const { emit } = told;
+      emit({ event: "sweep_started", name, trials: members.length, resumed: 0, jobs: 1, steps, trialSteps, resumedSteps: 0 });
+      const attempted = await attempts({
+        run: () => whileInPlace(lock, () => pool.run(task, (news) => emit(newsEvent(news, 0, members)))),
+        most: maxAttempts,
+        check: () => lock.check(),
+        isOver: () => stop.asked,
+        onRetry: (attempt, reason) => emit({ event: "stack_retried", stack: 0, attempt, reason }),
+      });
+      if (attempted.kind === "stopped") throw new Stopped();
+      return resultOf(attempted).outcomes;
     });
-    if (attempted.kind === "stopped") throw new Stopped();
-    return resultOf(attempted).outcomes;
-  });
+  // A target is what leaves weights.
+  const besides = { kind: weightsMetadata === undefined ? "check" : "target", name } as const;
+  return whileTold({ folder, check: () => lock.check(), besides }, setting, train);
 }

@@ -23,6 +23,7 @@ import { WorkerFailed, WorkerUnavailable } from "../workers/pool.ts";
 import type { Interval } from "../workers/tasks.ts";
 import type { Setting } from "./setting.ts";
 import { Stopped } from "./stopping.ts";
+import { whileTold } from "./told.ts";
 import { systemErrorOf, whileTraining } from "./training.ts";
 
 /** A run, and what it goes on with. */
@@ -49,7 +50,7 @@ export async function trainRun(study: RunStudy, agenda: Agenda): Promise<void> {
 }
 
 async function trainDue({ run, plan, engines, checkpoint, setting }: RunStudy, agenda: Agenda): Promise<void> {
-  const { emit, stopping } = setting;
+  const { emit: say, stopping } = setting;
   const trials = openingTrials(plan.spec);
   const { proxy: size } = sizesOf(plan.spec);
   checkMemory(trainingOf(plan, trials.slice(0, 1), size, 1), "a proxy");
@@ -59,22 +60,24 @@ async function trainDue({ run, plan, engines, checkpoint, setting }: RunStudy, a
   const { setup, pool } = await stopping.until(() => whileInPlace(run, () => engines.choose(work, run.folder)));
   const arithmetic = beginWith(run, plan, setup, setting);
   engines.remember(work, run.folder, setup);
-  emit({ event: "setup_chosen", plan, setup });
-  await whileTraining(pool, setting, (stop) =>
-    whileInPlace(run, async () => {
-      const isOver = await runSweep(plan, agenda, setup.arrangement, {
-        ...{ folder: run.folder, state: run.state, pool, arithmetic, interval: checkpoint },
-        emit: (event) => {
-          if (event.event === "stack_halved")
-            engines.remember(work, run.folder, { ...setup, arrangement: { ...setup.arrangement, stackSize: event.size } });
-          emit(event);
-        },
-        acknowledge: (results: readonly TrialResult[]) => run.acknowledge(results),
-        stopping: () => stop.asked,
-      });
-      if (!isOver && stop.asked) throw new Stopped("everything");
-    }),
-  );
+  say({ event: "setup_chosen", plan, setup });
+  const train = (told: Pick<Setting, "emit" | "stopping">): Promise<void> =>
+    whileTraining(pool, told, (stop) =>
+      whileInPlace(run, async () => {
+        const isOver = await runSweep(plan, agenda, setup.arrangement, {
+          ...{ folder: run.folder, state: run.state, pool, arithmetic, interval: checkpoint },
+          emit: (event) => {
+            if (event.event === "stack_halved")
+              engines.remember(work, run.folder, { ...setup, arrangement: { ...setup.arrangement, stackSize: event.size } });
+            told.emit(event);
+          },
+          acknowledge: (results: readonly TrialResult[]) => run.acknowledge(results),
+          stopping: () => stop.asked,
+        });
+        if (!isOver && stop.asked) throw new Stopped("everything");
+      }),
+    );
+  await whileTold({ folder: run.folder, check: () => run.check() }, setting, train);
 }
 
 /** Begins the run, or checks that it goes on with the arithmetic it was begun with; returns that. */

@@ -3,9 +3,10 @@
  * fresh seeds, and those of them that cannot be told apart on more. A pure function of the spec
  * and of how trials have ended so far, so that a run that continues goes on with the same plan.
  */
+import type { CheckpointedStack } from "../run/checkpoints.ts";
 import { RunState, rungsOf, type TrialSummary } from "../run/state.ts";
 import { isSound } from "../run/trial-result.ts";
-import type { Member, Trial } from "../run/trial.ts";
+import { memberKey, type Member, type Trial } from "../run/trial.ts";
 import type { Designer } from "../search/designer.ts";
 import { designers } from "../search/designers.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
@@ -213,6 +214,33 @@ export function plannedWork(spec: CompleteSpec): PlannedWork {
     }
   }
   return { trainings: trials + confirmed, trialSteps };
+}
+
+/** How far a run has come in its steps. */
+export interface StepsMade {
+  /** Steps of all trainings that are known of, those that racing has added among them. */
+  readonly trialSteps: number;
+  /** How many of them have been made: in trainings that have ended, up to rungs, and up to checkpoints. */
+  readonly madeSteps: number;
+}
+
+/** How many steps a run has made when nothing is in training; those after a divergence count, since nobody makes them. */
+export function stepsMade(spec: CompleteSpec, state: RunState, begun: readonly CheckpointedStack[]): StepsMade {
+  const { steps } = spec.train;
+  const { trials } = state;
+  const raced = trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
+  const trialSteps = plannedWork(spec).trialSteps + raced * steps;
+  const ended = trials.reduce((sum, trial) => sum + (trial.status === "diverged" ? steps : trial.steps), 0);
+  // A trial may be kept in two stacks, and as it was at its rung.
+  const kept = new Map<string, number>();
+  for (const { members, step } of begun)
+    for (const member of members) {
+      const { status = "stopped", steps: known = 0 } = state.of(member) ?? {};
+      const further = status === "stopped" || status === "failed" ? Math.max(0, step - known) : 0;
+      kept.set(memberKey(member), Math.max(further, kept.get(memberKey(member)) ?? 0));
+    }
+  const more = [...kept.values()].reduce((sum, each) => sum + each, 0);
+  return { trialSteps, madeSteps: Math.min(trialSteps, ended + more) };
 }
 
 /** At one rung: how many were there, how many went on, and the place of a trial among them. */

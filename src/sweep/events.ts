@@ -4,6 +4,14 @@
  */
 import type { TrialResult } from "../run/trial-result.ts";
 
+/** What a training lost after a step, in nats per token; null when it is no number. */
+export interface Evaluation {
+  readonly trial: number;
+  readonly seed: number;
+  readonly step: number;
+  readonly validationLoss: number | null;
+}
+
 /** What happens during a sweep, in the order it happens. */
 export type SweepEvent =
   | {
@@ -24,8 +32,12 @@ export type SweepEvent =
       readonly event: "stack_progress";
       readonly stack: number;
       readonly trials: readonly number[];
+      /** The seed of each of them. */
+      readonly seeds: readonly number[];
       readonly step: number;
       readonly validationLosses: readonly (number | null)[];
+      /** What was not told yet: at first all that there is, and after a worker's death again from where the next one goes on. */
+      readonly evaluations: readonly Evaluation[];
     }
   | { readonly event: "stack_resumed"; readonly stack: number; readonly trials: readonly number[]; readonly step: number }
   | { readonly event: "stack_note"; readonly stack: number; readonly note: string }

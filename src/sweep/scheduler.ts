@@ -5,12 +5,12 @@
  */
 import pLimit from "p-limit";
 import type { Arrangement } from "../placement/arrangements.ts";
-import { checkpointedStacks, cleanCheckpoints } from "../run/checkpoints.ts";
+import { checkpointedStacks, cleanCheckpoints, type CheckpointedStack } from "../run/checkpoints.ts";
 import type { RunState } from "../run/state.ts";
 import { memberKey } from "../run/trial.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { Plan } from "../spec/plan.ts";
-import { isRaced, plannedWork, type Agenda, type Due } from "./agenda.ts";
+import { isRaced, plannedWork, stepsMade, type Agenda, type Due } from "./agenda.ts";
 import type { SweepEvent } from "./events.ts";
 import { StackQueue } from "./queue.ts";
 import { freshSeedsOf } from "./select.ts";
@@ -23,8 +23,9 @@ export interface SweepContext extends RunnerContext {
 
 /** Trains whatever the agenda has due until there is nothing left or a stop was asked for; returns whether that is the end of the sweep. Rejects as StackRunner.run does; no stack begins after that. */
 export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, arrangement: Arrangement, context: SweepContext): Promise<boolean> {
-  context.emit(startedEvent(plan, arrangement.jobs, context.state));
-  const scheduler = new Scheduler(plan, agenda, arrangement, context);
+  const begun = checkpointedStacks(context.folder);
+  context.emit(startedEvent(plan, arrangement.jobs, context.state, begun));
+  const scheduler = new Scheduler(plan, agenda, arrangement, context, begun);
   await scheduler.run();
   return scheduler.due().length === 0;
 }
@@ -44,13 +45,19 @@ class Scheduler {
   /** What has ended the sweep before its end. */
   private failure: { readonly error: unknown } | undefined;
 
-  constructor(plan: Plan, agenda: Pick<Agenda, "due">, { jobs, threads, stackSize }: Arrangement, context: SweepContext) {
+  constructor(
+    plan: Plan,
+    agenda: Pick<Agenda, "due">,
+    { jobs, threads, stackSize }: Arrangement,
+    context: SweepContext,
+    begun: readonly CheckpointedStack[],
+  ) {
     this.spec = plan.spec;
     this.earlyStopping = plan.spec.search.early_stopping;
     this.agenda = agenda;
     this.jobs = jobs;
     this.context = context;
-    this.queue = new StackQueue(context.state, stackSize, checkpointedStacks(context.folder));
+    this.queue = new StackQueue(context.state, stackSize, begun);
     this.isRaced = isRaced(plan.spec);
     this.runner = new StackRunner(plan, threads, context);
   }
@@ -122,18 +129,18 @@ class Scheduler {
 }
 
 /** What there is to do, and how much of it was done before. */
-function startedEvent({ spec }: Plan, jobs: number, { trials }: RunState): SweepEvent {
-  const { steps } = spec.train;
-  const planned = plannedWork(spec);
+function startedEvent({ spec }: Plan, jobs: number, state: RunState, begun: readonly CheckpointedStack[]): SweepEvent {
+  const { trials } = state;
+  const { trialSteps, madeSteps: resumedSteps } = stepsMade(spec, state, begun);
   const raced = trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
   return {
     event: "sweep_started",
     name: spec.name,
-    trials: planned.trainings + raced,
+    trials: plannedWork(spec).trainings + raced,
     resumed: trials.filter(({ status }) => status !== "failed" && status !== "stopped").length,
     jobs,
-    steps,
-    trialSteps: planned.trialSteps + raced * steps,
-    resumedSteps: trials.reduce((sum, trial) => sum + (trial.status === "diverged" ? steps : trial.steps), 0),
+    steps: spec.train.steps,
+    trialSteps,
+    resumedSteps,
   };
 }

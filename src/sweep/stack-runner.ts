@@ -100,10 +100,9 @@ export class StackRunner {
   private async outcomeOf(stack: Stack, { task }: StackWork, number: number): Promise<StackOutcome> {
     const { pool, folder, emit, stopping } = this.context;
     if (stopping()) return { kind: "stopped" };
-    const trials = idsOf(stack);
-    const isTooLarge = ({ outOfMemory }: WorkerFailed): boolean => outOfMemory && trials.length > 1;
+    const isTooLarge = ({ outOfMemory }: WorkerFailed): boolean => outOfMemory && stack.members.length > 1;
     const attempted = await attempts({
-      run: () => pool.run(task, (news) => emit(newsEvent(news, number, trials))),
+      run: () => pool.run(task, (news) => emit(newsEvent(news, number, stack.members))),
       most: maxAttempts,
       check: () => folder.check(),
       isWorthAnother: (error) => mayBeChance(error) && !isTooLarge(error),

@@ -4,7 +4,7 @@
  * its outcome does, is stack-runner.ts's business.
  */
 import { checkpointStem, memberLabels } from "../run/checkpoints.ts";
-import type { Trial } from "../run/trial.ts";
+import type { Member, Trial } from "../run/trial.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";
 import { trainingIdentity } from "../training/checkpoint.ts";
@@ -42,9 +42,12 @@ export function stackWork(plan: Plan, { members, until }: Stack, threads: number
   return { task: { kind: "train", training, keep, until }, stem: keep.stem, laneStems: lanes.map(({ stem }) => stem) };
 }
 
-/** What a worker reports of a stack, by the stack's number and the ids of its trials. */
-export function newsEvent(news: News, stack: number, trials: readonly number[]): SweepEvent {
+/** What a worker reports of a stack, by the stack's number and its trials. */
+export function newsEvent(news: News, stack: number, members: readonly Member[]): SweepEvent {
+  const trials = members.map(({ id }) => id);
   if ("note" in news) return { event: "stack_note", stack, note: news.note };
   if ("resumedAt" in news) return { event: "stack_resumed", stack, trials, step: news.resumedAt };
-  return { event: "stack_progress", stack, trials, step: news.step, validationLosses: news.validationLosses };
+  const { step, validationLosses } = news;
+  const evaluations = news.evaluations.map(({ lane, ...point }) => ({ trial: members[lane].id, seed: members[lane].seed, ...point }));
+  return { event: "stack_progress", stack, trials, seeds: members.map(({ seed }) => seed), step, validationLosses, evaluations };
 }

@@ -49,6 +49,7 @@ export class LaneRecord {
   private lossSum = 0;
   private lossCount = 0;
   private divergedAt: number | undefined;
+  private reported = 0;
 
   /** Goes on from a snapshot, or begins. */
   constructor(snapshot?: LaneSnapshot) {
@@ -70,6 +71,15 @@ export class LaneRecord {
   /** Latest validation loss, in nats. */
   get latest(): number | null {
     return this.curve.at(-1)?.validationLoss ?? null;
+  }
+
+  /** Losses that this was not asked for before; one that diverged between two evaluations has none at that step. */
+  unreported(): readonly Pick<CurvePoint, "step" | "validationLoss">[] {
+    const all =
+      this.divergedAt === undefined || this.latest === null ? this.curve : [...this.curve, { step: this.divergedAt, validationLoss: null }];
+    const points = all.slice(this.reported);
+    this.reported = all.length;
+    return points;
   }
 
   /** Takes the training loss of step `step`, counted from 1, before its update. */

@@ -12,7 +12,7 @@ import type { Scaling } from "../parametrization/resolve.ts";
 import type { Program } from "../program/program.ts";
 import { scheduleFactor, type Schedule } from "../program/schedule.ts";
 import { initialState, type Lane } from "./initialize.ts";
-import { LaneRecord, type LaneSnapshot, type Outcome } from "./outcome.ts";
+import { LaneRecord, type CurvePoint, type LaneSnapshot, type Outcome } from "./outcome.ts";
 
 /** How every lane of a stack is trained, but for its hyperparameters. */
 export interface TrainConfig {
@@ -45,6 +45,13 @@ export interface StackProgress {
   readonly step: number;
   /** Latest validation loss per lane, in nats. */
   readonly validationLosses: readonly (number | null)[];
+  /** What has been evaluated and was not reported yet: at first everything, also what lies before a checkpoint. */
+  readonly evaluations: readonly LaneEvaluation[];
+}
+
+/** What one lane lost after a step, in nats per token; null when diverged. */
+export interface LaneEvaluation extends Pick<CurvePoint, "step" | "validationLoss"> {
+  readonly lane: number;
 }
 
 /** Who is told of a stack's progress, and has a clock. */
@@ -127,9 +134,16 @@ export async function trainStack(
       const losses = await timed(() => meanLosses(executable, data.validation, lanes.length));
       records.forEach((record, lane) => record.evaluated(step, losses[lane]));
     };
+    const report = (): void => {
+      const evaluations = records.flatMap((record, lane) =>
+        record.unreported().map(({ step: at, validationLoss }) => ({ lane, step: at, validationLoss })),
+      );
+      observer.onProgress({ step, validationLosses: records.map(({ latest }) => latest), evaluations });
+    };
     let step = from?.state.step ?? 0;
     let chunk = 1;
     if (from === undefined) await evaluate(step);
+    report(); // the first call may take long
     while (step < until && !records.every(({ diverged }) => diverged)) {
       const nextEvaluation = Math.min(until, nextEvaluationOf(train, step));
       const left = Math.min(nextEvaluation, keeping?.nextStep(step) ?? Infinity) - step;
@@ -144,7 +158,7 @@ export async function trainStack(
       step += count;
       failpoint("worker.step");
       if (step === nextEvaluation) await evaluate(step);
-      observer.onProgress({ step, validationLosses: records.map(({ latest }) => latest) });
+      report();
       const due = step < until ? keeping?.afterCall(step) : undefined;
       if (due === undefined || due === "go on") continue;
       const state = await executable.read();

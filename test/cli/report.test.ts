@@ -8,6 +8,7 @@ import type { Terminal } from "../../src/cli/terminal.ts";
 import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { UserError } from "../../src/errors.ts";
 import { hashOf } from "../../src/hash.ts";
+import { scripts } from "../../src/report/page/script.ts";
 import { plain } from "../../src/report/style.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { takeLock } from "../../src/run/lock.ts";
@@ -88,8 +89,11 @@ describe("a finished run", () => {
     for (const [, id] of page.matchAll(/url\(#([^)]+)\)/g)) expect(ids).toContain(id);
   });
 
-  it("has no script, and names nothing outside itself", () => {
-    const page = pageOf("first/same");
+  it("has no script but its own, and names nothing outside itself", () => {
+    const whole = pageOf("first/same");
+    const script = `<script>${scripts.static}</script>`;
+    expect(whole).toContain(script);
+    const page = whole.replace(script, "");
     expect(page).not.toMatch(/<script|javascript:|\son\w+=/i);
     expect(page).not.toMatch(/https?:|\/\/\w|@import|<link|<img|<iframe/i);
     for (const [, target] of page.matchAll(/(?:href|src)="([^"]*)"/g))

@@ -82,11 +82,22 @@ describe("status", () => {
     );
     const running = start(["sweep", long, "--out", "live", "--checkpoint", "50", "--jobs", "1"], { cwd: folder });
     await until(() => existsSync(join(folder, "live", "checkpoints")) && readdirSync(join(folder, "live", "checkpoints")).length > 1);
-    const before = readdirSync(join(folder, "live")).sort();
+    const told = join(folder, "live", "progress.json");
+    await until(() => existsSync(told) && readFileSync(told, "utf8").includes('"validation_loss"'));
+    // What is in training is written down about once a second, under another name first.
+    const lasting = (): readonly string[] =>
+      readdirSync(join(folder, "live"))
+        .filter((name) => !name.startsWith("progress.json"))
+        .sort();
+    const before = lasting();
     const live = (await statusOf("live")).status;
     expect(live.process).toMatchObject({ pid: running.child.pid, running: true });
     expect(live.checkpoints[0]?.trials).toContain(0);
-    expect(readdirSync(join(folder, "live")).sort()).toEqual(before);
+    expect(lasting()).toEqual(before);
+    expect(live).toMatchObject({ phase: "running", live: { stacks: [{ trainings: [{ trial: 0 }] }] }, problem: null });
+    expect((await cli("status", "live")).stdout).toMatch(
+      /\n\d+ % done, about .+ left, \d+ steps\/s\n[^]*\nin training: step \d+ of 60000\n/,
+    );
 
     const second = await cli("sweep", long, "--out", "live");
     expect([second.code, second.stderr]).toEqual([4, expect.stringContaining(`is in use by process ${running.child.pid}`)]);
@@ -100,6 +111,9 @@ describe("status", () => {
     await running.finished;
     const died = await cli("status", "live");
     expect(died.stdout).toMatch(/died: process \d+/);
+    expect(existsSync(join(folder, "live", "progress.json"))).toBe(true);
+    expect(died.stdout).toMatch(/\n\d+ % done\n/);
+    expect(died.stdout).not.toContain("in training");
     const step = (await statusOf("live")).status.checkpoints[0]?.step ?? 0;
     expect(step).toBeGreaterThan(0);
 
@@ -109,7 +123,8 @@ describe("status", () => {
     again.child.kill("SIGINT");
     await until(() => /stopping at a checkpoint; interrupt again to stop now/.test(again.stderr()));
     expect((await again.finished).code).toBe(130);
-    expect((await statusOf("live")).status).toMatchObject({ process: null });
+    expect((await statusOf("live")).status).toMatchObject({ process: null, phase: "stopped", live: null });
+    expect(existsSync(join(folder, "live", "progress.json"))).toBe(false);
     expect((await statusOf("live")).status.checkpoints[0]?.step).toBeGreaterThanOrEqual(step);
   });
 

@@ -82,8 +82,8 @@ describe("progress", () => {
   it("counts what is done, running and left, and shows the best", () => {
     const { progress, lines } = after(
       started,
-      { event: "stack_progress", stack: 0, trials: [1], step: 50, validationLosses: [2.5] },
-      { event: "stack_progress", stack: 1, trials: [2], step: 100, validationLosses: [2.25] },
+      { event: "stack_progress", stack: 0, trials: [1], seeds: [1], evaluations: [], step: 50, validationLosses: [2.5] },
+      { event: "stack_progress", stack: 1, trials: [2], seeds: [1], evaluations: [], step: 100, validationLosses: [2.25] },
       { event: "trial_finished", trial: { ...trial(2, 2.25, {}), steps: 100 } },
       { event: "stack_finished", stack: 1, trials: [2], engineSeconds: 1 },
     );

@@ -3,6 +3,7 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { engineNames } from "../../src/engines/engine.ts";
+import type { Results } from "../../src/run/results.ts";
 import { OpenFolder } from "../../src/run/open-folder.ts";
 import { runFiles } from "../../src/run/run-folder.ts";
 import { readPlan, type SpecFile } from "../../src/spec/read.ts";
@@ -75,6 +76,21 @@ describe("a folder's contents", () => {
     expect([phase, ranked.length, sample.length]).toEqual(["finished", 4, 4]);
     expect({ best, cost }).toEqual({ best: results.best, cost: results.cost });
     expect([ofTarget?.width, ofTarget?.spec_hash, read?.name]).toEqual([16, specHash, "tiny"]);
+  });
+
+  it("are what results.json says of the sweep, and what each tensor gets at both widths", () => {
+    const { analysis, confirmed, tables } = contentsOf("whole");
+    const results = JSON.parse(readFileSync(join(folder, "whole", runFiles.results), "utf8")) as Results;
+    const launched = JSON.parse(readFileSync(join(folder, "whole", runFiles.transfer), "utf8")) as { tensors: unknown };
+    expect(analysis).toEqual(results.analysis);
+    expect(confirmed.map(({ trial, mean }) => [trial, mean])).toEqual(results.confirmation.map((each) => [each.trial, each.mean_loss]));
+    const winner = confirmed.find(({ trial }) => trial === results.best?.trial);
+    expect(winner).toMatchObject({ mean: results.best?.validation_loss, standardError: results.best?.standard_error });
+    expect(tables.map(({ of, width, isWinners }) => [of, width, isWinners])).toEqual([
+      ["proxy", 8, true],
+      ["target", 16, true],
+    ]);
+    expect(tables[1].table.tensors).toEqual(launched.tensors);
   });
 
   it("count first runs, where the status counts every training", () => {

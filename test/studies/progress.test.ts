@@ -1,12 +1,19 @@
 /** What events add up to, and that a folder's records add up to the same. */
 import { describe, expect, it } from "vitest";
 import { Progress } from "../../src/studies/progress.ts";
-import type { SweepEvent } from "../../src/sweep/events.ts";
+import type { Evaluation, SweepEvent } from "../../src/sweep/events.ts";
 import { trial } from "../support/run.ts";
 
 const started: SweepEvent = {
   ...{ event: "sweep_started", name: "s", trials: 4, resumed: 0, jobs: 1, steps: 10, trialSteps: 40, resumedSteps: 0 },
 };
+/** Progress of stack 0, whose trainings are of one seed. */
+const progressed = (
+  trials: readonly number[],
+  step: number,
+  validationLosses: readonly (number | null)[],
+  evaluations: readonly Evaluation[] = [],
+): SweepEvent => ({ event: "stack_progress", stack: 0, trials, seeds: trials.map(() => 1), step, validationLosses, evaluations });
 const after = (...events: readonly SweepEvent[]): Progress => {
   const progress = new Progress();
   for (const event of events) progress.apply(event);
@@ -15,19 +22,44 @@ const after = (...events: readonly SweepEvent[]): Progress => {
 
 describe("progress", () => {
   it("counts steps of stacks under way, from where each began here", () => {
+    const progress = after(started, { event: "stack_resumed", stack: 0, trials: [0, 1], step: 4 }, progressed([0, 1], 7, [3, null]));
+    expect([progress.freshSteps, progress.doneSteps]).toEqual([6, 6]);
+    expect(progress.running.get(0)).toMatchObject({ trials: [0, 1], step: 7, from: 4, validationLoss: 3 });
+  });
+
+  it("has each training's curve so far, once, also of what a worker tells again that goes on after another has died", () => {
+    const at = (trial: number, step: number, validationLoss: number | null): Evaluation => ({ trial, seed: 1, step, validationLoss });
     const progress = after(
       started,
-      { event: "stack_resumed", stack: 0, trials: [0, 1], step: 4 },
-      { event: "stack_progress", stack: 0, trials: [0, 1], step: 7, validationLosses: [3, null] },
+      progressed([0, 1], 0, [4, 4], [at(0, 0, 4), at(1, 0, 4.5)]),
+      progressed([0, 1], 3, [4, 4]),
+      progressed([0, 1], 5, [3, null], [at(0, 5, 3), at(1, 5, null)]),
+      { event: "stack_retried", stack: 0, attempt: 2, reason: "killed" },
+      progressed([0, 1], 2, [3.5, 4], [at(0, 0, 4), at(1, 0, 4.5), at(0, 2, 3.5)]),
     );
-    expect([progress.freshSteps, progress.doneSteps]).toEqual([6, 6]);
-    expect(progress.running.get(0)).toEqual({ trials: [0, 1], step: 7, from: 4, validationLoss: 3 });
+    expect(progress.running.get(0)?.trainings).toEqual([
+      {
+        trial: 0,
+        seed: 1,
+        curve: [
+          { step: 0, validationLoss: 4 },
+          { step: 2, validationLoss: 3.5 },
+        ],
+      },
+      { trial: 1, seed: 1, curve: [{ step: 0, validationLoss: 4.5 }] },
+    ]);
+  });
+
+  it("tells a rate and the time left from what was made here, and none before", () => {
+    const resumed = { ...started, resumedSteps: 20 } as SweepEvent;
+    expect(after(resumed).pace(10)).toEqual({ fraction: 0.5, stepsPerSecond: null, secondsLeft: null });
+    expect(after(resumed, progressed([0], 10, [3])).pace(5)).toEqual({ fraction: 0.75, stepsPerSecond: 2, secondsLeft: 5 });
   });
 
   it("takes the steps after a divergence for made", () => {
     const progress = after(
       started,
-      { event: "stack_progress", stack: 0, trials: [0], step: 4, validationLosses: [null] },
+      progressed([0], 4, [null]),
       { event: "trial_finished", trial: { ...trial(0, null), steps: 4 } },
       { event: "stack_finished", stack: 0, trials: [0], engineSeconds: 1 },
     );
@@ -50,7 +82,7 @@ describe("progress", () => {
   });
 
   it("is never more than everything", () => {
-    const progress = after(started, { event: "stack_progress", stack: 0, trials: [0, 1, 2, 3, 4], step: 10, validationLosses: [] });
+    const progress = after(started, progressed([0, 1, 2, 3, 4], 10, []));
     expect([progress.freshSteps, progress.doneSteps]).toEqual([50, 40]);
   });
 });

@@ -12,7 +12,7 @@ process.on("message", ({ kind, training }) => {
   // Describes itself by a variable that it was given, a little late so that every worker gets one of several requests.
   if (kind === "describe") return setTimeout(() => process.send({ kind: "done", result: { version: process.env.NAME } }), 100);
   const answer = () => process.send({ kind: "done", result: { outcomes: training.lanes.map(() => outcome), engineSeconds: 0.5 } });
-  process.send({ kind: "news", news: { step: 3, validationLosses: training.lanes.map(() => 2.5) } });
+  process.send({ kind: "news", news: { step: 3, validationLosses: training.lanes.map(() => 2.5), evaluations: [] } });
   const lane = training.lanes[0].seed;
   if (lane === 1) answer();
   if (lane === 2) {

@@ -1,4 +1,5 @@
 /** Invented coordinate checks and learning-rate curves in the shape the program writes them: valleys and slopes by formula, nothing was trained. */
+import type { Results } from "../../src/run/results.ts";
 import type { CoordCheck, Coordinate, Curves, Prelaunch, Verdict } from "../../src/evidence/records.ts";
 
 const widths = [32, 64, 128, 256];
@@ -107,4 +108,17 @@ export const inventedPrelaunch: Omit<Prelaunch, "digest"> = {
   between: { width: 128, half: null, winner: 1.8, twice: 1.9 },
   prediction: { validation_loss: 1.7, low: 1.65, high: 1.74, exponent: 0.7 },
   objections: ["at width 128 it is worse"],
+};
+
+export const inventedAnalysis: Results["analysis"] = {
+  median_loss: 2.1,
+  winners_curse: null,
+  optimum: { learning_rate: 0.0159, low: 0.012, high: 0.021, open: null },
+  lowest_diverged_learning_rate: 0.05,
+  importance: [
+    { hyperparameter: "learning_rate", share: 0.8, low: 0.6, high: 0.9 },
+    { hyperparameter: "output_multiplier", share: 0.1, low: 0, high: 0.2 },
+  ],
+  rungs: [],
+  steps: { made: 2000, spared: 0 },
 };

@@ -5,7 +5,12 @@ import { completeSpec, type CompleteSpec } from "../../src/spec/complete.ts";
 import { specSchema } from "../../src/spec/schema.ts";
 import { hashOf } from "../../src/hash.ts";
 import { encodeLine } from "../../src/run/journal-lines.ts";
-import type { JournalRecord } from "../../src/run/records.ts";
+import type { JournalRecord, RunRecord } from "../../src/run/records.ts";
+import { sampledTrials, type ReportInput } from "../../src/report/page/input.ts";
+import { summaryOf } from "../../src/run/state.ts";
+import { thinned } from "../../src/statistics.ts";
+import { Progress } from "../../src/studies/progress.ts";
+import { chooseWinner, freshSeedsOf, rankTrials } from "../../src/sweep/select.ts";
 import type { TrialResult } from "../../src/run/trial-result.ts";
 import { runRecord } from "./run.ts";
 
@@ -46,8 +51,67 @@ export function writeRun(folder: string, spec: CompleteSpec, ended: number): str
   return writeJournal(folder, [runOf(spec), ...trials]);
 }
 
+/** The same, with the best four trained again on fresh seeds. */
+export function writeConfirmed(folder: string, spec: CompleteSpec, ended: number): string {
+  const trials = Array.from({ length: ended }, (_, id) => madeTrial(id));
+  const best = trials.filter(({ status }) => status === "completed").sort((a, b) => (a.validation_loss ?? 0) - (b.validation_loss ?? 0));
+  const again = best.slice(0, 4).flatMap((trial) =>
+    (freshSeedsOf(spec)?.seeds ?? []).slice(0, 3).map((seed, index) => ({
+      ...trial,
+      seed,
+      validation_loss: (trial.validation_loss ?? 0) + 0.01 * index,
+    })),
+  );
+  return writeJournal(folder, [runOf(spec), ...[...trials, ...again].map((trial): JournalRecord => ({ record: "trial", trial }))]);
+}
+
 export function writeJournal(folder: string, records: readonly JournalRecord[]): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "journal.jsonl"), records.map((record, seq) => encodeLine(seq, record)).join(""));
   return folder;
+}
+
+/** What a report is made of, for a finished run of some trials. */
+export function inputOf(trials: readonly TrialResult[]): ReportInput {
+  const spec = reportSpec(Math.max(1, trials.length));
+  const ranked = rankTrials(trials.map((trial, offset) => summaryOf(trial, { offset, bytes: 0 })));
+  const progress = new Progress();
+  for (const trial of ranked) progress.end(trial);
+  const best = chooseWinner(ranked, { ...spec, seed: 1 })?.trial;
+  const winner = best && trials[best.extent.offset];
+  return {
+    folder: "run",
+    phase: "finished",
+    live: undefined,
+    run: runOf(spec) as RunRecord,
+    spec,
+    writtenSpec: spec,
+    specHash: "h",
+    ranked,
+    counts: progress.counts,
+    sample: thinned(ranked, sampledTrials).map(({ extent }) => trials[extent.offset]),
+    best: winner
+      ? {
+          trial: winner.id,
+          seed: 1,
+          hyperparameters: winner.hyperparameters,
+          validation_loss: winner.validation_loss as number,
+          standard_error: null,
+          edges: [],
+        }
+      : null,
+    cost: undefined,
+    yardsticks: undefined,
+    analysis: undefined,
+    confirmed: [],
+    tables: [],
+    transfer: undefined,
+    curves: undefined,
+    prelaunch: undefined,
+    coordCheck: undefined,
+    tornBytes: 0,
+    damages: [],
+    problems: [],
+    notes: [],
+  };
 }

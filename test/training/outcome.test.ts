@@ -59,4 +59,16 @@ describe("a trial's record", () => {
       curve: [{ step: 1, validationLoss: null, trainingLoss: 4 }],
     });
   });
+
+  it("reports each loss once, a divergence between evaluations too, and after a checkpoint all there were", () => {
+    const record = new LaneRecord();
+    record.evaluated(0, 5);
+    const all = [{ step: 0, validationLoss: 5 }];
+    expect([record.unreported(), record.unreported()]).toMatchObject([all, []]);
+    const resumed = new LaneRecord(record.snapshot);
+    record.trained(1, NaN);
+    expect([record.unreported(), record.unreported()]).toEqual([[{ step: 1, validationLoss: null }], []]);
+    resumed.evaluated(1, NaN);
+    expect([resumed.unreported(), resumed.unreported()]).toMatchObject([[...all, { step: 1, validationLoss: null }], []]);
+  });
 });

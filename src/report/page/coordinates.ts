@@ -1,10 +1,12 @@
 /** The coordinate check: how the size of every activation depends on the width, under the run's parametrization and under its control. */
 import type { CoordCheck, Coordinate, Verdict } from "../../evidence/records.ts";
+import { logAxis } from "./axes.ts";
 import type { Chart, Figure, Json, Layout, Row, Table } from "./figure.ts";
-import { boundsOf, exponentAxis, panels, panelWidth, words } from "./frames.ts";
+import { boundsOf, panels, panelWidth, words } from "./frames.ts";
 import { parametrizationName } from "./rate-curves.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf, type InkName } from "./theme.ts";
+import { tipChannel, withTips } from "./trials.ts";
 
 const inkOfVerdict: { readonly [K in Verdict]: InkName } = { PASS: "pass", WARN: "warn", FAIL: "fail", INCONCLUSIVE: "unsure" };
 const severity: { readonly [K in Verdict]: number } = { FAIL: 0, WARN: 1, INCONCLUSIVE: 2, PASS: 3 };
@@ -34,7 +36,6 @@ function rowsOf(coordinates: readonly Coordinate[], sizes: readonly number[], si
         statistic: each.statistic,
         step: each.step,
         size,
-        log2_size: Math.log2(size),
         mean,
         standard_error: each.standard_errors[index] ?? null,
         log2_ratio: isSound ? Math.log2(mean / base) : null,
@@ -49,6 +50,10 @@ function rowsOf(coordinates: readonly Coordinate[], sizes: readonly number[], si
 /** The tensors' names at the ends of their lines, `dy` pixels lower. */
 const nameLines = (ends: readonly Row[], dy: number, x: Json, y: Json): readonly Chart[] =>
   words(ends, { align: "right", dx: 4, dy, limit: 220, color: inkOf("ink") }, { x, y, text: { field: "tensor", type: "nominal" } });
+
+/** What is told of a line, whichever of its points is under the pointer. */
+const tipOf = ({ tensor, statistic, slope, verdict }: Row): string =>
+  `${String(tensor)}, ${String(statistic)}: slope ${slope === null ? "unknown" : Number(slope).toFixed(2)}, ${String(verdict)}`;
 
 function panel(rows: readonly Row[], title: string, x: Json, domain: readonly [number, number], isControl: boolean): Chart {
   const finite = rows.filter((row) => row["log2_ratio"] !== null);
@@ -82,9 +87,9 @@ function panel(rows: readonly Row[], title: string, x: Json, domain: readonly [n
         encoding: { y: { ...y, field: "zero" } },
       },
       {
-        data: { values: finite },
+        data: { values: withTips(finite, tipOf) },
         mark: { type: "line", strokeWidth: 1.8, opacity: 0.8, point: { size: 26, opacity: 0.9 } },
-        encoding: { x, y, detail: { field: "tensor", type: "nominal" }, color },
+        encoding: { x, y, detail: { field: "tensor", type: "nominal" }, color, ...tipChannel },
       },
       ...(isControl
         ? []
@@ -140,7 +145,7 @@ export function coordinateCheck(check: CoordCheck): Figure {
   const name = parametrizationName(check.parametrization);
   const controlSide = `control: ${controlName}`;
   const rows = [...rowsOf(own, sizes, name), ...rowsOf(control, sizes, controlSide)];
-  const x = exponentAxis("log2_size", `log₂ ${axis}`, boundsOf(sizes.map(Math.log2)));
+  const x = logAxis("size", axis, boundsOf(sizes, true), sizes.length, sizes);
   const sides = [name, ...(control.length > 0 ? [controlSide] : [])];
   const shown = (["size", "update"] as const).filter((statistic) => own.some((each) => each.statistic === statistic));
   const [low, high] = boundsOf([...lossesOf(rows, "log2_ratio"), -0.5, 0.5]);
@@ -161,7 +166,7 @@ export function coordinateCheck(check: CoordCheck): Figure {
   return {
     name: "coordinate-check",
     title: `Coordinate check: ${check.verdict}`,
-    caption: `Each line is one activation of the network after step ${own[0]?.step ?? 0}: how large it is (size) or how far training has moved it (update), against the ${axis}, both as base-2 logarithms, relative to the smallest ${axis}. Where the rules are right lines stay near the dashed zero; a line that climbs blows up as the model grows, one that falls dies out. The control, ${controlName}, must not be flat: it shows that the check can fail. Verdict: ${check.reason}`,
+    caption: `Each line is one activation of the network after step ${own[0]?.step ?? 0}: how large it is (size) or how far training has moved it (update), in octaves relative to the smallest ${axis}, against the ${axis} on a logarithmic axis. Where the rules are right lines stay near the dashed zero; a line that climbs blows up as the model grows, one that falls dies out. The control, ${controlName}, must not be flat: it shows that the check can fail. Verdict: ${check.reason}`,
     rows,
     chart,
     table: verdictTable(own, control),

@@ -1,9 +1,11 @@
 /** The plain facts at the head of a report: how the run stands, who won, with what, and what became of the target. */
-import { countOf, lossOf, valueOf } from "../../numbers.ts";
+import { countOf, duration, lossOf, valueOf } from "../../numbers.ts";
 import type { HyperparameterName } from "../../parametrization/roles.ts";
 import type { Phase } from "../../studies/folder.ts";
 import type { ReportInput } from "./input.ts";
 import { html, tableMarkup, type Markup } from "./markup.ts";
+import type { PageKind } from "./script.ts";
+import { meanText, trainingNow } from "./trials.ts";
 
 const phaseNames: { readonly [K in Phase]: string } = {
   none: "This folder holds no sweep, only what was measured beside one.",
@@ -40,7 +42,35 @@ const tile = (label: string, value: string, detail: string): Markup =>
     <dd><strong>${value}</strong><span>${detail}</span></dd>
   </div> `;
 
-function targetTile({ transfer, spec }: ReportInput): Markup {
+/** How far a run has come, and when it will be done. */
+function progressMarkup({ live }: ReportInput): Markup | undefined {
+  if (live === undefined) return undefined;
+  const percent = Math.max(0, Math.min(100, Math.floor(100 * live.fraction)));
+  const { secondsLeft, stepsPerSecond } = live;
+  const said = [
+    `${percent} %`,
+    ...(secondsLeft === null ? [] : [`about ${duration(secondsLeft)} left`]),
+    ...(stepsPerSecond === null ? [] : [`${Number(stepsPerSecond.toPrecision(3))} steps/s`]),
+  ];
+  return html`<div id="progress">
+    <div class="bar" role="progressbar" aria-label="done" aria-valuemin="0" aria-valuemax="100" aria-valuenow="${percent}">
+      <i style="width:${percent}%"></i>
+    </div>
+    <p>${said.join(" · ")}</p>
+  </div>`;
+}
+
+function targetTile(input: ReportInput): Markup {
+  const { transfer, spec } = input;
+  const training = trainingNow(input).find(({ isTarget }) => isTarget);
+  if (training !== undefined) {
+    const loss = training.curve.at(-1)?.validationLoss;
+    return tile(
+      "target, in training",
+      loss == null ? "–" : lossOf(loss),
+      `step ${training.step}${spec === undefined ? "" : ` of ${spec.train.steps}`}`,
+    );
+  }
   if (transfer === undefined) return tile("target", "not trained", spec === undefined ? "" : `width ${spec.width.target}`);
   const { validation_loss: loss, proxy_validation_loss: proxy, width, parameters, verdict, reasons = [] } = transfer;
   const blame = reasons.map((reason) => `; ${reason}`).join("");
@@ -113,8 +143,10 @@ function prelaunchMarkup({ prelaunch, transfer, spec }: ReportInput): Markup | u
 }
 
 /** The section with the facts. */
-export function factsMarkup(input: ReportInput): Markup {
+export function factsMarkup(input: ReportInput, kind: PageKind): Markup {
   const { run, folder, phase, spec, best, notes, ranked } = input;
+  const mean = input.confirmed.find(({ trial }) => trial === best?.trial);
+  const isFollowed = kind === "live" && phase === "running";
   const widths = spec === undefined ? "" : `proxies of width ${spec.width.proxy}, target of width ${spec.width.target}`;
   // A damaged journal has to be repaired first; its section says how.
   const goesOn = (phase === "stopped" || phase === "died") && input.damages.length === 0;
@@ -128,15 +160,16 @@ export function factsMarkup(input: ReportInput): Markup {
       : tile(
           phase === "finished" ? "winner's loss" : "best so far",
           lossOf(best.validation_loss),
-          `trial ${best.trial}, nats per token${best.standard_error === null ? "" : `, mean over fresh seeds ± ${lossOf(best.standard_error)}`}`,
+          `trial ${best.trial}, nats per token${mean === undefined ? ", its only run" : `; mean over ${mean.seeds} fresh seeds with its standard error, ${meanText(mean)}`}`,
         );
   return html`<header>
       <p class="kind">mutransfer report</p>
       <h1>${run?.name ?? folder}</h1>
       <p class="phase ${phase}">
-        <strong>${phaseNames[phase]}</strong
+        <strong>${isFollowed ? "Still going on; this page follows it." : phaseNames[phase]}</strong
         >${phase === "none" ? undefined : ` ${trialCounts(input)}.${goesOn ? " The same sweep command continues it." : ""}`}
       </p>
+      ${progressMarkup(input)}
       <p>${widths}</p>
     </header>
     ${damageMarkup(input)} ${phase === "none" ? undefined : html`<dl class="tiles">${winner}${targetTile(input)}</dl>`}

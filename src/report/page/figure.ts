@@ -48,6 +48,7 @@ export const figureNames = [
   "loss-by-learning-rate",
   "coordinate-check",
   "slices",
+  "importance",
   "parallel-coordinates",
   "history",
   "training-curves",

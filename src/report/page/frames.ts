@@ -4,6 +4,7 @@
  */
 import type { Chart, Json, Layout, Row } from "./figure.ts";
 import { inkOf, surfaceInk } from "./theme.ts";
+import { tipChannel } from "./trials.ts";
 
 /** Pixels beside a panel for its axis. */
 const axisPixels = 62;
@@ -43,6 +44,16 @@ export function lossFrame(losses: readonly number[]): Frame {
   return { low: low - margin, high: high + 2 * margin, top: high + margin };
 }
 
+/** Share of the losses that decides the frame where some are of trials that were stopped early: those say how bad, not where the valley is. */
+const decisiveWhenStopped = 2 / 3;
+
+/** The frame of trials by the losses that they are shown at. */
+export function trialFrame(rows: readonly Row[], lossOf: (row: Row) => number | null): Frame {
+  const losses = rows.flatMap((row) => lossOf(row) ?? []).sort((a, b) => a - b);
+  const someStopped = rows.some(({ status }) => status === "stopped");
+  return lossFrame(someStopped ? losses.slice(0, Math.ceil(losses.length * decisiveWhenStopped)) : losses);
+}
+
 /** Bounds with a margin, so that no point lies on the frame; also for a single value. */
 export function boundsOf(values: readonly number[], isLog = false): readonly [number, number] {
   let [low, high] = [Infinity, -Infinity];
@@ -67,29 +78,27 @@ export const lossAxis = ({ low, high }: Frame, title: string): Json => ({
   axis: { tickCount: 5 },
 });
 
-/** An axis in powers of two; labels are the exponents. */
-export const exponentAxis = (field: string, title: string, domain: readonly [number, number]): Json => ({
-  field,
-  type: "quantitative",
-  title,
-  scale: { domain, nice: false, zero: false },
-  axis: { tickMinStep: domain[1] - domain[0] > 5 ? 1 : 0.5, tickCount: 8 },
-});
-
 const crossPath = "M-1,-1L1,1M-1,1L1,-1";
 
-/** ×: trials that diverged, at the top of the frame. */
+/** ×: what diverged, at the top of the frame. */
 export const crosses = (rows: readonly Row[], x: Json): Chart => ({
   data: { values: rows },
   mark: { type: "point", shape: crossPath, stroke: inkOf("diverged"), strokeWidth: 1.6, size: 40, opacity: 0.85 },
-  encoding: { x, y: { value: 8 } },
+  encoding: { x, y: { value: 8 }, ...tipChannel },
+});
+
+/** □: trials that learned nothing, at the top of the frame. */
+export const squares = (rows: readonly Row[], x: Json): Chart => ({
+  data: { values: rows },
+  mark: { type: "point", shape: "square", stroke: inkOf("unsure"), strokeWidth: 1.6, size: 40, opacity: 0.85 },
+  encoding: { x, y: { value: 8 }, ...tipChannel },
 });
 
 /** △: losses beyond the frame, at its upper edge. */
 export const beyondMarks = (rows: readonly Row[], x: Json): Chart => ({
   data: { values: rows },
   mark: { type: "point", shape: "triangle-up", stroke: inkOf("muted"), size: 40, strokeWidth: 1.4 },
-  encoding: { x, y: { value: 8 } },
+  encoding: { x, y: { value: 8 }, ...tipChannel },
 });
 
 /** Words in a chart, on a halo that keeps them apart from the lines behind them. */
@@ -99,6 +108,3 @@ export const words = (rows: readonly Row[], mark: Chart, encoding: Chart): reado
     mark: { type: "text", fontSize: 12, ...mark, ...halo },
     encoding,
   }));
-
-/** A power of two as text. */
-export const powerOfTwo = (exponent: number): string => `2^${exponent.toFixed(2).replace("-", "−")}`;

@@ -2,17 +2,18 @@
 import type { TrialSummary } from "../../run/state.ts";
 import { thinned } from "../../statistics.ts";
 import type { Chart, Figure, Layout, Row } from "./figure.ts";
-import { beyondMarks, boundsOf, crosses, lossAxis, lossFrame, panelWidth, type Frame } from "./frames.ts";
+import { beyondMarks, boundsOf, crosses, lossAxis, panelWidth, squares, trialFrame, type Frame } from "./frames.ts";
 import { sampledTrials, type ReportInput } from "./input.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf } from "./theme.ts";
+import { tipChannel, withTrials } from "./trials.ts";
 
 /** Every trial by id; of very many those that improved on all before them, and others evenly. */
 function rowsOf(ranked: readonly TrialSummary[]): readonly Row[] {
   const byId = [...ranked].sort((a, b) => a.id - b.id || a.seed - b.seed);
   let best = Infinity;
   const all = byId.map(({ id, status, validationLoss: loss }) => {
-    const improved = loss !== null && loss < best;
+    const improved = status === "completed" && loss !== null && loss < best;
     if (improved) best = loss;
     return { trial: id, loss, status, improved, best_so_far: best === Infinity ? null : best };
   });
@@ -21,11 +22,14 @@ function rowsOf(ranked: readonly TrialSummary[]): readonly Row[] {
   return all.filter((row) => row.improved || kept.has(row));
 }
 
+/** Whether a trial has a loss that says how good its hyperparameters are. */
+const hasPlace = ({ status, loss }: Row): boolean => (status === "completed" || status === "stopped") && loss !== null;
+
 /** The loss of each trial in the order they were tried; none without trials. */
 export function history(input: ReportInput): Figure | undefined {
   if (input.ranked.length === 0) return undefined;
   const rows = rowsOf(input.ranked);
-  const frame = lossFrame(lossesOf(rows));
+  const frame = trialFrame(rows, (row) => (hasPlace(row) ? Number(row["loss"]) : null));
   const last = rows.findLast(({ improved }) => improved === true);
   const since = last === undefined ? "" : ` The last improvement was trial ${String(last["trial"])}.`;
   const sampled =
@@ -35,7 +39,7 @@ export function history(input: ReportInput): Figure | undefined {
   return {
     name: "history",
     title: "History",
-    caption: `Validation loss by number of the trial, with the best so far as a line. While the line still takes steps, more trials are likely to find better; a long flat end says that the search has found what it can. × marks trials that diverged or learned nothing, the bar | trials that failed, △ losses beyond the frame.${since}${sampled}`,
+    caption: `Validation loss by number of the trial, with the best so far as a line. While the line still takes steps, more trials are likely to find better; a long flat end says that the search has found what it can. Every point is a first run, ○ one that was stopped early, at its last loss. × marks trials that diverged, □ trials that learned nothing, the bar | trials that failed, △ losses beyond the frame.${since}${sampled}`,
     rows,
     chart: (layout) => chartOf(layout, rows, frame),
   };
@@ -50,26 +54,35 @@ function chartOf(layout: Layout, rows: readonly Row[], frame: Frame): Chart {
     axis: { tickMinStep: 1, format: "~s", tickCount: 8, grid: false },
   };
   const y = { field: "loss", ...(lossAxis(frame, "validation loss, nats") as object) };
-  const completed = rows.filter(({ status }) => status === "completed");
-  const isBeyond = ({ loss }: Row): boolean => typeof loss === "number" && loss > frame.high;
+  const told = withTrials(rows);
+  const isBeyond = ({ loss }: Row): boolean => Number(loss) > frame.high;
+  const within = told.filter((row) => hasPlace(row) && !isBeyond(row));
+  const endedAs = (status: string, among = told): readonly Row[] => among.filter((row) => row["status"] === status);
+  const opacity = within.length > 300 ? 0.35 : 0.7;
   return {
     width: panelWidth(layout),
     height: layout.name === "wide" ? 260 : 220,
     layer: [
       {
-        data: { values: completed.filter((row) => !isBeyond(row)) },
-        mark: { type: "circle", size: 40, color: inkOf("trial"), opacity: completed.length > 300 ? 0.35 : 0.7 },
-        encoding: { x, y },
+        data: { values: endedAs("completed", within) },
+        mark: { type: "circle", size: 40, color: inkOf("trial"), opacity },
+        encoding: { x, y, ...tipChannel },
       },
-      beyondMarks(completed.filter(isBeyond), x),
-      crosses(
-        rows.filter(({ status }) => status === "diverged" || status === "untrained"),
+      {
+        data: { values: endedAs("stopped", within) },
+        mark: { type: "point", size: 36, stroke: inkOf("trial"), strokeWidth: 1.4, opacity },
+        encoding: { x, y, ...tipChannel },
+      },
+      beyondMarks(
+        told.filter((row) => hasPlace(row) && isBeyond(row)),
         x,
       ),
+      crosses(endedAs("diverged"), x),
+      squares(endedAs("untrained"), x),
       {
-        data: { values: rows.filter(({ status }) => status === "failed") },
+        data: { values: endedAs("failed") },
         mark: { type: "tick", color: inkOf("muted"), thickness: 1.5, orient: "vertical", height: 12 },
-        encoding: { x, y: { value: 4 } },
+        encoding: { x, y: { value: 4 }, ...tipChannel },
       },
       {
         data: { values: rows.filter(({ best_so_far: best }) => best !== null) },

@@ -27,23 +27,46 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
   return new Markup(strings.map((text, index) => text + (index < parts.length ? partText(parts[index]) : "")).join(""));
 }
 
+/** A cell whose value for sorting is not its text. */
+export type TableCell = string | { readonly text: string; readonly value: string };
+/** A row that is a trial's, by its key. */
+export interface Cells {
+  readonly key: string;
+  readonly cells: readonly TableCell[];
+}
+/** A table of a page. */
+export interface PageTable extends Omit<Table, "rows"> {
+  readonly rows: readonly (readonly TableCell[] | Cells)[];
+  /** Keeps where a reader has scrolled it to, and how it is sorted, when the page is made anew. */
+  readonly id?: string;
+  /** Whether a script lets it be sorted. */
+  readonly sorts?: boolean;
+}
+
 /** A table as HTML. */
-export function tableMarkup({ head, rows, numeric }: Table): Markup {
+export function tableMarkup({ head, rows, numeric, id, sorts = false }: PageTable): Markup {
   const kind = (column: number): Markup | undefined => (numeric[column] ? html` class="number"` : undefined);
-  return html`<div class="scroll">
-    <table>
+  const cellOf = (cell: TableCell, column: number): Markup =>
+    typeof cell === "string"
+      ? html`<td${kind(column)}>${cell}</td>`
+      : html`<td${kind(column)} data-value="${cell.value}">${cell.text}</td>`;
+  const rowOf = (row: readonly TableCell[] | Cells): Markup =>
+    "cells" in row
+      ? html`<tr data-key="${row.key}">
+          ${row.cells.map(cellOf)}
+        </tr> `
+      : html`<tr>
+          ${row.map(cellOf)}
+        </tr> `;
+  return html`<div class="scroll"${id === undefined ? undefined : html` id="${id}-scroll"`}>
+    <table${id === undefined ? undefined : html` id="${id}"`}${sorts ? html` data-sorts` : undefined}>
       <thead>
         <tr>
-          ${head.map((title, column) => html`<th${kind(column)}>${title}</th>`)}
+          ${head.map((title, column) => html`<th scope="col" ${kind(column)}>${title}</th>`)}
         </tr>
       </thead>
       <tbody>
-        ${rows.map(
-          (row) =>
-            html`<tr>
-              ${row.map((cell, column) => html`<td${kind(column)}>${cell}</td>`)}
-            </tr> `,
-        )}
+        ${rows.map(rowOf)}
       </tbody>
     </table>
   </div>`;

@@ -7,11 +7,18 @@ import { lossFrame, words } from "./frames.ts";
 import { sampleNote, type ReportInput } from "./input.ts";
 import { searchedOf } from "./scatter.ts";
 import { inkOf, rampOf } from "./theme.ts";
+import { endings, tipChannel, withTrials, type Status } from "./trials.ts";
 
 const shownTrials = 400;
-/** Fifths of the trials by loss, each a colour. */
+/** Fifths of the trials by rank, each a colour. */
 const fifths = ["best fifth", "second", "third", "fourth", "worst fifth"] as const;
-const diverged = "diverged";
+/** How the lines of trials are drawn that did not complete. */
+const others = {
+  stopped: { ink: inkOf("warn"), dash: [6, 3] },
+  untrained: { ink: inkOf("control"), dash: [1, 3] },
+  diverged: { ink: inkOf("diverged"), dash: [3, 3] },
+} as const;
+const otherGroups = Object.entries(others).map(([status, style]) => ({ name: endings[status as Status].word, ...style }));
 
 interface Axis {
   readonly name: string;
@@ -44,8 +51,8 @@ export function parallelCoordinates(input: ReportInput): Figure | undefined {
   const losses = completed.flatMap(({ validation_loss: loss }) => loss ?? []);
   const frame = lossFrame(losses);
   const lossAxis: Axis = { name: "loss", low: Math.min(...losses), high: Math.min(frame.high, Math.max(...losses)), isLog: false };
-  const rows = trials.flatMap((trial, rank): readonly Row[] => {
-    const group = trial.status === "completed" ? fifthOf(rank, completed.length) : diverged;
+  const rows = trials.flatMap((trial): readonly Row[] => {
+    const group = trial.status === "completed" ? fifthOf(completed.indexOf(trial), completed.length) : endings[trial.status].word;
     const winner = trial.id === input.best?.trial && trial.seed === input.best.seed;
     const shared = { trial: trial.id, group, winner };
     return [
@@ -64,7 +71,7 @@ export function parallelCoordinates(input: ReportInput): Figure | undefined {
   return {
     name: "parallel-coordinates",
     title: "All trials at once",
-    caption: `Each line is a trial and crosses every axis at its value: follow the lines that end in the lowest losses back to see which values they share. Colours are fifths of the trials by loss, the bold line is the winner${trials.length > completed.length ? ", dashed lines have diverged" : ""}; where the colours are mixed along an axis, that hyperparameter did not decide.${sampleNote(trials.length, input.ranked.length)}`,
+    caption: `Each line is a trial and crosses every axis at its value: follow the lines that end in the lowest losses back to see which values they share. Losses are those of first runs. Colours are fifths of the trials by rank, the bold line is the winner${trials.length > completed.length ? ", broken lines are of trials that did not complete, as the legend names them" : ""}; where the colours are mixed along an axis, that hyperparameter did not decide.${sampleNote(trials.length, input.ranked.length - input.counts.failed)}`,
     rows,
     chart: (layout) => chartOf(layout, rows, [...axes, lossAxis]),
   };
@@ -87,23 +94,30 @@ function chartOf(layout: Layout, rows: readonly Row[], axes: readonly Axis[]): C
   const place = { [across]: axis, [along]: position };
   const has = (group: string): boolean => rows.some((row) => row["group"] === group);
   const shownFifths = fifths.filter(has);
-  const shown = [...shownFifths, ...(has(diverged) ? [diverged] : [])];
+  const shownOthers = otherGroups.filter(({ name }) => has(name));
+  const shown = [...shownFifths, ...shownOthers.map(({ name }) => name)];
   const color = {
     field: "group",
     type: "nominal",
     title: null,
     sort: shown,
-    scale: { domain: shown, range: [...rampOf(shownFifths.length), inkOf("unsure")].slice(0, shown.length) },
+    scale: { domain: shown, range: [...rampOf(shownFifths.length), ...shownOthers.map(({ ink }) => ink)] },
     legend: { symbolType: "stroke", symbolOpacity: 1, symbolStrokeWidth: 3, columns: isWide ? 6 : 3 },
   };
   const line = (part: readonly Row[], mark: Chart, inks: Chart = { color }): Chart => ({
-    data: { values: part },
+    data: { values: withTrials(part) },
     mark: { type: "line", ...mark },
-    encoding: { ...place, order: { field: "order", type: "quantitative" }, detail: { field: "trial", type: "nominal" }, ...inks },
+    encoding: {
+      ...place,
+      order: { field: "order", type: "quantitative" },
+      detail: { field: "trial", type: "nominal" },
+      ...inks,
+      ...tipChannel,
+    },
   });
   const ordered: readonly Row[] = rows.map((row) => ({ ...row, order: names.indexOf(String(row["axis"])) }));
-  const others = ordered.filter(({ winner }) => winner !== true);
-  const opacity = others.length / axes.length > 100 ? 0.3 : 0.65;
+  const rest = ordered.filter(({ winner }) => winner !== true);
+  const opacity = rest.length / axes.length > 100 ? 0.3 : 0.65;
   const ends = axes.flatMap(({ name, low, high }) => [
     { axis: name, position: 0, text: valueOf(low) },
     { axis: name, position: 1, text: valueOf(high) },
@@ -124,10 +138,12 @@ function chartOf(layout: Layout, rows: readonly Row[], axes: readonly Axis[]): C
         mark: { type: "rule", color: inkOf("muted") },
         encoding: { [across]: axis, [along]: position, [`${along}2`]: { datum: 1 } },
       },
-      line(others.filter(({ group }) => group !== diverged).reverse(), { strokeWidth: 1.4, opacity }),
-      line(
-        others.filter(({ group }) => group === diverged),
-        { strokeWidth: 1.2, opacity, strokeDash: [3, 3] },
+      line(rest.filter(({ group }) => fifths.some((fifth) => fifth === group)).reverse(), { strokeWidth: 1.4, opacity }),
+      ...shownOthers.map(({ name, dash }) =>
+        line(
+          rest.filter(({ group }) => group === name),
+          { strokeWidth: 1.2, opacity, strokeDash: dash },
+        ),
       ),
       line(winner, { strokeWidth: 4, opacity: 1, color: inkOf("winner") }, {}),
       ...(isWide

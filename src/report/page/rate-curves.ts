@@ -1,12 +1,17 @@
-/** Loss against log2 learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
+/** Loss against learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
 import type { Axis, Curves, Family } from "../../evidence/records.ts";
-import { lossOf } from "../../numbers.ts";
+import { lossOf, valueOf } from "../../numbers.ts";
 import type { Parametrization } from "../../parametrization/roles.ts";
 import { between, meanOf, reasonOf, signed, sizeWords, verdictWords } from "../curves.ts";
+import { logAxis, ticksIn } from "./axes.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
-import { boundsOf, crosses, exponentAxis, lossAxis, lossFrame, panels, panelWidth, powerOfTwo, type Frame } from "./frames.ts";
+import { boundsOf, crosses, lossAxis, lossFrame, panels, panelWidth, type Frame } from "./frames.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf, rampOf } from "./theme.ts";
+import { tipChannel, withTips } from "./trials.ts";
+
+/** A rate from its exponent, in as many digits as it is known to. */
+const rateOf = (log2: number): number => Number((2 ** log2).toPrecision(4));
 
 /** Each parametrization's name as people write it, in the order of their panels: first the one that follows the most. */
 const names: { readonly [P in Parametrization]: string } = { completep: "CompleteP", mup: "μP", sp_fan_in: "SP (fan-in)", sp: "SP" };
@@ -23,12 +28,20 @@ function rowsOf(axis: Axis, { parametrization, curves }: Family): readonly Row[]
       const finite = losses.filter((loss) => loss !== null);
       const [low, high] = finite.length === 0 ? [null, null] : [Math.min(...finite), Math.max(...finite)];
       const seeds = { seeds: losses.length, diverged: losses.length - finite.length };
-      return { kind: "measured", ...shared, log2_learning_rate: Math.log2(rate), loss: meanOf(losses), low, high, ...seeds, edge: null };
+      return { kind: "measured", ...shared, learning_rate: rate, loss: meanOf(losses), low, high, ...seeds, edge: null };
     });
     if (optimum === null) return measured;
-    const { log2_learning_rate, low, high, loss, edge } = optimum;
-    return [...measured, { kind: "optimum", ...shared, log2_learning_rate, loss, low, high, seeds: null, diverged: null, edge }];
+    const { log2_learning_rate: log2, loss, edge } = optimum;
+    const [low, high] = [optimum.low, optimum.high].map((end) => (end === null ? null : rateOf(end)));
+    return [...measured, { kind: "optimum", ...shared, learning_rate: rateOf(log2), loss, low, high, seeds: null, diverged: null, edge }];
   });
+}
+
+/** What is told of a point. */
+function tipOf(axis: Axis, { kind, [axis]: size, learning_rate: rate, loss, seeds }: Row): string {
+  const at = `${axis} ${String(size)}, learning rate ${valueOf(Number(rate))}`;
+  const mean = loss === null ? "diverged" : `${lossOf(Number(loss))} nats`;
+  return kind === "optimum" ? `best at ${at}: ${mean}` : `${at}: ${mean}, ${String(seeds)} ${seeds === 1 ? "seed" : "seeds"}`;
 }
 
 function panel(
@@ -38,10 +51,12 @@ function panel(
   sizes: readonly number[],
   frame: Frame,
   domain: readonly [number, number],
+  pixels: number,
 ): Chart {
-  const measured = rows.filter(({ kind }) => kind === "measured");
-  const optima = rows.filter(({ kind }) => kind === "optimum");
-  const x = exponentAxis("log2_learning_rate", "log₂ learning rate", domain);
+  const told = withTips(rows, (row) => tipOf(axis, row));
+  const measured = told.filter(({ kind }) => kind === "measured");
+  const optima = told.filter(({ kind }) => kind === "optimum");
+  const x = logAxis("learning_rate", "learning rate", domain, ticksIn(pixels));
   const y = { field: "loss", ...(lossAxis(frame, "loss, nats") as object) };
   const color = {
     field: axis,
@@ -60,7 +75,7 @@ function panel(
         mark: { type: "rule", clip: true, strokeWidth: 2, opacity: 0.65 },
         encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color },
       },
-      { data: { values: finite }, mark: { type: "circle", clip: true, size: 34, opacity: 1 }, encoding: { x, y, color } },
+      { data: { values: finite }, mark: { type: "circle", clip: true, size: 34, opacity: 1 }, encoding: { x, y, color, ...tipChannel } },
       crosses(
         measured.filter(({ diverged }) => (diverged ?? 0) !== 0),
         x,
@@ -73,7 +88,7 @@ function panel(
       {
         data: { values: optima },
         mark: { type: "point", shape: "diamond", filled: true, size: 190, opacity: 1, stroke: inkOf("ink"), strokeWidth: 1.4, clip: true },
-        encoding: { x, y, fill: color },
+        encoding: { x, y, fill: color, ...tipChannel },
       },
     ],
   };
@@ -85,7 +100,7 @@ function verdictTable(axis: Axis, families: readonly Family[]): Table {
     head: [
       "",
       "verdict",
-      "optimum moves, log₂ per doubling",
+      "optimum moves, octaves per doubling",
       `${larger} is clearly worse at`,
       `cost of keeping the ${smallest}'s rate, nats`,
     ],
@@ -125,10 +140,10 @@ export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure
   const rows = groups.flatMap((group) => group.rows);
   const sizes = [...new Set(families.flatMap((family) => family.curves.map(({ size }) => size)))].sort((a, b) => a - b);
   const frame = lossFrame(lossesOf(rows));
-  const domain = boundsOf(lossesOf(rows, "log2_learning_rate"));
+  const domain = boundsOf(lossesOf(rows, "learning_rate"), true);
   const best = families[0]?.curves.at(-1)?.optimum;
   const at = best
-    ? ` Best at the largest ${axis} under ${parametrizationName(families[0].parametrization)}: ${powerOfTwo(best.log2_learning_rate)}, ${lossOf(best.loss)} nats.`
+    ? ` Best at the largest ${axis} under ${parametrizationName(families[0].parametrization)}: ${valueOf(rateOf(best.log2_learning_rate))}, ${lossOf(best.loss)} nats.`
     : "";
   const chart = (layout: Layout): Chart => {
     const columns = layout.name === "wide" ? Math.min(mostColumns, groups.length) : 1;
@@ -136,7 +151,7 @@ export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure
     return panels(
       groups.map(({ family, rows: own }) => ({
         ...size,
-        ...panel(axis, own, parametrizationName(family.parametrization), sizes, frame, domain),
+        ...panel(axis, own, parametrizationName(family.parametrization), sizes, frame, domain, size.width),
       })),
       columns,
     );

@@ -4,25 +4,31 @@
  */
 import { coordinateCheck } from "./coordinates.ts";
 import { factsMarkup } from "./facts.ts";
+import { findingsMarkup, importance } from "./findings.ts";
 import { layouts, type Figure, type FigureName } from "./figure.ts";
 import { csvOf, jsonOf } from "./files.ts";
 import { history } from "./history.ts";
 import type { ReportInput } from "./input.ts";
 import { html, Markup, tableMarkup } from "./markup.ts";
 import { parallelCoordinates } from "./parallel.ts";
+import { rankingMarkup, trainingMarkup } from "./ranking.ts";
 import { rateCurves } from "./rate-curves.ts";
 import { reproduceMarkup } from "./reproduce.ts";
 import { rateScatter, slices } from "./scatter.ts";
+import { scriptHash, scripts, type PageKind } from "./script.ts";
 import { pageStyle } from "./style.ts";
-import { inlineSvg, openDrawing, svgFile, type Draw } from "./svg.ts";
+import { inlineSvg, openDrawing, svgFile, withTitles, type Draw } from "./svg.ts";
+import { tensorsMarkup } from "./tensors.ts";
 import { figureStyle } from "./theme.ts";
 import { trainingCurves } from "./training-curves.ts";
+import { tipsOf } from "./trials.ts";
 
 /** How each figure is made; `undefined` when the run has nothing to show in it. */
 const makers: { readonly [K in FigureName]: (input: ReportInput) => Figure | undefined } = {
   "loss-by-learning-rate": (input) => (input.curves === undefined ? rateScatter(input) : rateCurves(input.curves)),
   "coordinate-check": ({ coordCheck }) => (coordCheck === undefined ? undefined : coordinateCheck(coordCheck)),
   slices,
+  importance,
   "parallel-coordinates": parallelCoordinates,
   history,
   "training-curves": trainingCurves,
@@ -33,6 +39,7 @@ const absences: { readonly [K in FigureName]: string } = {
   "loss-by-learning-rate": "loss against learning rate: the learning rate was not searched, and there is no curves.json",
   "coordinate-check": "coordinate check: there is no coord-check.json in this folder",
   slices: "slices: no hyperparameter differs between the trials that ended",
+  importance: "what mattered: it is known when the sweep has ended, where hyperparameters differ",
   "parallel-coordinates": "parallel coordinates: fewer than two trials completed, or none of their hyperparameters differs",
   history: "history: no trial has ended",
   "training-curves": "training curves: no trial has a curve",
@@ -47,58 +54,87 @@ function figuresOf(input: ReportInput): readonly Figure[] {
 /** Figures and page as texts: paths relative to the page, and what is in them. */
 export interface ReportFiles {
   readonly page: string;
+  /** What is in the page's main element: all that changes while a run goes on. */
+  readonly main: string;
   readonly figures: readonly { readonly name: FigureName; readonly svg: string; readonly csv: string; readonly json: string }[];
 }
 
-async function figureMarkup(figure: Figure, draw: Draw): Promise<{ readonly markup: Markup; readonly svg: string }> {
+interface Drawn {
+  readonly markup: Markup;
+  readonly svg: string;
+}
+
+async function drawFigure(figure: Figure, draw: Draw, tips: ReadonlyMap<string, string>): Promise<Drawn> {
   const { name, title, caption, table } = figure;
   const drawn = [];
-  for (const layout of layouts) drawn.push({ layout, svg: await draw(figure.chart(layout), `${name}-${layout.name}`) });
+  for (const layout of layouts) {
+    const svg = await draw(figure.chart(layout), `${name}-${layout.name}`);
+    // Where no pointer hovers nothing has to be told under it.
+    drawn.push({ layout, svg: layout.name === "wide" ? withTitles(svg, tips) : svg });
+  }
   const shown = drawn.map(({ layout, svg }) => html`<div class="${layout.name}">${new Markup(inlineSvg(svg, html`${title}`.text))}</div> `);
   const links = ["svg", "csv", "json"].map((kind) => html` <a href="figures/${name}.${kind}">${kind.toUpperCase()}</a>`);
   const markup = html`<figure id="${name}">
     <h2>${title}</h2>
     <figcaption>${caption}</figcaption>
-    ${shown}${table === undefined ? undefined : tableMarkup(table)}
+    ${shown}${table === undefined ? undefined : tableMarkup({ ...table, id: `${name}-table` })}
     <p class="data">This figure and its data:${links}</p>
   </figure>`;
   return { markup, svg: svgFile(drawn[0].svg, figureStyle) };
 }
 
-/** The page and its figures' files. */
-export async function makeReport(input: ReportInput): Promise<ReportFiles> {
-  const figures = figuresOf(input);
-  const draw = await openDrawing();
-  const parts = [];
-  for (const figure of figures) parts.push({ figure, ...(await figureMarkup(figure, draw)) });
-  const present = new Set(figures.map(({ name }) => name));
-  const absent = Object.entries(absences).flatMap(([name, reason]) => (present.has(name as FigureName) ? [] : [reason]));
-  const page = html`<!doctype html>
+/** What the head of each kind of page has besides what both have. */
+const heads: { readonly [K in PageKind]: { readonly policy: string; readonly more: Markup | undefined } } = {
+  static: { policy: "", more: undefined },
+  live: { policy: "; connect-src 'self'", more: html`<noscript><meta http-equiv="refresh" content="10" /></noscript>` },
+};
+
+function pageOf(title: string, main: string, kind: PageKind): string {
+  const { policy, more } = heads[kind];
+  return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width,initial-scale=1" />
-        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'" />
+        <meta
+          http-equiv="Content-Security-Policy"
+          content="default-src 'none'; style-src 'unsafe-inline'; script-src '${new Markup(scriptHash(kind))}'; base-uri 'none'; form-action 'none'${new Markup(policy)}"
+        />
         <meta name="color-scheme" content="light dark" />
-        <title>${input.run?.name ?? input.folder}: mutransfer report</title>
+        <title>${title}: mutransfer report</title>
+        ${more}
         <style>
           ${new Markup(pageStyle)}
         </style>
       </head>
       <body>
-        <main>
-          ${factsMarkup(input)} ${parts.map(({ markup }) => html`${markup} `)} ${reproduceMarkup(input)}
-          <section id="absent">
-            <h2>Not shown</h2>
-            <ul>
-              ${[...absent, noTimes].map((reason) => html`<li>${reason}</li> `)}
-            </ul>
-          </section>
-        </main>
+        ${kind === "live" ? html`<p id="connection" role="status" hidden>Connection lost, trying again.</p>` : undefined}
+        <main>${new Markup(main)}</main>
+        ${new Markup(`<script>${scripts[kind]}</script>`)}
       </body>
-    </html> `;
+    </html> `.text;
+}
+
+/** The page and its figures' files; a live page is one that whoever serves it sends its main element anew. */
+export async function makeReport(input: ReportInput, kind: PageKind = "static"): Promise<ReportFiles> {
+  const figures = figuresOf(input);
+  const draw = await openDrawing();
+  const tips = tipsOf(input);
+  const parts = [];
+  for (const figure of figures) parts.push({ figure, ...(await drawFigure(figure, draw, tips)) });
+  const present = new Set(figures.map(({ name }) => name));
+  const absent = Object.entries(absences).flatMap(([name, reason]) => (present.has(name as FigureName) ? [] : [reason]));
+  const main = html`${factsMarkup(input, kind)} ${trainingMarkup(input)} ${rankingMarkup(input)} ${findingsMarkup(input)}
+    ${parts.map(({ markup }) => html`${markup} `)} ${tensorsMarkup(input)} ${reproduceMarkup(input)}
+    <section id="absent">
+      <h2>Not shown</h2>
+      <ul>
+        ${[...absent, noTimes].map((reason) => html`<li>${reason}</li> `)}
+      </ul>
+    </section>`.text;
   return {
-    page: page.text,
+    page: pageOf(input.run?.name ?? input.folder, main, kind),
+    main,
     figures: parts.map(({ figure, svg }) => ({ name: figure.name, svg, csv: csvOf(figure.rows), json: jsonOf(figure.rows) })),
   };
 }

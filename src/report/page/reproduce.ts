@@ -70,7 +70,7 @@ export function reproduceMarkup(input: ReportInput): Markup {
       ${
         source === undefined
           ? undefined
-          : html`<details open>
+          : html`<details id="spec" open>
               <summary>spec.yaml</summary>
               <pre>${source}</pre>
             </details>`

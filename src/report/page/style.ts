@@ -40,11 +40,29 @@ th,td{text-align:left;padding:5px 22px 5px 0;border-bottom:1px solid var(--grid)
 th{color:var(--muted);font-weight:600}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 td.number{white-space:nowrap}
+details{margin:0 0 .6em}
+#loss-by-learning-rate td:nth-child(2){min-width:13em}
 #reproduce td{overflow-wrap:anywhere}
 #reproduce td:first-child{white-space:nowrap}
 pre.commands{white-space:pre-wrap;overflow-wrap:anywhere}
 pre{background:color-mix(in srgb,var(--grid) 45%,transparent);border-radius:6px;padding:12px 14px;overflow-x:auto;font-size:.85rem;line-height:1.45}
 code{overflow-wrap:anywhere}
+th button{all:unset;cursor:pointer;font:inherit;color:inherit;white-space:nowrap}
+th button:focus-visible{outline:2px solid var(--trial);outline-offset:3px;border-radius:2px}
+th[aria-sort] button::after{content:" ▲";font-size:.75em}
+th[aria-sort=descending] button::after{content:" ▼"}
+#ranking-table td,#ranking-table th,#training-table td{white-space:nowrap;padding-right:18px}
+#ranking-table-scroll{max-height:32em;overflow-y:auto}
+#ranking-table thead th{position:sticky;top:0;background:var(--surface)}
+tr.lit td{background:color-mix(in srgb,var(--winner) 16%,transparent)}
+svg [data-key]{cursor:default}
+svg .lit{stroke:var(--winner);stroke-width:4px;stroke-opacity:1;opacity:1}
+#tip{position:fixed;z-index:2;max-width:min(24em,calc(100vw - 8px));padding:6px 10px;border:1px solid var(--muted);border-radius:6px;background:var(--surface);color:var(--ink);font-size:.82rem;line-height:1.4;white-space:pre-wrap;overflow-wrap:anywhere;pointer-events:none;box-shadow:0 2px 8px rgb(0 0 0/.25)}
+#tip::first-line{font-weight:600}
+#connection{position:sticky;top:0;z-index:1;margin:0;padding:6px 20px;background:var(--warn);color:var(--surface);text-align:center}
+[hidden]{display:none!important}
+#progress{margin:0 0 1em}
+#progress p{margin:.3em 0 0;font-variant-numeric:tabular-nums}
 summary{cursor:pointer;color:var(--muted)}
 .cost{display:grid;grid-template-columns:4.5em 1fr 7.5em;gap:10px;align-items:center;margin:6px 0;max-width:640px}
 .bar{background:var(--grid);height:14px;border-radius:3px;overflow:hidden}
@@ -59,5 +77,5 @@ th,td{padding-right:10px}
 .notes{padding-left:12px}
 }
 figure{margin-left:0;margin-right:0}
-@media print{.narrow{display:none}.wide{display:block}}
+@media print{#ranking-table-scroll{max-height:none}.narrow{display:none}.wide{display:block}}
 `;

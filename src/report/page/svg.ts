@@ -4,14 +4,15 @@
  */
 import type { Config, TopLevelSpec } from "vega-lite";
 import type { Chart } from "./figure.ts";
+import { html } from "./markup.ts";
 import { inkOf } from "./theme.ts";
+import { tipPrefix } from "./trials.ts";
 
 const font = "system-ui, sans-serif";
 const text = { labelFont: font, titleFont: font, labelFontSize: 12, titleFontSize: 12.5, titleFontWeight: "normal" } as const;
 
 const config: Config = {
   background: null as unknown as string, // Vega-Lite's types know no "none"
-  aria: false,
   font,
   padding: 4,
   view: { stroke: null },
@@ -38,6 +39,9 @@ export type Draw = (chart: Chart, name: string) => Promise<string>;
 /** Mean width of a character of a sans-serif font, in its size. */
 const characterWidth = 0.56;
 
+/** The last drawing of each name: a page that is drawn again and again draws anew only what has changed. */
+const lastDrawn = new Map<string, { readonly chart: string; readonly svg: string }>();
+
 /** Makes the function that draws; everything that Vega has to say of a chart is an error. */
 export async function openDrawing(): Promise<Draw> {
   const [vega, vegaLite] = await Promise.all([import("vega"), import("vega-lite")]);
@@ -47,6 +51,9 @@ export async function openDrawing(): Promise<Draw> {
   };
   textMetrics.width = ({ fontSize }, value) => Math.round(characterWidth * (fontSize ?? 11) * String(value ?? "").length);
   return async (chart, name) => {
+    const text = JSON.stringify(chart);
+    const last = lastDrawn.get(name);
+    if (last?.chart === text) return last.svg;
     const complain = (...all: readonly unknown[]): never => {
       throw new Error(`${name}: ${all.map(String).join(" ")}`);
     };
@@ -59,8 +66,29 @@ export async function openDrawing(): Promise<Draw> {
     const view = new vega.View(vega.parse(spec), { renderer: "none", logger });
     const svg = await view.toSVG();
     view.finalize();
-    return withOwnIds(svg, name);
+    const own = withOwnIds(withMarkKeys(svg), name);
+    lastDrawn.set(name, { chart: text, svg: own });
+    return own;
   };
+}
+
+/** Vega says what every mark is; what we have said of ours stays, as the key of what is told of it. */
+const withMarkKeys = (svg: string): string =>
+  svg.replace(
+    /<(path|line|text|rect)([^>]*?) aria-label="([^"]*)"([^>]*?)\/>/g,
+    (whole, tag: string, before: string, label: string, after: string) =>
+      label.startsWith(tipPrefix) ? `<${tag} data-key="${label.slice(tipPrefix.length)}"${before}${after}/>` : whole,
+  );
+
+const decoded: Readonly<Record<string, string>> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'" };
+const plainOf = (attribute: string): string => attribute.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => decoded[entity]);
+
+/** A drawing whose marks say what is told of them: browsers show it under the pointer, without a script. */
+export function withTitles(svg: string, tips: ReadonlyMap<string, string>): string {
+  return svg.replace(/<(\w+) (data-key="([^"]*)"[^>]*?)\/>/g, (_, tag: string, attributes: string, label: string) => {
+    const key = plainOf(label);
+    return `<${tag} ${attributes}>${html`<title>${tips.get(key) ?? key}</title>`.text}</${tag}>`;
+  });
 }
 
 /** Several figures share a page: their ids must not meet. A drawing as a whole has a label; its parts need none. */

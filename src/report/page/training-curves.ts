@@ -1,4 +1,4 @@
-/** How the loss fell during training: all proxies, the winner, and the target against them. */
+/** How the loss fell during training: all proxies, the winner, the target against them, and what is in training now as far as it has come. */
 import { lossOf } from "../../numbers.ts";
 import type { TrialResult } from "../../run/trial-result.ts";
 import { thinned } from "../../statistics.ts";
@@ -7,6 +7,7 @@ import { boundsOf, lossAxis, lossFrame, panelWidth, type Frame } from "./frames.
 import { sampleNote, type ReportInput } from "./input.ts";
 import { lossesOf } from "./scatter.ts";
 import { inkOf } from "./theme.ts";
+import { tipChannel, trainingNow, trialKey, withTips, type TrainingNow } from "./trials.ts";
 
 const shownTrials = 200;
 /** Points of a proxy's curve, and of the winner's and the target's. */
@@ -14,16 +15,30 @@ const [fewPoints, manyPoints] = [60, 300];
 /** Share of the steps after which losses decide the frame: the fall from the start would flatten the rest. */
 const settled = 0.15;
 
-type Kind = "proxy" | "winner" | "target";
+type Kind = "proxy" | "winner" | "target" | "growing" | "growing target";
 
 const curveRows = (kind: Kind, trial: number, curve: TrialResult["curve"]): readonly Row[] =>
   thinned(
     curve.filter(({ validation_loss: loss }) => loss !== null),
     kind === "proxy" ? fewPoints : manyPoints,
-  ).map(({ step, training_loss, validation_loss }) => ({ kind, trial, step, training_loss, validation_loss }));
+  ).map(({ step, training_loss, validation_loss }) => ({
+    ...{ kind, trial, name: kind === "target" ? "the target" : trialKey(trial), step },
+    ...{ training_loss, validation_loss },
+  }));
 
-/** Loss against steps of the best trials, and of the target. */
-export function trainingCurves({ sample, ranked, best, transfer }: ReportInput): Figure | undefined {
+const growingRows = ({ isTarget, name, trial, curve }: TrainingNow): readonly Row[] =>
+  thinned(
+    curve.filter(({ validationLoss: loss }) => loss !== null),
+    manyPoints,
+  ).map(({ step, validationLoss }) => ({
+    ...{ kind: isTarget ? "growing target" : "growing", trial, name, step },
+    ...{ training_loss: null, validation_loss: validationLoss },
+  }));
+
+/** Loss against steps of the best trials, of the target, and of what is in training. */
+export function trainingCurves(input: ReportInput): Figure | undefined {
+  const { sample, ranked, counts, best, transfer, spec } = input;
+  const growing = trainingNow(input);
   const shown = thinned(
     sample.filter(({ status }) => status !== "failed"),
     shownTrials,
@@ -33,37 +48,54 @@ export function trainingCurves({ sample, ranked, best, transfer }: ReportInput):
       curveRows(trial.id === best?.trial && trial.seed === best.seed ? "winner" : "proxy", trial.id, trial.curve),
     ),
     ...(transfer === undefined ? [] : curveRows("target", transfer.trial, transfer.curve)),
+    ...growing.flatMap(growingRows),
   ];
   const last = Math.max(0, ...lossesOf(rows, "step"));
   const late = rows.filter(({ step }) => Number(step) >= settled * last);
   if (late.length < 2) return undefined;
   const frame = lossFrame(lossesOf(late, "validation_loss"));
   const lengths = rows.length > 0 && curvesAreThinned(shown) ? " Long curves are thinned." : "";
+  const isTargetGrowing = growing.some(({ isTarget }) => isTarget);
   const target =
     transfer === undefined
-      ? " The target has not been trained yet."
+      ? isTargetGrowing
+        ? " The target is in training."
+        : " The target has not been trained yet."
       : ` The dashed line is the target of width ${transfer.width}, with the same hyperparameters${transfer.validation_loss === null ? "; it diverged" : ` (${lossOf(transfer.validation_loss)} at its end)`}: a transfer that works runs below every proxy.`;
+  const open = growing.length === 0 ? "" : " Dotted lines with an open end are in training now.";
+  // While curves grow the axis is as long as they will be.
+  const end = growing.length > 0 && spec !== undefined ? spec.train.steps : last;
   return {
     name: "training-curves",
     title: "Training curves",
-    caption: `Validation loss against training steps: a thin line per proxy, the winner bold.${target} Lines that cross late say that a shorter training would have chosen another winner. The first steep fall is cut off.${lengths}${sampleNote(shown.length, ranked.length)}`,
+    caption: `Validation loss against training steps: a thin line per proxy, the winner bold.${open}${target} Lines that cross late say that a shorter training would have chosen another winner. The first steep fall is cut off.${lengths}${sampleNote(shown.length, ranked.length - counts.failed)}`,
     rows,
-    chart: (layout) => chartOf(layout, rows, frame, transfer?.width),
+    chart: (layout) => chartOf(layout, rows, frame, end, transfer?.width ?? spec?.width.target),
   };
 }
 
 const curvesAreThinned = (trials: readonly TrialResult[]): boolean => trials.some(({ curve }) => curve.length > fewPoints);
 
-function chartOf(layout: Layout, rows: readonly Row[], frame: Frame, targetWidth: number | undefined): Chart {
-  const names: { readonly [K in Kind]: string } = { proxy: "proxies", winner: "winner", target: `target, width ${targetWidth ?? "?"}` };
+function chartOf(layout: Layout, plainRows: readonly Row[], frame: Frame, last: number, targetWidth: number | undefined): Chart {
+  const rows = withTips(plainRows, ({ name }) => String(name));
+  const target = `target, width ${targetWidth ?? "?"}`;
+  const names: { readonly [K in Kind]: string } = {
+    ...{ proxy: "proxies", winner: "winner", target },
+    ...{ growing: "in training", "growing target": `${target}, in training` },
+  };
   const kinds = (Object.keys(names) as Kind[]).filter((kind) => rows.some((row) => row["kind"] === kind));
-  const inks: { readonly [K in Kind]: string } = { proxy: inkOf("trial"), winner: inkOf("winner"), target: inkOf("target") };
+  const inks: { readonly [K in Kind]: string } = {
+    ...{ proxy: inkOf("trial"), winner: inkOf("winner"), target: inkOf("target") },
+    ...{ growing: inkOf("warn"), "growing target": inkOf("target") },
+  };
   const styles: { readonly [K in Kind]: Chart } = {
     proxy: { strokeWidth: 1.2, opacity: rows.length > 2000 ? 0.25 : 0.5 },
     winner: { strokeWidth: 3.2 },
     target: { strokeWidth: 3.2, strokeDash: [8, 4] },
+    growing: { strokeWidth: 2, strokeDash: [2, 3] },
+    "growing target": { strokeWidth: 3, strokeDash: [2, 3] },
   };
-  const [, end] = boundsOf(lossesOf(rows, "step"));
+  const [, end] = boundsOf([0, last]);
   const x = {
     field: "step",
     type: "quantitative",
@@ -82,10 +114,17 @@ function chartOf(layout: Layout, rows: readonly Row[], frame: Frame, targetWidth
   return {
     width: panelWidth(layout),
     height: layout.name === "wide" ? 340 : 280,
-    layer: kinds.map((kind) => ({
-      data: { values: rows.filter((row) => row["kind"] === kind).map((row) => ({ ...row, curve: names[kind] })) },
-      mark: { type: "line", clip: true, ...styles[kind] },
-      encoding: { x, y, detail: { field: "trial", type: "nominal" }, color },
-    })),
+    layer: kinds.flatMap((kind): readonly Chart[] => {
+      const own: readonly Row[] = rows.filter((row) => row["kind"] === kind).map((row) => ({ ...row, curve: names[kind] }));
+      const line: Chart = {
+        data: { values: own },
+        mark: { type: "line", clip: true, ...styles[kind] },
+        encoding: { x, y, detail: { field: "name", type: "nominal" }, color, ...tipChannel },
+      };
+      if (kind !== "growing" && kind !== "growing target") return [line];
+      const ends = [...new Map(own.map((row) => [row["name"], row])).values()];
+      const mark = { type: "point", clip: true, size: 60, strokeWidth: 2 };
+      return [line, { data: { values: ends }, mark, encoding: { x, y, color, ...tipChannel } }];
+    }),
   };
 }
