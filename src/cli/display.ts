@@ -8,6 +8,7 @@ import { passNotes, renderNotes, setupNotes, specNotes } from "../report/notes.t
 import { lineOf, progressBlock, progressLine } from "../report/progress.ts";
 import { renderSetup } from "../report/setup.ts";
 import type { Style } from "../report/style.ts";
+import { wrapped } from "../report/text.ts";
 import { renderLaunch, renderPrelaunch, type LaunchView } from "../report/target.ts";
 import type { StudyEvent, SweepEvent } from "../studies/events.ts";
 import { Progress } from "../studies/progress.ts";
@@ -81,7 +82,8 @@ export class Display {
     if (options.events && isStreamed(event)) terminal.out(jsonLine(event));
     if (event.event === "launch_planned" && !options.json) terminal.out(`${renderLaunch(launchView(event), terminal.outStyle)}\n\n`);
     if (event.event === "training_over") terminal.rest();
-    if (event.event in lines) this.say(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options));
+    if (event.event in lines)
+      this.say(wrapped(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options), terminal.errStyle.columns));
     else this.train(event as SweepEvent);
   };
 
@@ -89,7 +91,7 @@ export class Display {
     if (event.event === "sweep_started") this.begin();
     const line = lineOf(event, this.progress, this.terminal.errStyle);
     this.progress.apply(event);
-    this.say(line ?? "");
+    this.say(wrapped(line ?? "", this.terminal.errStyle.columns));
   }
 
   private begin(): void {

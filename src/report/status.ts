@@ -3,6 +3,7 @@ import { lossOf } from "../numbers.ts";
 import type { RunStatus } from "../studies/status.ts";
 import { visible } from "./diagnostics.ts";
 import { renderNotes } from "./notes.ts";
+import { shellWord } from "../shell.ts";
 import type { Style } from "./style.ts";
 
 /** A run's status, with what to know before trusting its best. */
@@ -43,6 +44,6 @@ export function renderStatus(status: StatusView, style: Style): string {
       ? [`the journal ends in a line of ${status.tornBytes} bytes that a crash has cut short; the next run puts it aside`]
       : []),
     ...status.damages.map(({ line, problem }) => style.red(visible(`journal line ${line}: ${problem}`))),
-    ...(status.damages.length > 0 ? [`mutransfer repair ${status.folder} puts damaged lines aside`] : []),
+    ...(status.damages.length > 0 ? [`mutransfer repair ${shellWord(status.folder)} puts damaged lines aside`] : []),
   ].join("\n");
 }

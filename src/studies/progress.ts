@@ -40,8 +40,9 @@ export class Progress {
   best: { readonly trial: number; readonly validationLoss: number } | undefined;
   /** Steps at which stacks end to be put together anew. */
   readonly rungs = new Set<number>();
+  /** Steps that were made before, and those that a divergence spared. */
   private resumedSteps = 0;
-  /** Steps of stacks that have ended here, and those that a divergence spared. */
+  /** Steps of stacks that have ended here. */
   private endedSteps = 0;
 
   apply(event: SweepEvent): void {
@@ -49,6 +50,7 @@ export class Progress {
       case "sweep_started":
         ({ name: this.name, steps: this.steps, trials: this.trainings, resumed: this.resumed } = event);
         ({ trialSteps: this.trialSteps, resumedSteps: this.resumedSteps } = event);
+        for (const rung of event.rungs ?? []) this.rungs.add(rung);
         return;
       case "stack_progress": {
         const losses = event.validationLosses.filter((loss) => loss !== null);
@@ -57,16 +59,22 @@ export class Progress {
         this.running.set(event.stack, { trials, step, from, validationLoss: losses.length > 0 ? Math.min(...losses) : null });
         return;
       }
-      case "stack_resumed":
-        this.running.set(event.stack, { trials: event.trials, step: event.step, from: event.step, validationLoss: null });
+      case "stack_resumed": {
+        const { stack, trials, step } = event;
+        const known = this.running.get(stack);
+        // Steps up to a rung are counted with the trials that were there.
+        const counted = Math.max(0, ...[...this.rungs].filter((rung) => rung <= step));
+        if (known === undefined) this.resumedSteps += trials.length * (step - counted);
+        this.running.set(stack, { trials, step, from: Math.min(known?.from ?? step, step), validationLoss: null });
         return;
+      }
       case "rung_reached":
         this.rungs.add(event.trial.steps);
         return this.end(endedOf(event.trial));
       case "trial_finished": {
         const ended = endedOf(event.trial);
         this.end(ended);
-        this.endedSteps += this.steps - ended.steps; // those after a divergence are never made
+        this.resumedSteps += this.steps - ended.steps; // those after a divergence are never made
         const { id: trial, status, validationLoss } = ended;
         if (status === "completed" && validationLoss !== null && (this.best === undefined || validationLoss < this.best.validationLoss))
           this.best = { trial, validationLoss };

@@ -19,6 +19,8 @@ export type SweepEvent =
       /** Steps of all trainings together, and how many of them have been made before. */
       readonly trialSteps: number;
       readonly resumedSteps: number;
+      /** Steps at which trials are stopped early, where some are. */
+      readonly rungs?: readonly number[];
     }
   | {
       readonly event: "stack_progress";

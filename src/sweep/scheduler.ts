@@ -135,5 +135,6 @@ function startedEvent({ spec }: Plan, jobs: number, { trials }: RunState): Sweep
     steps,
     trialSteps: planned.trialSteps + raced * steps,
     resumedSteps: trials.reduce((sum, trial) => sum + (trial.status === "diverged" ? steps : trial.steps), 0),
+    ...(spec.search.early_stopping !== null && { rungs: spec.search.early_stopping.rungs }),
   };
 }

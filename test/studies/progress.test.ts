@@ -14,13 +14,13 @@ const after = (...events: readonly SweepEvent[]): Progress => {
 };
 
 describe("progress", () => {
-  it("counts steps of stacks under way, from where each began here", () => {
+  it("counts steps of stacks under way, from where each began here, and those that were made before", () => {
     const progress = after(
       started,
       { event: "stack_resumed", stack: 0, trials: [0, 1], step: 4 },
       { event: "stack_progress", stack: 0, trials: [0, 1], step: 7, validationLosses: [3, null] },
     );
-    expect([progress.freshSteps, progress.doneSteps]).toEqual([6, 6]);
+    expect([progress.freshSteps, progress.doneSteps]).toEqual([6, 14]);
     expect(progress.running.get(0)).toEqual({ trials: [0, 1], step: 7, from: 4, validationLoss: 3 });
   });
 

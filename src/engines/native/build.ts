@@ -120,7 +120,9 @@ async function compile(
     renameSync(join(folder, "digest"), digestOf(library));
   } catch (error) {
     const words = (error as { stderr?: string }).stderr?.trim().split("\n").slice(0, 3).join("; ");
-    throw new EngineUnavailable(`the native engine cannot be built with ${compiler}: ${words || (error as Error).message}`);
+    throw new EngineUnavailable(
+      `the native engine cannot be built with ${compiler}: ${words || (error as Error).message.trim().split("\n").join("; ")}`,
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
