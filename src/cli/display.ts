@@ -3,7 +3,7 @@
  * trains, and the event stream on stdout when it is wanted.
  */
 import { jsonLine } from "../json.ts";
-import { percentOf } from "../numbers.ts";
+import { duration, percentOf } from "../numbers.ts";
 import { passNotes, renderNotes, setupNotes, specNotes } from "../report/notes.ts";
 import { lineOf, progressBlock, progressLine } from "../report/progress.ts";
 import { renderSetup } from "../report/setup.ts";
@@ -38,9 +38,9 @@ const lines: { readonly [K in Exclude<Kind, SweepEvent["event"]>]: (event: Of<K>
       .join("\n"),
   engine_chosen: ({ version, device }, style) => style.dim(`engine: ${version} on ${device.name}`),
   launch_planned: () => "",
-  prelaunch_started: ({ share }, style) =>
+  prelaunch_started: ({ share, seconds }, style) =>
     style.dim(
-      `pre-launch check: costs ${percentOf(share)} of the target's training besides a coordinate check; --skip-check leaves it out`,
+      `pre-launch check: costs ${percentOf(share)} of the target's training${seconds === null ? "" : `, about ${duration(seconds)},`} besides a coordinate check; --skip-check leaves it out`,
     ),
   prelaunch_finished: ({ prelaunch }) => renderPrelaunch(prelaunch),
   transfer_finished: () => "",
@@ -66,6 +66,8 @@ export class Display {
   private readonly terminal: Terminal;
   private readonly options: DisplayOptions;
   private progress = new Progress();
+  private started = NaN;
+  private endedAt = NaN;
 
   constructor(terminal: Terminal, options: DisplayOptions) {
     this.terminal = terminal;
@@ -81,11 +83,22 @@ export class Display {
     const { terminal, options } = this;
     if (options.events && isStreamed(event)) terminal.out(jsonLine(event));
     if (event.event === "launch_planned" && !options.json) terminal.out(`${renderLaunch(launchView(event), terminal.outStyle)}\n\n`);
-    if (event.event === "training_over") terminal.rest();
+    if (event.event === "training_over") this.rest();
     if (event.event in lines)
       this.say(wrapped(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options), terminal.errStyle.columns));
     else this.train(event as SweepEvent);
   };
+
+  /** Seconds that the training took which ended last, when all of it was done here. */
+  get tookSeconds(): number | undefined {
+    const { isWhole } = this.progress;
+    return isWhole ? this.endedAt - this.started : undefined;
+  }
+
+  private rest(): void {
+    this.endedAt = this.terminal.now();
+    this.terminal.rest();
+  }
 
   private train(event: SweepEvent): void {
     if (event.event === "sweep_started") this.begin();
@@ -96,7 +109,7 @@ export class Display {
 
   private begin(): void {
     const progress = (this.progress = new Progress());
-    const started = this.terminal.now();
+    const started = (this.started = this.terminal.now());
     if (this.options.quiet) return;
     this.terminal.live({
       block: (now, style) => progressBlock(progress, now - started, style),

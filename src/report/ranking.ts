@@ -2,7 +2,7 @@
  * A sweep's outcome: the ranked table for the terminal, and the closing lines with the
  * winner, its cost and the next command.
  */
-import { flopsOf, lossOf, percentOf, valueOf } from "../numbers.ts";
+import { duration, flopsOf, lossOf, percentOf, valueOf } from "../numbers.ts";
 import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
 import type { ResultsHead } from "../run/results.ts";
 import type { TrialSummary } from "../run/state.ts";
@@ -190,12 +190,13 @@ function nextLine({ edges }: NonNullable<ResultsHead["best"]>, resultsPath: stri
       );
 }
 
-/** What to know and what to type after a sweep. */
+/** What to know and what to type after a sweep; `tookSeconds` is what all of its training took, where that is known. */
 export function renderVerdict(
   head: ResultsHead,
   trials: readonly Pick<TrialSummary, "status">[],
   resultsPath: string,
   style: Style,
+  tookSeconds?: number,
 ): string {
   const { best, cost, spec } = head;
   const countOf = (status: TrialSummary["status"]): number => trials.filter((trial) => trial.status === status).length;
@@ -214,7 +215,7 @@ export function renderVerdict(
     importanceLine(head),
     stoppingLine(head),
     ...frequencyNote(head.best, head.analysis.yardsticks).map((note) => style.red(note)),
-    `cost: ${flopsOf(cost.proxy_flops)} for ${trials.length} trainings of width ${spec.width.proxy}${ended === "" ? "" : ` (${ended})`}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}; the paper tuned GPT-3 6.7B for 7 %`,
+    `cost: ${flopsOf(cost.proxy_flops)}${tookSeconds === undefined ? "" : ` in ${duration(tookSeconds)}`} for ${trials.length} trainings of width ${spec.width.proxy}${ended === "" ? "" : ` (${ended})`}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}${tookSeconds === undefined ? "" : ` (about ${duration(tookSeconds / cost.ratio)} at that rate)`}; the paper tuned GPT-3 6.7B for 7 %`,
   ].filter((line) => line !== "");
   // A command stays in one line, so that it can be copied.
   return `${wrapped(lines.join("\n"), style.columns)}\n${nextLine(best, resultsPath, style)}`;

@@ -42,6 +42,8 @@ export class Progress {
   readonly rungs = new Set<number>();
   /** Steps that were made before, and those that a divergence spared. */
   private resumedSteps = 0;
+  /** Whether a stack went on from where an earlier process had left it. */
+  private isContinued = false;
   /** Steps of stacks that have ended here. */
   private endedSteps = 0;
 
@@ -50,6 +52,7 @@ export class Progress {
       case "sweep_started":
         ({ name: this.name, steps: this.steps, trials: this.trainings, resumed: this.resumed } = event);
         ({ trialSteps: this.trialSteps, resumedSteps: this.resumedSteps } = event);
+        this.isContinued = event.resumedSteps > 0;
         for (const rung of event.rungs ?? []) this.rungs.add(rung);
         return;
       case "stack_progress": {
@@ -64,6 +67,7 @@ export class Progress {
         const known = this.running.get(stack);
         // Steps up to a rung are counted with the trials that were there.
         const counted = Math.max(0, ...[...this.rungs].filter((rung) => rung <= step));
+        if (known === undefined && step > counted) this.isContinued = true;
         if (known === undefined) this.resumedSteps += trials.length * (step - counted);
         this.running.set(stack, { trials, step, from: Math.min(known?.from ?? step, step), validationLoss: null });
         return;
@@ -105,6 +109,11 @@ export class Progress {
   /** Steps that have been made in this process. */
   get freshSteps(): number {
     return this.endedSteps + [...this.running.values()].reduce((sum, stack) => sum + stepsOf(stack), 0);
+  }
+
+  /** Whether all that was made was made here. */
+  get isWhole(): boolean {
+    return this.trainings > 0 && this.resumed === 0 && !this.isContinued;
   }
 
   /** Steps that have been made at all. */

@@ -24,6 +24,7 @@ import { EngineUnavailable } from "../engine.ts";
 import { digest } from "../sources.ts";
 import { cpuIdentity } from "./cpu.ts";
 import { commonFlags, kernelSources } from "./sources.ts";
+import { makeFolder } from "../../folders.ts";
 
 /** With what, and into which folder, kernels are compiled. */
 export interface BuildSettings {
@@ -106,7 +107,7 @@ async function compile(
   const folder = join(cache, `building-${randomBytes(8).toString("hex")}`);
   try {
     // Libraries are code that will run: nobody else may put one there.
-    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    makeFolder(cache, 0o700);
     removeAbandoned(cache);
     mkdirSync(folder);
   } catch (error) {
