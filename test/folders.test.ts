@@ -11,7 +11,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 it("makes parents, and leaves what is there", () => {
   const path = join(folder, "a", "b", "c");
-  for (const _ of [1, 2]) makeFolder(path);
+  makeFolder(path);
+  makeFolder(path);
   expect(existsSync(path)).toBe(true);
 });
 

@@ -79,13 +79,17 @@ export class Display {
     if (!this.options.quiet && text !== "") this.terminal.err(`${text}\n`);
   }
 
+  /** The same, wrapped at words where the terminal ends. */
+  tell(text: string): void {
+    this.say(wrapped(text, this.terminal.errStyle.columns));
+  }
+
   readonly emit = (event: StudyEvent): void => {
     const { terminal, options } = this;
     if (options.events && isStreamed(event)) terminal.out(jsonLine(event));
     if (event.event === "launch_planned" && !options.json) terminal.out(`${renderLaunch(launchView(event), terminal.outStyle)}\n\n`);
     if (event.event === "training_over") this.rest();
-    if (event.event in lines)
-      this.say(wrapped(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options), terminal.errStyle.columns));
+    if (event.event in lines) this.tell(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options));
     else this.train(event as SweepEvent);
   };
 
@@ -104,7 +108,7 @@ export class Display {
     if (event.event === "sweep_started") this.begin();
     const line = lineOf(event, this.progress, this.terminal.errStyle);
     this.progress.apply(event);
-    this.say(wrapped(line ?? "", this.terminal.errStyle.columns));
+    this.tell(line ?? "");
   }
 
   private begin(): void {

@@ -95,8 +95,8 @@ export class Terminal {
     const all = this.view.block(this.now(), this.errStyle);
     const shown = all.length <= most ? all : [...all.slice(0, most - 1), `  … and ${all.length - most + 1} more`];
     const lines = shown.map((line) => clip(line, columns - 1));
-    this.erase();
-    process.stderr.write(`${lines.join("\n")}\n`);
+    // In one piece, so that no echo comes between.
+    process.stderr.write(`${this.erasure()}${lines.join("\n")}\n`);
     this.painted = lines;
   }
 
@@ -104,12 +104,17 @@ export class Terminal {
     if (this.view !== undefined) process.stderr.write(`${this.view.line(this.now())}\n`);
   }
 
-  /** Removes the block, also where a window that has become narrower shows its lines in several, and after an echo of ^C. */
   private erase(): void {
-    if (this.painted.length === 0) return;
+    const erasure = this.erasure();
+    if (erasure !== "") process.stderr.write(erasure);
+  }
+
+  /** What removes the block, also where a window that has become narrower shows its lines in several, and after an echo of ^C. */
+  private erasure(): string {
+    if (this.painted.length === 0) return "";
     const { columns } = this.errStyle;
     const rows = this.painted.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / columns)), 0);
     this.painted = [];
-    process.stderr.write(`\r\u001b[${rows}A\u001b[J`);
+    return `\r\u001b[${rows}A\u001b[J`;
   }
 }

@@ -36,7 +36,7 @@ export class Progress {
   readonly running = new Map<number, RunningStack>();
   /** Trainings that have ended here, or got as far as a rung. */
   readonly ended = new Map<string, Ended>();
-  /** The lowest loss of any training that ended here and has learned. */
+  /** The lowest loss of any training that has ended and learned. */
   best: { readonly trial: number; readonly validationLoss: number } | undefined;
   /** Steps at which stacks end to be put together anew. */
   readonly rungs = new Set<number>();
@@ -52,6 +52,7 @@ export class Progress {
       case "sweep_started":
         ({ name: this.name, steps: this.steps, trials: this.trainings, resumed: this.resumed } = event);
         ({ trialSteps: this.trialSteps, resumedSteps: this.resumedSteps } = event);
+        this.best = event.best;
         this.isContinued = event.resumedSteps > 0;
         for (const rung of event.rungs ?? []) this.rungs.add(rung);
         return;

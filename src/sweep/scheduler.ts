@@ -126,6 +126,9 @@ function startedEvent({ spec }: Plan, jobs: number, { trials }: RunState): Sweep
   const { steps } = spec.train;
   const planned = plannedWork(spec);
   const raced = trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
+  const completed = trials.flatMap(({ id, status, validationLoss }) =>
+    status === "completed" && validationLoss !== null ? [{ trial: id, validationLoss }] : [],
+  );
   return {
     event: "sweep_started",
     name: spec.name,
@@ -135,6 +138,7 @@ function startedEvent({ spec }: Plan, jobs: number, { trials }: RunState): Sweep
     steps,
     trialSteps: planned.trialSteps + raced * steps,
     resumedSteps: trials.reduce((sum, trial) => sum + (trial.status === "diverged" ? steps : trial.steps), 0),
+    ...(completed.length > 0 && { best: completed.reduce((best, each) => (each.validationLoss < best.validationLoss ? each : best)) }),
     ...(spec.search.early_stopping !== null && { rungs: spec.search.early_stopping.rungs }),
   };
 }

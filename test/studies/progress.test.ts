@@ -24,6 +24,30 @@ describe("progress", () => {
     expect(progress.running.get(0)).toEqual({ trials: [0, 1], step: 7, from: 4, validationLoss: 3 });
   });
 
+  it("counts what was done before, from the last rung on, and takes no rate from it", () => {
+    const progress = after(
+      { ...started, resumed: 1, resumedSteps: 15, rungs: [5], best: { trial: 3, validationLoss: 2 } },
+      { event: "stack_resumed", stack: 0, trials: [0], step: 7 },
+      { event: "stack_progress", stack: 0, trials: [0], step: 8, validationLosses: [3] },
+      { event: "trial_finished", trial: { ...trial(1, null), steps: 4 } },
+    );
+    // 15 before, 2 after the rung, 1 here, and 6 that a divergence spared.
+    expect([progress.freshSteps, progress.doneSteps, progress.best, progress.isWhole]).toEqual([
+      ...[1, 24],
+      ...[{ trial: 3, validationLoss: 2 }, false],
+    ]);
+  });
+
+  it("goes back to a checkpoint when a worker dies, and counts nothing twice", () => {
+    const progress = after(
+      started,
+      { event: "stack_progress", stack: 0, trials: [0], step: 8, validationLosses: [3] },
+      { event: "stack_retried", stack: 0, attempt: 2, reason: "died" },
+      { event: "stack_resumed", stack: 0, trials: [0], step: 6 },
+    );
+    expect([progress.freshSteps, progress.doneSteps, progress.isWhole]).toEqual([6, 6, true]);
+  });
+
   it("takes the steps after a divergence for made", () => {
     const progress = after(
       started,
