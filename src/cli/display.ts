@@ -55,6 +55,9 @@ const lines: { readonly [K in Exclude<Kind, SweepEvent["event"]>]: (event: Of<K>
 /** Whether an event is among those that `--events` streams. */
 const isStreamed = (event: StudyEvent): boolean => !(event.event in lines) || event.event === "sweep_finished";
 
+/** An event as the stream has it: what is known of earlier processes is for those who show progress. */
+const streamed = (event: StudyEvent): object => (event.event === "sweep_started" ? { ...event, best: undefined, rungs: undefined } : event);
+
 /** What is shown of a launch before it. */
 const launchView = ({ launch, tensors, best, proxyWidth }: Of<"launch_planned">): LaunchView => ({
   ...{ proxyWidth, tensors, width: launch.size.width, layers: launch.size.layers, parameters: launch.parameters },
@@ -86,7 +89,7 @@ export class Display {
 
   readonly emit = (event: StudyEvent): void => {
     const { terminal, options } = this;
-    if (options.events && isStreamed(event)) terminal.out(jsonLine(event));
+    if (options.events && isStreamed(event)) terminal.out(jsonLine(streamed(event)));
     if (event.event === "launch_planned" && !options.json) terminal.out(`${renderLaunch(launchView(event), terminal.outStyle)}\n\n`);
     if (event.event === "training_over") this.rest();
     if (event.event in lines) this.tell(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options));

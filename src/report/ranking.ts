@@ -199,6 +199,7 @@ export function renderVerdict(
   tookSeconds?: number,
 ): string {
   const { best, cost, spec } = head;
+  const [took, targetTakes] = tookSeconds === undefined ? [0, 0] : [tookSeconds, tookSeconds / cost.ratio];
   const countOf = (status: TrialSummary["status"]): number => trials.filter((trial) => trial.status === status).length;
   const ended = listOf(
     (["stopped", "untrained", "diverged", "failed"] as const).map((status) =>
@@ -215,7 +216,7 @@ export function renderVerdict(
     importanceLine(head),
     stoppingLine(head),
     ...frequencyNote(head.best, head.analysis.yardsticks).map((note) => style.red(note)),
-    `cost: ${flopsOf(cost.proxy_flops)}${tookSeconds === undefined ? "" : ` in ${duration(tookSeconds)}`} for ${trials.length} trainings of width ${spec.width.proxy}${ended === "" ? "" : ` (${ended})`}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}${tookSeconds === undefined ? "" : ` (about ${duration(tookSeconds / cost.ratio)} at that rate)`}; the paper tuned GPT-3 6.7B for 7 %`,
+    `cost: ${flopsOf(cost.proxy_flops)}${took < 1 ? "" : ` in ${duration(took)}`} for ${trials.length} trainings of width ${spec.width.proxy}${ended === "" ? "" : ` (${ended})`}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}${targetTakes < 1 ? "" : ` (about ${duration(targetTakes)} at that rate)`}; the paper tuned GPT-3 6.7B for 7 %`,
   ].filter((line) => line !== "");
   // A command stays in one line, so that it can be copied.
   return `${wrapped(lines.join("\n"), style.columns)}\n${nextLine(best, resultsPath, style)}`;
