@@ -4,10 +4,11 @@
  * private one under the temporary folder is, and so where there is no home to keep
  * anything in. One line says so.
  */
-import { accessSync, constants, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, type Stats } from "node:fs";
+import { accessSync, constants, lstatSync, mkdtempSync, readdirSync, realpathSync, rmSync, type Stats } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Host } from "./engines/engine.ts";
+import { makeFolder } from "./folders.ts";
 
 /** Permissions that let others write, and that let them in at all. */
 const [othersWrite, othersEnter] = [0o022, 0o077];
@@ -71,7 +72,7 @@ export function distrust(folder: string, user: number): string | undefined {
 
 /** Makes the folder if need be, and says why it is not to be trusted; throws when nothing can be kept there. */
 function inspect(wanted: string, user: number | undefined): string | undefined {
-  mkdirSync(wanted, { recursive: true, mode: 0o700 });
+  makeFolder(wanted, 0o700);
   const folder = realpathSync(wanted);
   const why = user === undefined ? undefined : distrust(folder, user); // Windows has neither owners nor modes to look at
   if (why === undefined) accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
@@ -112,9 +113,7 @@ function decide(say: (line: string) => void): string {
     }
   if (folder !== undefined && why === undefined) return folder;
   const instead = privateFolder(user);
-  say(
-    `cache: ${folder === undefined ? why : `${folder} is not used (${why})`}; using ${instead} (name another with $MUTRANSFER_CACHE)`,
-  );
+  say(`cache: ${folder === undefined ? why : `${folder} is not used (${why})`}; using ${instead} (name another with $MUTRANSFER_CACHE)`);
   return instead;
 }
 

@@ -1,8 +1,13 @@
 /** The commands as data for commander. Each is imported when it is run, so that help costs nothing. */
 import { Argument, Command, Option } from "commander";
+import type { Shell } from "../report/command-line/completion.ts";
+import { filled } from "../report/text.ts";
 import type { CoordCheckCommand } from "./coord-check.ts";
 import type { CurvesCommand } from "./curves.ts";
+import { describe } from "./describe.ts";
 import type { DoctorCommand } from "./doctor.ts";
+import { variables } from "./environment.ts";
+import { exitCodes, exitMeanings } from "./exit-codes.ts";
 import {
   checkpoint,
   checkSteps,
@@ -34,6 +39,11 @@ import type { Terminal } from "./terminal.ts";
 import type { TransferCommand } from "./transfer.ts";
 import type { WatchCommand } from "./watch.ts";
 
+const exitTexts = (Object.keys(exitCodes) as (keyof typeof exitCodes)[]).map(
+  (name, index) => `${index === 0 ? "Exit codes: " : ""}${exitCodes[name]} ${exitMeanings[name].word}`,
+);
+const variableNames = variables.map(({ name }, index) => (index === 0 ? `Environment: ${name}` : name));
+
 function examples(lines: readonly (readonly [string, string])[]): string {
   const width = Math.max(...lines.map(([command]) => command.length));
   return `Examples:\n${lines.map(([command, purpose]) => `  mutransfer ${command.padEnd(width)}  ${purpose}`).join("\n")}\n`;
@@ -56,13 +66,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: (code: n
         ["transfer --best runs/first/results.json", "train the target with its hyperparameters"],
       ]),
     )
-    .addHelpText(
-      "after",
-      `
-Exit codes: 0 ok, 1 internal error, 2 usage or spec, 3 files disagree, 4 run folder in use,
-5 no trial survived, 6 disk or I/O, 7 engine not usable, 8 coordinate check or curves
-speak against transfer, 9 they are inconclusive, 130 interrupted, 143 terminated.`,
-    );
+    .addHelpText("after", `\n${filled(exitTexts, 78, ", ", "  ").join("\n")}.\n${filled(variableNames, 78, ", ", "  ").join("\n")}.`);
 
   program
     .command("sweep")
@@ -248,5 +252,14 @@ speak against transfer, 9 they are inconclusive, 130 interrupted, 143 terminated
     .description("print the spec's JSON schema (draft-07), for editors")
     .option("--markdown", "print the reference as a Markdown table instead")
     .action(async (options: SchemaCommand) => exit(await (await import("./schema.ts")).schema(options, terminal)));
+  program
+    .command("completion")
+    .description("print a script that completes commands, options and paths in a shell")
+    .addHelpText(
+      "before",
+      examples([["completion bash >> ~/.bashrc", "zsh: >> ~/.zshrc; fish: > ~/.config/fish/completions/mutransfer.fish"]]),
+    )
+    .addArgument(new Argument("<shell>", "bash, zsh or fish").choices(["bash", "zsh", "fish"]))
+    .action(async (shell: Shell) => exit(await (await import("./completion.ts")).completion(shell, describe(program), terminal)));
   return program;
 }

@@ -3,12 +3,13 @@
  * trains, and the event stream on stdout when it is wanted.
  */
 import { jsonLine } from "../json.ts";
-import { percentOf } from "../numbers.ts";
+import { duration, percentOf } from "../numbers.ts";
 import { passNotes, renderNotes, setupNotes, specNotes } from "../report/notes.ts";
 import { renderCounts } from "../report/plan.ts";
 import { lineOf, progressBlock, progressLine } from "../report/progress.ts";
 import { renderSetup } from "../report/setup.ts";
 import type { Style } from "../report/style.ts";
+import { wrapped } from "../report/text.ts";
 import { renderLaunch, renderPrelaunch, type LaunchView } from "../report/target.ts";
 import type { StudyEvent, SweepEvent } from "../studies/events.ts";
 import { Progress } from "../studies/progress.ts";
@@ -38,9 +39,9 @@ const lines: { readonly [K in Exclude<Kind, SweepEvent["event"]>]: (event: Of<K>
       .join("\n"),
   engine_chosen: ({ version, device }, style) => style.dim(`engine: ${version} on ${device.name}`),
   launch_planned: () => "",
-  prelaunch_started: ({ share }, style) =>
+  prelaunch_started: ({ share, seconds }, style) =>
     style.dim(
-      `pre-launch check: costs ${percentOf(share)} of the target's training besides a coordinate check; --skip-check leaves it out`,
+      `pre-launch check: costs ${percentOf(share)} of the target's training${seconds === null ? "" : `, about ${duration(seconds)},`} besides a coordinate check; --skip-check leaves it out`,
     ),
   prelaunch_finished: ({ prelaunch }) => renderPrelaunch(prelaunch),
   transfer_finished: () => "",
@@ -57,6 +58,9 @@ const lines: { readonly [K in Exclude<Kind, SweepEvent["event"]>]: (event: Of<K>
 /** Whether an event is among those that `--events` streams. */
 const isStreamed = (event: StudyEvent): boolean => !(event.event in lines) || event.event === "sweep_finished";
 
+/** An event as the stream has it: what is known of earlier processes is for those who show progress. */
+const streamed = (event: StudyEvent): object => (event.event === "sweep_started" ? { ...event, best: undefined, rungs: undefined } : event);
+
 /** What is shown of a launch before it. */
 const launchView = ({ launch, tensors, best, proxyWidth }: Of<"launch_planned">): LaunchView => ({
   ...{ proxyWidth, tensors, width: launch.size.width, layers: launch.size.layers, parameters: launch.parameters },
@@ -68,6 +72,8 @@ export class Display {
   private readonly terminal: Terminal;
   private readonly options: DisplayOptions;
   private progress = new Progress();
+  private started = NaN;
+  private endedAt = NaN;
 
   constructor(terminal: Terminal, options: DisplayOptions) {
     this.terminal = terminal;
@@ -79,26 +85,42 @@ export class Display {
     if (!this.options.quiet && text !== "") this.terminal.err(`${text}\n`);
   }
 
+  /** The same, wrapped at words where the terminal ends. */
+  tell(text: string): void {
+    this.say(wrapped(text, this.terminal.errStyle.columns));
+  }
+
   readonly emit = (event: StudyEvent): void => {
     const { terminal, options } = this;
-    if (options.events && isStreamed(event)) terminal.out(jsonLine(event));
+    if (options.events && isStreamed(event)) terminal.out(jsonLine(streamed(event)));
     if (event.event === "launch_planned" && !options.json) terminal.out(`${renderLaunch(launchView(event), terminal.outStyle)}\n\n`);
     if (event.event === "plan_counted" && !options.json) terminal.out(`${renderCounts(event.counts, terminal.outStyle)}\n\n`);
-    if (event.event === "training_over") terminal.rest();
-    if (event.event in lines) this.say(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options));
+    if (event.event === "training_over") this.rest();
+    if (event.event in lines) this.tell(lines[event.event as keyof typeof lines](event as never, terminal.errStyle, options));
     else this.train(event as SweepEvent);
   };
+
+  /** Seconds that the training took which ended last, when all of it was done here. */
+  get tookSeconds(): number | undefined {
+    const { isWhole } = this.progress;
+    return isWhole ? this.endedAt - this.started : undefined;
+  }
+
+  private rest(): void {
+    this.endedAt = this.terminal.now();
+    this.terminal.rest();
+  }
 
   private train(event: SweepEvent): void {
     if (event.event === "sweep_started") this.begin();
     const line = lineOf(event, this.progress, this.terminal.errStyle);
     this.progress.apply(event);
-    this.say(line ?? "");
+    this.tell(line ?? "");
   }
 
   private begin(): void {
     const progress = (this.progress = new Progress());
-    const started = this.terminal.now();
+    const started = (this.started = this.terminal.now());
     if (this.options.quiet) return;
     this.terminal.live({
       block: (now, style) => progressBlock(progress, now - started, style),

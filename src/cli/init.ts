@@ -1,6 +1,7 @@
 /** `mutransfer init`: writes a commented spec to start from; never overwrites one. */
 import { writeFileSync } from "node:fs";
 import { UserError } from "../errors.ts";
+import { shellWord } from "../shell.ts";
 import { specTemplate } from "../spec/template.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
@@ -14,6 +15,6 @@ export function init(file: string, terminal: Terminal): Promise<ExitCode> {
     throw new UserError({ code: "file_exists", message: `${file} exists already`, hint: "give another name" });
   }
   terminal.out(`wrote ${file}\n`);
-  terminal.err(`next: mutransfer plan ${file}\n`);
+  terminal.err(`next: mutransfer plan ${shellWord(file)}\n`);
   return Promise.resolve(exitCodes.ok);
 }

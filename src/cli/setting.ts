@@ -44,7 +44,7 @@ export async function ending(
     return await study();
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
-    display.say(text(error.left));
+    display.tell(text(error.left));
     return stoppedCode();
   }
 }

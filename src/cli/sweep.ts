@@ -29,7 +29,7 @@ export function printSweep(finished: FinishedSweep, options: DisplayOptions, ter
   if (options.json) copyFile(path, (piece) => terminal.out(piece));
   else if (!options.events) {
     const table = renderRanking(leaders, rankedCount, head.confirmation, terminal.outStyle);
-    terminal.out(`${table}\n\n${renderVerdict(head, summaries, path, terminal.outStyle)}\n`);
+    terminal.out(`${table}\n\n${renderVerdict(head, summaries, path, terminal.outStyle, display.tookSeconds)}\n`);
   }
   display.say(
     renderNotes([...dataNotes(generalization), ...resultNotes({ ...head, yardsticks: head.analysis.yardsticks })], terminal.errStyle),

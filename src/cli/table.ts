@@ -1,6 +1,7 @@
 /** `mutransfer table`: what each tensor gets at one width, as text or JSON. */
 import { jsonText } from "../json.ts";
 import { renderTensors } from "../report/tensors.ts";
+import { wrapped } from "../report/text.ts";
 import { tableOf } from "../studies/table.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { openPlan } from "./files.ts";
@@ -23,10 +24,12 @@ export async function table(file: string, options: TableCommand, terminal: Termi
     return exitCodes.ok;
   }
   const ofDepth = depth === undefined ? "" : `; depth ${layers}, base depth ${base.layers}: depth multiplier ${layers / base.layers}`;
-  terminal.out(
-    `${parametrization}, width ${width}, base width ${base.width}: width multiplier ${width / base.width}${ofDepth}\n${renderTensors(tensors, layers, terminal.outStyle)}\n`,
-  );
+  const { outStyle, errStyle } = terminal;
+  const line = `${parametrization}, width ${width}, base width ${base.width}: width multiplier ${width / base.width}${ofDepth}`;
+  terminal.out(`${wrapped(line, outStyle.columns)}\n${renderTensors(tensors, layers, outStyle)}\n`);
   if (searched.length > 0)
-    terminal.err(`searched, shown at their defaults: ${searched.map((name) => `${name} ${hyperparameters[name]}`).join(", ")}\n`);
+    terminal.err(
+      `${wrapped(`searched, shown at their defaults: ${searched.map((name) => `${name} ${hyperparameters[name]}`).join(", ")}`, errStyle.columns)}\n`,
+    );
   return exitCodes.ok;
 }

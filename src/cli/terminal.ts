@@ -3,18 +3,33 @@
  * else, colour decided per stream, and a block that repaints itself.
  */
 import { colored, plain, type Style } from "../report/style.ts";
+import { clip, widthOf } from "../report/text.ts";
 import { exitCodes } from "./exit-codes.ts";
 
 /** Seconds between two plain progress lines when stderr is no terminal. */
 const plainEvery = 5;
 const repaintMilliseconds = 100;
 
-function styleFor(stream: NodeJS.WriteStream): Style {
+function colorsFor(stream: NodeJS.WriteStream): Style {
   const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
   if (NO_COLOR !== undefined && NO_COLOR !== "") return plain;
   if (FORCE_COLOR !== undefined && FORCE_COLOR !== "") return FORCE_COLOR === "0" ? plain : colored;
   return stream.isTTY && TERM !== "dumb" ? colored : plain;
 }
+
+/** A terminal that does not say how wide it is has 80 columns; what is no terminal has what $COLUMNS says, or any number. */
+function columnsOf(stream: NodeJS.WriteStream): number {
+  if (stream.isTTY) return stream.columns || 80;
+  return Number(process.env["COLUMNS"]) || Infinity;
+}
+
+/** Asked each time, since a window changes its size. */
+const styleFor = (stream: NodeJS.WriteStream): Style => ({
+  ...colorsFor(stream),
+  get columns() {
+    return columnsOf(stream);
+  },
+});
 
 /** What a live display shows. */
 export interface LiveView {
@@ -26,7 +41,8 @@ export interface LiveView {
 export class Terminal {
   readonly outStyle = styleFor(process.stdout);
   readonly errStyle = styleFor(process.stderr);
-  private painted = 0;
+  /** The lines of the block as they stand there. */
+  private painted: readonly string[] = [];
   private view: LiveView | undefined;
   private timer: NodeJS.Timeout | undefined;
 
@@ -38,6 +54,9 @@ export class Terminal {
         process.exit(exitCodes.io);
       });
     }
+    process.on("exit", () => this.erase());
+    // After a stop from the keyboard the block lies above what the shell has written since: it is left there.
+    process.on("SIGCONT", () => (this.painted = []));
   }
 
   /** Seconds on a monotonic clock. */
@@ -46,6 +65,7 @@ export class Terminal {
   }
 
   out(text: string): void {
+    if (process.stdout.isTTY) this.erase();
     process.stdout.write(text);
   }
 
@@ -76,11 +96,15 @@ export class Terminal {
 
   private repaint(): void {
     if (this.view === undefined) return;
-    const columns = process.stderr.columns || 80;
-    const lines = this.view.block(this.now(), this.errStyle).map((line) => clip(line, columns));
-    this.erase();
-    process.stderr.write(`${lines.join("\n")}\n`);
-    this.painted = lines.length;
+    const { columns } = this.errStyle;
+    // What does not fit the window cannot be erased from it: of many stacks some are not shown.
+    const most = Math.max(2, (process.stderr.rows || 24) - 2);
+    const all = this.view.block(this.now(), this.errStyle);
+    const shown = all.length <= most ? all : [...all.slice(0, most - 1), `  … and ${all.length - most + 1} more`];
+    const lines = shown.map((line) => clip(line, columns - 1));
+    // In one piece, so that no echo comes between.
+    process.stderr.write(`${this.erasure()}${lines.join("\n")}\n`);
+    this.painted = lines;
   }
 
   private printLine(): void {
@@ -88,13 +112,16 @@ export class Terminal {
   }
 
   private erase(): void {
-    if (this.painted > 0) process.stderr.write(`\u001b[${this.painted}A\u001b[J`);
-    this.painted = 0;
+    const erasure = this.erasure();
+    if (erasure !== "") process.stderr.write(erasure);
   }
-}
 
-/** Cuts a line to the terminal's width, counting what is seen and keeping escape sequences whole. */
-function clip(line: string, columns: number): string {
-  let seen = 0;
-  return line.replace(/\u001b\[\d+m|[^]/gu, (part) => (part.startsWith("\u001b") ? part : seen++ < columns - 1 ? part : ""));
+  /** What removes the block, also where a window that has become narrower shows its lines in several, and after an echo of ^C. */
+  private erasure(): string {
+    if (this.painted.length === 0) return "";
+    const { columns } = this.errStyle;
+    const rows = this.painted.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / columns)), 0);
+    this.painted = [];
+    return `\r\u001b[${rows}A\u001b[J`;
+  }
 }

@@ -4,12 +4,13 @@
  * else now is read again; whether its bytes are other ones is for its hash to say.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { readTable, scanTokens, tableDigest, dataChanged, type CheckedFile, type TokenScan } from "./checked-file.ts";
 import type { TokenFile } from "./token-file.ts";
+import { makeFolder } from "../folders.ts";
 
 /** Everything about a file that changes when somebody writes to it, replaces it or mounts another over it. */
 const systemSchema = z.strictObject({ size: z.string(), modified: z.string(), changed: z.string(), inode: z.string(), device: z.string() });
@@ -48,7 +49,7 @@ export function recall<T>(path: string, schema: z.ZodType<T>): T | undefined {
 /** Writes a file of the cache all at once, or not at all. */
 export function remember(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${randomUUID()}.tmp`;
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   try {
     writeFileSync(temporary, content);
     renameSync(temporary, path);

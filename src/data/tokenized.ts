@@ -3,7 +3,7 @@
  * the held-out tokens behind all others, so that a corpus of many files is two runs of one.
  */
 import { randomUUID } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
@@ -12,6 +12,7 @@ import type { Corpus } from "./corpus.ts";
 import { checkFile, digestOf, recall, remember, type Known } from "./remembered.ts";
 import { splitFiles, splitRule } from "./split.ts";
 import { openEncoder, type Encoder, type TokenizerName } from "./tokenizer.ts";
+import { makeFolder } from "../folders.ts";
 
 /** A corpus as tokens in the cache. */
 export interface Tokenized {
@@ -61,7 +62,7 @@ export async function tokenizedCorpus(
       message: `${tokenizer} finds ${vocabSize} distinct tokens; at most ${mostIds} are supported`,
       hint: "use tokenizer: bytes",
     });
-  mkdirSync(cache, { recursive: true });
+  makeFolder(cache);
   const { count, first } = writeTokens(path, encoder, files, validation);
   const { file, sha256 } = checkTokens(path, count, cache);
   const made = { vocabSize, count, train: first, sha256, ...(alphabet !== undefined && { alphabet }) };

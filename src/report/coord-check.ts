@@ -4,8 +4,9 @@
  */
 import type { CoordCheck, Coordinate, Verdict } from "../evidence/records.ts";
 import { valueOf } from "../numbers.ts";
-import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
+import { textTable } from "./text-table.ts";
+import { wrapped } from "./text.ts";
 
 const marks: { readonly [V in Verdict]: string } = { PASS: " ", WARN: "?", FAIL: "!", INCONCLUSIVE: "~" };
 
@@ -36,7 +37,10 @@ function slopesTable(coordinates: readonly Coordinate[], style: Style): string {
       ),
     ),
   ]);
-  return textTable(["tensor", ...columns], rows, [false, ...columns.map(() => true)], style);
+  // The last step of each statistic tells most.
+  const last = new Map(coordinates.map(({ statistic, step }) => [statistic, `${statistic} ${step}`]));
+  const drop = columns.filter((column) => ![...last.values()].includes(column));
+  return textTable(["tensor", ...columns], rows, [false, ...columns.map(() => true)], style, { drop, elsewhere: "--json" });
 }
 
 function steepestLine(title: string, coordinates: readonly Coordinate[]): string {
@@ -62,7 +66,7 @@ export function renderCoordCheck(check: CoordCheck, style: Style): string {
   const { axis, sizes, seeds, steps, coordinates, control, verdict, reason } = check;
   const of = (regime: string): readonly Coordinate[] => coordinates.filter((each) => each.regime === regime);
   const verdictText = verdict === "PASS" ? style.green(verdict) : verdict === "FAIL" ? style.red(verdict) : style.bold(verdict);
-  return [
+  const lines = [
     `${style.bold(check.name)}: ${check.parametrization}, ${axis}s ${sizes.join(", ")}, ${seeds} seeds, ${steps} steps at learning rate ${valueOf(check.learning_rate)}`,
     `slopes of log size (mean |x|) and log update (rms of x − x₀) over log ${axis}, ± standard error, at the steps named; ! steep, ? not surely flat`,
     "",
@@ -72,5 +76,6 @@ export function renderCoordCheck(check: CoordCheck, style: Style): string {
     ...controlLines(control),
     "",
     `${verdictText} ${reason}`,
-  ].join("\n");
+  ];
+  return wrapped(lines.join("\n"), style.columns);
 }

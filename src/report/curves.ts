@@ -1,9 +1,10 @@
 /** Learning-rate curves as text: a line per width or depth with a sparkline, what they say of transfer, and the verdict in one word. */
 import type { Axis, Curves, Family, Missing, Optimum, TransferVerdict } from "../evidence/records.ts";
 import { lossOf, valueOf } from "../numbers.ts";
-import { textTable } from "./ranking.ts";
 import { sparkline } from "./sparkline.ts";
 import type { Style } from "./style.ts";
+import { textTable } from "./text-table.ts";
+import { wrapped } from "./text.ts";
 
 /** Mean over seeds; null where one diverged, as in the analysis. */
 export const meanOf = (losses: readonly (number | null)[]): number | null =>
@@ -36,7 +37,7 @@ export function renderCurves({ axis, families, seeds, verdict }: Curves, style: 
   const texts = families.map((family) => renderFamily(axis, family, seeds.length, style));
   // Exit 0 without a verdict is no praise.
   const unjudged = "the spec's own parametrization is not among these: name it in `curves.parametrizations` for a verdict on it";
-  return [...texts, ...(verdict === null ? [unjudged] : [])].join("\n\n");
+  return wrapped([...texts, ...(verdict === null ? [unjudged] : [])].join("\n\n"), style.columns);
 }
 
 /** A number with its sign. */
@@ -147,7 +148,10 @@ function renderFamily(axis: Axis, family: Family, seeds: number, style: Style): 
   });
   const first = curves[0].points;
   const range = `${valueOf(first[0].learning_rate)} to ${valueOf(first[first.length - 1].learning_rate)}`;
-  const table = textTable([axis, "loss over rate", "best rate", "90 % interval", "loss"], rows, [true, false, true, false, true], style);
+  const table = textTable([axis, "loss over rate", "best rate", "90 % interval", "loss"], rows, [true, false, true, false, true], style, {
+    drop: ["loss over rate", "loss"],
+    elsewhere: "--json",
+  });
   const divergedRates = first.filter((_, index) => curves.some(({ points }) => points[index].losses.includes(null))).length;
   return [
     `${style.bold(parametrization)}, learning rates ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,

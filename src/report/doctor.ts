@@ -2,8 +2,9 @@
 import type { NvidiaGpu } from "../engines/gpus.ts";
 import { bytesOf } from "../numbers.ts";
 import type { Diagnosis } from "../studies/doctor.ts";
-import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
+import { textTable } from "./text-table.ts";
+import { wrapped } from "./text.ts";
 
 /**
  * CUDA 11.8 was the first to know compute capability 9.0, and TensorFlow 2.12 the first built with it.
@@ -48,10 +49,13 @@ export function renderDoctor(diagnosis: Diagnosis, style: Style): string {
     .map(({ name, meaning, reason }) => `${style.bold(name)}: ${meaning}\n  ${reason ?? ""}`);
   const idle = nvidia.length > 0 ? engines.filter(({ name, device }) => name === "tfjs" && device?.kind === "cpu") : [];
   const old = engines.filter(({ version }) => version !== undefined && isTooOldFor(version, nvidia));
-  return [
+  const lines = [
     ...machine.map(([what, text]) => `${style.bold((what ?? "").padEnd(11))} ${text}`),
     "",
-    textTable(["engine", "", "by default", "device", "mixed", "version"], rows, [false, false, false, false, false, false], style),
+    textTable(["engine", "", "by default", "device", "mixed", "version"], rows, [false, false, false, false, false, false], style, {
+      drop: ["version", "mixed"],
+      elsewhere: "--json",
+    }),
     ...(missing.length > 0 ? ["", ...missing] : []),
     ...engines.flatMap(({ name, device }) => (device?.remark === undefined ? [] : [`\n${style.bold(name)}: ${device.remark}`])),
     ...idle.map(({ name, install }) => `\n${style.bold(name)}: does not use the GPU: ${install}`),
@@ -59,5 +63,6 @@ export function renderDoctor(diagnosis: Diagnosis, style: Style): string {
       ({ name, version }) =>
         `\n${style.bold(name)}: ${version} has no code for this GPU and compiles it at each start, or fails; the README says how to build against a newer TensorFlow`,
     ),
-  ].join("\n");
+  ];
+  return wrapped(lines.join("\n"), style.columns);
 }

@@ -9,6 +9,7 @@ import type { ResultsHead } from "../run/results.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { Generalization } from "../sweep/generalization.ts";
 import type { Style } from "./style.ts";
+import { wrapped } from "./text.ts";
 
 /** The smallest sizes at which the authors of μTransfer trust a proxy. Source: TP-V, section 6 and appendix. */
 const floors = { width: 256, depth: 4, batch: 32, context: 128, steps: 5000 } as const;
@@ -126,5 +127,5 @@ export function resultNotes({
 
 /** Notes as lines of text. */
 export function renderNotes(notes: readonly string[], style: Style): string {
-  return notes.map((note) => style.dim(`note: ${note}`)).join("\n");
+  return notes.map((note) => style.dim(wrapped(`note: ${note}`, style.columns))).join("\n");
 }

@@ -5,7 +5,7 @@
 import { bytesOf, countOf, duration, flopsOf, percentOf } from "../numbers.ts";
 import type { Counted, PlanCounts } from "../studies/counts.ts";
 import type { Forecast, PlanSummary } from "../studies/forecast.ts";
-import { textTable } from "./ranking.ts";
+import { textTable } from "./text-table.ts";
 import { renderTimed } from "./setup.ts";
 import type { Style } from "./style.ts";
 

@@ -2,47 +2,16 @@
  * A sweep's outcome: the ranked table for the terminal, and the closing lines with the
  * winner, its cost and the next command.
  */
-import Table from "cli-table3";
-import { flopsOf, lossOf, percentOf, valueOf } from "../numbers.ts";
+import { duration, flopsOf, lossOf, percentOf, valueOf } from "../numbers.ts";
 import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
 import type { ResultsHead } from "../run/results.ts";
 import type { TrialSummary } from "../run/state.ts";
 import type { TrialResult } from "../run/trial-result.ts";
 import { frequencyNote } from "./notes.ts";
+import { shellWord } from "../shell.ts";
 import { statusWords, type Style } from "./style.ts";
-
-/** cli-table3 without its own colours: styles are ours. */
-export function textTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  numeric: readonly boolean[],
-  style: Style,
-): string {
-  const table = new Table({
-    head: head.map((title) => style.bold(title)),
-    colAligns: numeric.map((right) => (right ? "right" : "left")),
-    style: { head: [], border: [], compact: true },
-    chars: {
-      top: "",
-      "top-mid": "",
-      "top-left": "",
-      "top-right": "",
-      bottom: "",
-      "bottom-mid": "",
-      "bottom-left": "",
-      "bottom-right": "",
-      left: "",
-      "left-mid": "",
-      mid: "",
-      "mid-mid": "",
-      right: "",
-      "right-mid": "",
-      middle: "  ",
-    },
-  });
-  table.push(...rows.map((row) => [...row]));
-  return table.toString().replace(/[ \t]+$/gm, "");
-}
+import { textTable } from "./text-table.ts";
+import { wrapped } from "./text.ts";
 
 /** Names that differ between trials: the ones worth a column. */
 function variedNames(trials: readonly TrialResult[]): readonly HyperparameterName[] {
@@ -88,15 +57,15 @@ export function renderRanking(
   ]);
   const more = count > ranked.length ? [style.dim(`… and ${count - ranked.length} more in trials.csv`)] : [];
   const head = ["rank", "trial", ...(isConfirmed ? ["fresh seeds", "first run"] : ["loss"]), ...names];
-  return [
-    textTable(
-      head,
-      rows,
-      head.map(() => true),
-      style,
-    ),
-    ...more,
-  ].join("\n");
+  const table = textTable(
+    head,
+    rows,
+    head.map(() => true),
+    style,
+    // The learning rate stays; what is left out is the winner's own in the lines below.
+    { drop: [...names.slice(1).reverse(), ...(isConfirmed ? ["rank"] : [])], elsewhere: "the run's trials.csv" },
+  );
+  return [table, ...more].join("\n");
 }
 
 const setOf = (hyperparameters: Hyperparameters): string =>
@@ -175,7 +144,9 @@ function optimumLine({ analysis, best, spec }: ResultsHead): string {
   const edge = best?.edges.find(({ hyperparameter }) => hyperparameter === "learning_rate");
   const parts = [
     "value" in spec.search.parameters.learning_rate ? "" : optimumText(optimum),
-    edge === undefined ? "" : `the winner's lies at the ${edge.side} edge of its range: search on to ${valueOf(edge.extend_to)}`,
+    edge === undefined
+      ? ""
+      : `the winner's ${edge.hyperparameter} lies at the ${edge.side} edge of its range: search on to ${valueOf(edge.extend_to)}`,
     diverged === null ? "" : `the lowest that diverged: ${valueOf(diverged)}`,
   ];
   return parts.filter((part) => part !== "").join("; ");
@@ -212,26 +183,31 @@ function lossless({ analysis, confirmation }: ResultsHead, untrained: number, en
 function nextLine({ edges }: NonNullable<ResultsHead["best"]>, resultsPath: string, style: Style): string {
   const against = edges.filter(({ matters }) => matters);
   return against.length === 0
-    ? `next: ${style.green(`mutransfer transfer --best ${resultsPath}`)}`
-    : `next: sweep again with ${listOf(against.map(({ hyperparameter, side, extend_to: extendTo }) => `${hyperparameter} ${side === "upper" ? "up" : "down"} to ${valueOf(extendTo)}`))}: the winner lies at an edge, and transfer refuses it`;
+    ? `next: ${style.green(`mutransfer transfer --best ${shellWord(resultsPath)}`)}`
+    : wrapped(
+        `next: sweep again with ${listOf(against.map(({ hyperparameter, side, extend_to: extendTo }) => `${hyperparameter} ${side === "upper" ? "up" : "down"} to ${valueOf(extendTo)}`))}: the winner lies at an edge, and transfer refuses it`,
+        style.columns,
+      );
 }
 
-/** What to know and what to type after a sweep. */
+/** What to know and what to type after a sweep; `tookSeconds` is what all of its training took, where that is known. */
 export function renderVerdict(
   head: ResultsHead,
   trials: readonly Pick<TrialSummary, "status">[],
   resultsPath: string,
   style: Style,
+  tookSeconds?: number,
 ): string {
   const { best, cost, spec } = head;
+  const [took, targetTakes] = tookSeconds === undefined ? [0, 0] : [tookSeconds, tookSeconds / cost.ratio];
   const countOf = (status: TrialSummary["status"]): number => trials.filter((trial) => trial.status === status).length;
   const ended = listOf(
     (["stopped", "untrained", "diverged", "failed"] as const).map((status) =>
       countOf(status) > 0 ? `${countOf(status)} ${statusWords[status]}` : "",
     ),
   );
-  if (best === null) return style.red(lossless(head, countOf("untrained"), ended));
-  return [
+  if (best === null) return style.red(wrapped(lossless(head, countOf("untrained"), ended), style.columns));
+  const lines = [
     winnerLine(head, style),
     `  ${setOf(best.hyperparameters)}`,
     confirmationLine(head),
@@ -240,9 +216,8 @@ export function renderVerdict(
     importanceLine(head),
     stoppingLine(head),
     ...frequencyNote(head.best, head.analysis.yardsticks).map((note) => style.red(note)),
-    `cost: ${flopsOf(cost.proxy_flops)} for ${trials.length} trainings of width ${spec.width.proxy}${ended === "" ? "" : ` (${ended})`}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}; the paper tuned GPT-3 6.7B for 7 %`,
-    nextLine(best, resultsPath, style),
-  ]
-    .filter((line) => line !== "")
-    .join("\n");
+    `cost: ${flopsOf(cost.proxy_flops)}${took < 1 ? "" : ` in ${duration(took)}`} for ${trials.length} trainings of width ${spec.width.proxy}${ended === "" ? "" : ` (${ended})`}, ${percentOf(cost.ratio)} of the target's ${flopsOf(cost.target_flops)} at width ${spec.width.target}${targetTakes < 1 ? "" : ` (about ${duration(targetTakes)} at that rate)`}; the paper tuned GPT-3 6.7B for 7 %`,
+  ].filter((line) => line !== "");
+  // A command stays in one line, so that it can be copied.
+  return `${wrapped(lines.join("\n"), style.columns)}\n${nextLine(best, resultsPath, style)}`;
 }

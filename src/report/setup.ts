@@ -1,7 +1,7 @@
 /** The engine and arrangement that were chosen: one line with the reason, and the timings behind it. */
 import type { Setup, Timed } from "../placement/arrangements.ts";
-import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
+import { textTable } from "./text-table.ts";
 
 /** Trial-steps per second of an arrangement while all its workers are busy. */
 const rateOf = ({ stackSize, jobs, secondsPerStep }: Timed): number => (stackSize * jobs) / secondsPerStep;
@@ -35,5 +35,8 @@ export function renderTimed({ engine, arrangement, timed }: Setup, style: Style)
     isChosen(each) ? "chosen" : "",
   ]);
   const head = ["engine", "stack", "at a time", "cores", "ms/step", "steps/s", ""];
-  return textTable(head, rows, [false, true, true, true, true, true, false], style);
+  return textTable(head, rows, [false, true, true, true, true, true, false], style, {
+    drop: ["cores", "at a time", "steps/s"],
+    elsewhere: "--json",
+  });
 }

@@ -5,6 +5,7 @@ import type { RunStatus, StatusOfMany } from "../studies/status.ts";
 import { visible } from "./diagnostics.ts";
 import { liveLines, paceText } from "./live.ts";
 import { renderNotes } from "./notes.ts";
+import { shellWord } from "../shell.ts";
 import { plain, type Style } from "./style.ts";
 
 /** A run's status, with what to know before trusting its best. */
@@ -76,7 +77,7 @@ export function renderStatus(status: StatusView, style: Style): string {
       : []),
     ...status.damages.map(({ line, problem }) => style.red(visible(`journal line ${line}: ${problem}`))),
     ...(status.problem === null ? [] : [style.red(visible(status.problem))]),
-    ...(status.damages.length > 0 ? [`mutransfer repair ${status.folder} puts damaged lines aside`] : []),
+    ...(status.damages.length > 0 ? [`mutransfer repair ${shellWord(status.folder)} puts damaged lines aside`] : []),
   ]
     .filter((line) => line !== "")
     .join("\n");

@@ -4,7 +4,10 @@
  */
 import type { TrialResult } from "../run/trial-result.ts";
 
+/** What the place looks like that text is printed at. */
 export interface Style {
+  /** How wide it is; Infinity where nothing limits a line. */
+  readonly columns: number;
   readonly bold: (text: string) => string;
   readonly dim: (text: string) => string;
   readonly red: (text: string) => string;
@@ -23,6 +26,6 @@ const wrap =
 const same = (text: string): string => text;
 
 /** Text with escape sequences for a terminal. */
-export const colored: Style = { bold: wrap(1, 22), dim: wrap(2, 22), red: wrap(31, 39), green: wrap(32, 39) };
+export const colored: Style = { columns: Infinity, bold: wrap(1, 22), dim: wrap(2, 22), red: wrap(31, 39), green: wrap(32, 39) };
 /** Text as it is. */
-export const plain: Style = { bold: same, dim: same, red: same, green: same };
+export const plain: Style = { columns: Infinity, bold: same, dim: same, red: same, green: same };

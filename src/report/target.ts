@@ -5,8 +5,9 @@ import { countOf, lossOf, valueOf } from "../numbers.ts";
 import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
 import type { LaunchEnd } from "../studies/launch.ts";
 import type { TensorTable } from "../training/tensor-table.ts";
-import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
+import { textTable } from "./text-table.ts";
+import { wrapped } from "./text.ts";
 import { renderTensors } from "./tensors.ts";
 
 /** A launch as it is shown. */
@@ -58,12 +59,14 @@ type Sized = Pick<LaunchView, "width" | "proxyWidth" | "parameters">;
 export function renderTarget(sized: Sized, ended: TargetOutcome, style: Style): string {
   const { verdict, prediction, path, outcome } = ended;
   const { validationLoss } = outcome;
-  return [
+  const lines = [
     headlines[verdict.word](sized, ended, style),
     ...verdict.reasons.map((reason) => style.red(`  perhaps: ${reason}`)),
     ...(prediction === null || validationLoss === null ? [] : [againstPrediction(prediction, validationLoss)]),
-    `wrote ${path}${outcome.status === "diverged" ? ", with its curve" : " and weights.safetensors"}`,
-  ].join("\n");
+  ];
+  // A path is not divided.
+  const wrote = `wrote ${path}${outcome.status === "diverged" ? ", with its curve" : " and weights.safetensors"}`;
+  return `${wrapped(lines.join("\n"), style.columns)}\n${wrote}`;
 }
 
 const learned = ({ width, parameters }: Sized, loss: number | null, style: Style): string =>

@@ -3,8 +3,8 @@
  */
 import { valueOf } from "../numbers.ts";
 import type { TensorTable } from "../training/tensor-table.ts";
-import { textTable } from "./ranking.ts";
 import type { Style } from "./style.ts";
+import { textTable } from "./text-table.ts";
 
 /** What each tensor gets, as a table. */
 export function renderTensors(
@@ -20,5 +20,9 @@ export function renderTensors(
     ...[values.multiplier, values.init_std, values.learning_rate, values.weight_decay, values.epsilon].map(valueOf),
   ]);
   const head = ["tensor", "role", "shape", "multiplier", "init std", "learning rate", "weight decay", "epsilon"];
-  return `${textTable(head, rows, [false, false, true, true, true, true, true, true], style)}\nattention scale ${valueOf(attentionScale)}${residual === undefined ? "" : `, residual multiplier ${valueOf(residual)}`}`;
+  const table = textTable(head, rows, [false, false, true, true, true, true, true, true], style, {
+    drop: ["role", "epsilon", "weight decay"],
+    elsewhere: "table --json",
+  });
+  return `${table}\nattention scale ${valueOf(attentionScale)}${residual === undefined ? "" : `, residual multiplier ${valueOf(residual)}`}`;
 }

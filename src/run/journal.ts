@@ -12,6 +12,7 @@ import { takenFrom } from "./lock.ts";
 import type { OpenFolder } from "./open-folder.ts";
 import { Sequence } from "./possible.ts";
 import { checkRecord, type JournalRecord } from "./records.ts";
+import { shellWord } from "../shell.ts";
 
 /** Where a record lies in its journal. */
 export interface Extent {
@@ -121,7 +122,7 @@ const refusal = (folder: OpenFolder, name: string, { line, problem }: Damage): U
     {
       code: "journal_damaged",
       message: `${join(folder.path, name)}:${line}: ${problem}`,
-      hint: `restore it, or put the line aside with: mutransfer repair ${folder.path}`,
+      hint: `restore it, or put the line aside with: mutransfer repair ${shellWord(folder.path)}`,
     },
     "disagreement",
   );

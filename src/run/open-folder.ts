@@ -8,6 +8,7 @@ import { platform } from "node:os";
 import { basename, join } from "node:path";
 import { invariant, option, UserError } from "../errors.ts";
 import { failpoint } from "../failpoints.ts";
+import { makeFolder } from "../folders.ts";
 
 /** A folder as another process can open it, and make sure that it is the same. */
 export interface FolderHandle {
@@ -90,7 +91,7 @@ export class OpenFolder {
 
   /** The same, and creates it with its parents when it is not there. */
   static make(path: string): OpenFolder {
-    fs.mkdirSync(path, { recursive: true });
+    makeFolder(path);
     return new OpenFolder(path);
   }
 

@@ -40,8 +40,8 @@ export type StudyEvent =
       readonly best: NonNullable<Results["best"]>;
       readonly proxyWidth: number;
     }
-  /** `share` of the target's training FLOPs is what the check costs besides its coordinates. */
-  | { readonly event: "prelaunch_started"; readonly share: number }
+  /** `share` of the target's training FLOPs is what the check costs besides its coordinates, and about so many seconds, where that could be timed. */
+  | { readonly event: "prelaunch_started"; readonly share: number; readonly seconds: number | null }
   /** What the check has found. */
   | { readonly event: "prelaunch_finished"; readonly prelaunch: Prelaunch }
   /** The target has been trained, and what it has come to is written to `path`. */

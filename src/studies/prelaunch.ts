@@ -17,7 +17,9 @@ import { trainingOf } from "../spec/training.ts";
 import { isWidth } from "../spec/width.ts";
 import { pooledDeviation } from "../statistics.ts";
 import type { Outcome } from "../training/outcome.ts";
+import type { Training } from "../training/train.ts";
 import { judged } from "../training/yardstick.ts";
+import { WorkerFailed } from "../workers/pool.ts";
 import { checkPlanCoordinates } from "./coord-check.ts";
 import { withEngines } from "./setting.ts";
 import { Stopped } from "./stopping.ts";
@@ -51,15 +53,19 @@ export async function prelaunch({ plan, results, best, width, bench }: Launching
   const flopsOf = (size: Size): number => flopsPerStep(modelConfig(plan, size), plan.spec.train.batch);
   const proxyAt = (at: number): Size => ({ ...proxy, width: at });
   const flops = rateFactors.length * flopsOf(proxyAt(between)) + (below === undefined ? 0 : flopsOf(proxyAt(below)));
-  setting.emit({ event: "prelaunch_started", share: flops / flopsOf({ ...target, width }) });
-  const coordinates = await coordinatesOf(plan, bench);
-  const stemAt = (at: number): string => stemOf("check", at);
-  const outcomesAt = async (at: number, factors: readonly number[]): Promise<readonly Outcome[]> => {
-    const lanes = factors.map((factor) => ({
+  const lanesOf = (factors: readonly number[]): Parameters<typeof trainingOf>[1] =>
+    factors.map((factor) => ({
       seed: best.seed,
       hyperparameters: { ...best.hyperparameters, learning_rate: factor * (best.hyperparameters.learning_rate ?? NaN) },
     }));
-    const training = trainingOf(plan, lanes, proxyAt(at), cores());
+  const largest = trainingOf(plan, lanesOf(rateFactors), proxyAt(between), cores());
+  const perStep = await stepSeconds(largest, bench);
+  const seconds = perStep && (perStep * plan.spec.train.steps * flops) / (rateFactors.length * flopsOf(proxyAt(between)));
+  setting.emit({ event: "prelaunch_started", share: flops / flopsOf({ ...target, width }), seconds });
+  const coordinates = await coordinatesOf(plan, bench);
+  const stemAt = (at: number): string => stemOf("check", at);
+  const outcomesAt = async (at: number, factors: readonly number[]): Promise<readonly Outcome[]> => {
+    const training = trainingOf(plan, lanesOf(factors), proxyAt(at), cores());
     const outcomes = await trainOne(`check at width ${at}`, training, stemAt(at), bench);
     return outcomes.map((outcome) => judged(outcome, plan.dataset.vocabSize));
   };
@@ -110,6 +116,24 @@ export async function prelaunch({ plan, results, best, width, bench }: Launching
   writeRecord(folder, "prelaunch", record);
   for (const at of [between, below ?? between]) removeCheckpoints(folder, stemAt(at));
   return record;
+}
+
+/** How long a step of a training is timed, in seconds. */
+const timedSeconds = 0.1;
+
+/** Seconds that a step of a training takes; null when it could not be timed, which training it will tell the reason of. */
+async function stepSeconds(training: Training, { lock, pool, setting }: Bench): Promise<number | null> {
+  try {
+    return await setting.stopping.until(() =>
+      whileInPlace(lock, async () => {
+        await pool.run({ kind: "prepare", training });
+        return (await pool.run({ kind: "measure", training, seconds: timedSeconds })).secondsPerStep;
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof WorkerFailed)) throw error;
+    return null;
+  }
 }
 
 /** What fresh seeds say of one seed's loss. */

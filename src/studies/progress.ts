@@ -45,12 +45,15 @@ export class Progress {
   readonly running = new Map<number, RunningStack>();
   /** Trainings that have ended here, or got as far as a rung. */
   readonly ended = new Map<string, Ended>();
-  /** The lowest loss of any training that ended here and has learned. */
+  /** The lowest loss of any training that has ended and learned. */
   best: { readonly trial: number; readonly validationLoss: number } | undefined;
   /** Steps at which stacks end to be put together anew. */
   readonly rungs = new Set<number>();
+  /** Steps that were made before, and those that a divergence spared. */
   private resumedSteps = 0;
-  /** Steps of stacks that have ended here, and those that a divergence spared. */
+  /** Whether a stack went on from where an earlier process had left it. */
+  private isContinued = false;
+  /** Steps of stacks that have ended here. */
   private endedSteps = 0;
 
   apply(event: SweepEvent): void {
@@ -58,6 +61,9 @@ export class Progress {
       case "sweep_started":
         ({ name: this.name, steps: this.steps, trials: this.trainings, resumed: this.resumed } = event);
         ({ trialSteps: this.trialSteps, resumedSteps: this.resumedSteps } = event);
+        this.best = event.best;
+        this.isContinued = event.resumedSteps > 0;
+        for (const rung of event.rungs ?? []) this.rungs.add(rung);
         return;
       case "stack_progress": {
         const losses = event.validationLosses.filter((loss) => loss !== null);
@@ -69,16 +75,20 @@ export class Progress {
         });
         return;
       }
-      case "stack_resumed":
-        this.running.set(event.stack, { trials: event.trials, step: event.step, from: event.step, validationLoss: null, trainings: [] });
+      case "stack_resumed": {
+        const { stack, trials, step } = event;
+        // A worker that goes on after another has died counts no step twice.
+        const { from = step, trainings = [] } = this.running.get(stack) ?? {};
+        this.running.set(stack, { trials, step, from: Math.min(from, step), validationLoss: null, trainings });
         return;
+      }
       case "rung_reached":
         this.rungs.add(event.trial.steps);
         return this.end(endedOf(event.trial));
       case "trial_finished": {
         const ended = endedOf(event.trial);
         this.end(ended);
-        this.endedSteps += this.steps - ended.steps; // those after a divergence are never made
+        this.resumedSteps += this.steps - ended.steps; // those after a divergence are never made
         const { id: trial, status, validationLoss } = ended;
         if (status === "completed" && validationLoss !== null && (this.best === undefined || validationLoss < this.best.validationLoss))
           this.best = { trial, validationLoss };
@@ -109,6 +119,11 @@ export class Progress {
   /** Steps that have been made in this process. */
   get freshSteps(): number {
     return this.endedSteps + [...this.running.values()].reduce((sum, stack) => sum + stepsOf(stack), 0);
+  }
+
+  /** Whether all that was made was made here. */
+  get isWhole(): boolean {
+    return this.trainings > 0 && this.resumed === 0 && !this.isContinued;
   }
 
   /** Steps that have been made at all. */

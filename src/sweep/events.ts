@@ -27,6 +27,10 @@ export type SweepEvent =
       /** Steps of all trainings together, and how many of them have been made before. */
       readonly trialSteps: number;
       readonly resumedSteps: number;
+      /** The lowest loss of those that were completed before, where any was. */
+      readonly best?: { readonly trial: number; readonly validationLoss: number };
+      /** Steps at which trials are stopped early, where some are. */
+      readonly rungs?: readonly number[];
     }
   | {
       readonly event: "stack_progress";

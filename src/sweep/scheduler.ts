@@ -133,6 +133,9 @@ function startedEvent({ spec }: Plan, jobs: number, state: RunState, begun: read
   const { trials } = state;
   const { trialSteps, madeSteps: resumedSteps } = stepsMade(spec, state, begun);
   const raced = trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
+  const completed = trials.flatMap(({ id, status, validationLoss }) =>
+    status === "completed" && validationLoss !== null ? [{ trial: id, validationLoss }] : [],
+  );
   return {
     event: "sweep_started",
     name: spec.name,
@@ -142,5 +145,7 @@ function startedEvent({ spec }: Plan, jobs: number, state: RunState, begun: read
     steps: spec.train.steps,
     trialSteps,
     resumedSteps,
+    ...(completed.length > 0 && { best: completed.reduce((best, each) => (each.validationLoss < best.validationLoss ? each : best)) }),
+    ...(spec.search.early_stopping !== null && { rungs: spec.search.early_stopping.rungs }),
   };
 }

@@ -54,7 +54,7 @@ curves: {widths: [16, 8], learning_rates: {min: 0.005, max: 0.32, count: 4}, see
   it("over depths compare CompleteP with μP, which are the same at the base depth", async () => {
     const deep = text.replace("widths: [16, 8]", "depths: [1, 4]");
     const { code, stdout, stderr } = await cli("curves", spec("deep.yaml", deep), "--out", "deep");
-    expect(stdout).toMatch(/completep, [^]* depth +loss over rate[^]*per doubling of the depth[^]*mup, /);
+    expect(stdout).toMatch(/completep, [^]*\ndepth +loss over rate[^]*per doubling of the depth[^]*mup, /);
     const { axis, families, verdict } = jsonIn("deep", "curves.json") as Curves;
     // The spec's own parametrization is the second here.
     expect([verdict, code], stderr).toEqual([families[1].verdict, codes[families[1].verdict]]);

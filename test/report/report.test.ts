@@ -56,6 +56,17 @@ describe("the ranking", () => {
   });
 });
 
+it("every part of the ranking fits 40 columns", () => {
+  const names = ["learning_rate", "init_std", "embedding_std", "output_multiplier", "attention_multiplier"] as const;
+  const trials = [1, 2].map((id) => trial(id, id, Object.fromEntries(names.map((name) => [name, 1 / (3 * id)]))));
+  for (const columns of [40, 80]) {
+    const lines = renderRanking(trials, 30, [], { ...plain, columns }).split("\n");
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+    expect(lines[0]).toMatch(/^rank +trial +loss +learning_rate/);
+    expect(lines.join(" ")).toMatch(/more columns in a +wider +terminal/);
+  }
+});
+
 describe("progress", () => {
   const started = {
     event: "sweep_started",

@@ -17,7 +17,9 @@ async function problems(text: string): Promise<readonly Diagnostic[]> {
     return error.diagnostics;
   }
 }
-const laughs = Array.from("bcdefghi").map((name, index) => `${name}: &${name} {<<: [${Array(9).fill(`*${"abcdefgh"[index]}`).join(", ")}]}\n`);
+const laughs = Array.from("bcdefghi").map(
+  (name, index) => `${name}: &${name} {<<: [${Array(9).fill(`*${"abcdefgh"[index]}`).join(", ")}]}\n`,
+);
 
 it.each<[string, string, [code: string, place: string, words: string][]]>([
   ["nanoGPT's depth", `${base}n_layer: 12\n`, [["unknown_key", "4:1", "model.layers?"]]],

@@ -56,6 +56,30 @@ describe("progress", () => {
     expect(after(resumed, progressed([0], 10, [3])).pace(5)).toEqual({ fraction: 0.75, stepsPerSecond: 2, secondsLeft: 5 });
   });
 
+  it("counts what was done before, and takes no rate from it", () => {
+    const progress = after(
+      { ...started, resumed: 1, resumedSteps: 17, rungs: [5], best: { trial: 3, validationLoss: 2 } },
+      { event: "stack_resumed", stack: 0, trials: [0], step: 7 },
+      progressed([0], 8, [3]),
+      { event: "trial_finished", trial: { ...trial(1, null), steps: 4 } },
+    );
+    // 17 before, those in a checkpoint among them, 1 here, and 6 that a divergence spared.
+    expect([progress.freshSteps, progress.doneSteps, progress.best, progress.isWhole]).toEqual([
+      ...[1, 24],
+      ...[{ trial: 3, validationLoss: 2 }, false],
+    ]);
+  });
+
+  it("goes back to a checkpoint when a worker dies, and counts nothing twice", () => {
+    const progress = after(
+      started,
+      progressed([0], 8, [3]),
+      { event: "stack_retried", stack: 0, attempt: 2, reason: "died" },
+      { event: "stack_resumed", stack: 0, trials: [0], step: 6 },
+    );
+    expect([progress.freshSteps, progress.doneSteps, progress.isWhole]).toEqual([6, 6, true]);
+  });
+
   it("takes the steps after a divergence for made", () => {
     const progress = after(
       started,

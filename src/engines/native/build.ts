@@ -24,6 +24,7 @@ import { EngineUnavailable } from "../engine.ts";
 import { digest } from "../sources.ts";
 import { cpuIdentity } from "./cpu.ts";
 import { commonFlags, kernelSources } from "./sources.ts";
+import { makeFolder } from "../../folders.ts";
 
 /** With what, and into which folder, kernels are compiled. */
 export interface BuildSettings {
@@ -106,7 +107,7 @@ async function compile(
   const folder = join(cache, `building-${randomBytes(8).toString("hex")}`);
   try {
     // Libraries are code that will run: nobody else may put one there.
-    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    makeFolder(cache, 0o700);
     removeAbandoned(cache);
     mkdirSync(folder);
   } catch (error) {
@@ -120,7 +121,9 @@ async function compile(
     renameSync(join(folder, "digest"), digestOf(library));
   } catch (error) {
     const words = (error as { stderr?: string }).stderr?.trim().split("\n").slice(0, 3).join("; ");
-    throw new EngineUnavailable(`the native engine cannot be built with ${compiler}: ${words || (error as Error).message}`);
+    throw new EngineUnavailable(
+      `the native engine cannot be built with ${compiler}: ${words || (error as Error).message.trim().split("\n").join("; ")}`,
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,14 +1,12 @@
 /** What is needed to do it again: the spec, the commands, and what results depend on besides; and what it cost. */
 import { stringify } from "yaml";
 import { flopsOf, percentOf } from "../../numbers.ts";
+import { shellWord } from "../../shell.ts";
 import type { ReportInput } from "./input.ts";
 import { html, tableMarkup, type Markup } from "./markup.ts";
 
 /** A spec as a file that the command line reads. */
 export const specText = (spec: unknown): string => stringify(spec, { flowCollectionPadding: false, lineWidth: 0 });
-
-/** Words of a POSIX shell. */
-const shellWord = (text: string): string => (/^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 function commands({ run, folder, transfer, spec }: ReportInput): string {
   const out = shellWord(folder);
@@ -16,7 +14,7 @@ function commands({ run, folder, transfer, spec }: ReportInput): string {
   const width = transfer !== undefined && transfer.width !== spec?.width.target ? ` --width ${transfer.width}` : "";
   return [
     `mutransfer sweep spec.yaml --out ${out}${engine}`,
-    ...(transfer === undefined ? [] : [`mutransfer transfer --best ${out}/results.json${width}${engine}`]),
+    ...(transfer === undefined ? [] : [`mutransfer transfer --best ${shellWord(`${folder}/results.json`)}${width}${engine}`]),
     `mutransfer report ${out}`,
   ].join("\n");
 }
