@@ -48,9 +48,11 @@ export function callsOn(page: string): readonly string[] {
     [...code.matchAll(/(?<![\w./-])(?:mutransfer|npm run) +[^&|;]+/g)].map(([call]) => call.trim()),
   );
 }
-/** Long options in a page's prose. */
+/** Long options in a page's prose, those of whole calls aside. */
 export const optionsOn = (page: string): readonly string[] =>
-  [...proseOf(page).matchAll(/`[^`\n]+`/g)].flatMap(([code]) => [...code.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([option]) => option));
+  [...proseOf(page).matchAll(/`(?!mutransfer )[^`\n]+`/g)].flatMap(([code]) =>
+    [...code.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([option]) => option),
+  );
 
 /** Why a call of this program cannot be typed; undefined for one that can. */
 export function misspelled(program: Command, call: string): string | undefined {
