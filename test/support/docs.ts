@@ -28,7 +28,7 @@ export interface Block {
   readonly mark: string | undefined;
 }
 export function blocksOf(page: string): readonly Block[] {
-  const found = textOf(page).matchAll(/(?:^<!-- (.*) -->\n)?^```(\w*)\n([\s\S]*?)^```$/gm);
+  const found = textOf(page).matchAll(/(?:^<!-- (.*) -->\n+)?^```(\w*)\n([\s\S]*?)^```$/gm);
   return [...found].map(([, mark, language = "", text = ""]) => ({ page, language, text, mark }));
 }
 /** A page without its blocks. */
@@ -50,9 +50,9 @@ export function callsOn(page: string): readonly string[] {
 }
 /** Long options in a page's prose, those of whole calls aside. */
 export const optionsOn = (page: string): readonly string[] =>
-  [...proseOf(page).matchAll(/`(?!mutransfer )[^`\n]+`/g)].flatMap(([code]) =>
-    [...code.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([option]) => option),
-  );
+  [...proseOf(page).matchAll(/`([^`\n]+)`/g)]
+    .filter(([, code = ""]) => !code.startsWith("mutransfer "))
+    .flatMap(([code]) => [...code.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([option]) => option));
 
 /** Why a call of this program cannot be typed; undefined for one that can. */
 export function misspelled(program: Command, call: string): string | undefined {
