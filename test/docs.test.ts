@@ -38,8 +38,8 @@ const reasons =
 /** Commands that are not run here, and blocks that look like specs and are none: as many as are known, so that none is added unseen. */
 const [notRun, noSpecs] = [38, 1];
 
-/** Options of other programs that pages speak of: npm, benches, the crash harness, containers; and commander's own. */
-const ofOthers = ["--ignore-scripts", "--target", "--rounds", "--cpus", "--help"];
+/** Options of other programs that pages speak of: npm, xcode-select, benches, the crash harness, containers; and commander's own. */
+const ofOthers = ["--install", "--ignore-scripts", "--target", "--rounds", "--cpus", "--help"];
 
 /** Where the pages' commands are typed: one name leads to this build, and `npx` to that name. */
 const path = join(folder, "path");
