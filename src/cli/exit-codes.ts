@@ -1,7 +1,7 @@
 /** The exit codes of the command line, and which of them an error that a user can mend ends with. */
 import type { ErrorKind } from "../errors.ts";
 
-/** Every exit code of the command line; the README documents them. */
+/** Every exit code of the command line; docs/command-line.md documents them. */
 export const exitCodes = {
   ok: 0,
   internal: 1,

@@ -61,7 +61,7 @@ export function renderDoctor(diagnosis: Diagnosis, style: Style): string {
     ...idle.map(({ name, install }) => `\n${style.bold(name)}: does not use the GPU: ${install}`),
     ...old.map(
       ({ name, version }) =>
-        `\n${style.bold(name)}: ${version} has no code for this GPU and compiles it at each start, or fails; the README says how to build against a newer TensorFlow`,
+        `\n${style.bold(name)}: ${version} has no code for this GPU and compiles it at each start, or fails; docs/engines.md says how to build against a newer TensorFlow`,
     ),
   ];
   return wrapped(lines.join("\n"), style.columns);

@@ -14,7 +14,7 @@ import { wrapped } from "./text.ts";
 /** The smallest sizes at which the authors of μTransfer trust a proxy. Source: TP-V, section 6 and appendix. */
 const floors = { width: 256, depth: 4, batch: 32, context: 128, steps: 5000 } as const;
 
-/** Below this base width the readout learns too slowly without an output multiplier; measured, see the README. */
+/** Below this base width the readout learns too slowly without an output multiplier; measured, see docs/mup.md. */
 const smallBaseWidth = 256;
 
 /** Why the best hyperparameters of a proxy are not expected to be the target's, where a parametrization is to blame. */

@@ -1,6 +1,6 @@
 /**
  * The shape of a spec file: every key, its type, its range, its default and one
- * sentence about it. The editor schema and the README's reference are generated
+ * sentence about it. The editor schema and the reference in docs/spec.md are generated
  * from here. Rules between keys are in rules.ts.
  */
 import { z } from "zod";
@@ -224,7 +224,7 @@ export const sections = {
         .union([z.literal(false), confirmation])
         .prefault({})
         .describe("`false` lets the single run of each trial decide"),
-      parameters: parameters.optional().describe("the space; without it, a default space around the regime measured in the README"),
+      parameters: parameters.optional().describe("the space; without it, a default space around the regime measured in docs/mup.md"),
     })
     .prefault({})
     .describe("which hyperparameters to try"),

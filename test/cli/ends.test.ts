@@ -77,7 +77,7 @@ const commands: Readonly<Record<string, Mistakes>> = {
   repair: ofRun("repair"),
   init: { bad: ["init", "good.yaml"], missing: ["init", "absent/sweep.yaml"] },
 };
-/** Exit codes that the README gives for each mistake. */
+/** Exit codes that docs/command-line.md gives for each mistake. */
 const codes: { readonly [M in keyof Required<Mistakes>]: readonly number[] } = {
   missing: [2],
   bad: [2],

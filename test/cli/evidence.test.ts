@@ -21,7 +21,7 @@ width: {proxy: 8, target: 40}
 train: {steps: 60, batch: 4, evaluate: {every: 60, batches: 2}}
 `;
 
-/** Exit codes as the README has them. */
+/** Exit codes as docs/command-line.md has them. */
 const codes: { readonly [V in TransferVerdict]: number } = { TRANSFERS: 0, DOES_NOT_TRANSFER: 8, INCONCLUSIVE: 9 };
 
 describe("curves", () => {

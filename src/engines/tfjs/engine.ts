@@ -6,7 +6,7 @@ import { GraphExecutable } from "./graph.ts";
 import { loadTfjs, type TfjsPackage } from "./load.ts";
 
 interface Options {
-  /** `eager` runs op by op even where libtensorflow could run graphs, which are faster: see the README's performance section. */
+  /** `eager` runs op by op even where libtensorflow could run graphs, which are faster: see docs/engines.md. */
   readonly mode?: "eager";
   /** The package to use instead of the fastest that is installed. */
   readonly package?: TfjsPackage;
