@@ -65,7 +65,7 @@ it.skipIf(!has("fish"))("completion in fish offers commands and options", () => 
 describe("the man page", () => {
   it("is what the commands say", () => {
     const page = renderManPage(commandLine);
-    if (process.env["UPDATE_README"]) writeFileSync(manFile, page);
+    if (process.env["UPDATE_DOCS"]) writeFileSync(manFile, page);
     else expect(readFileSync(manFile, "utf8")).toBe(page);
   });
   it.skipIf(!has("groff"))("is sound, and names every command, exit code and variable", () => {
