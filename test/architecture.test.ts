@@ -89,6 +89,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   report: [...below, "placement", "sweep", "evidence", "studies"],
   // How a page gets to a browser: it knows no run, as whoever reads runs knows no browser.
   serve: [],
+  library: [...below, "placement", "sweep", "evidence", "studies"],
+  "index.ts": ["library", ...below, "placement", "sweep", "evidence", "studies"],
   cli: ["studies", "report", "serve", ...cliKnows],
 };
 
@@ -144,7 +146,7 @@ describe("side effects", () => {
     expect(
       outside(
         /(?<![-\w])process[.[]|\bconsole\.|node:process/,
-        /^(cli\/.*|workers\/(worker|perform|prepare)|signals|faults|cache|libc)\.ts$/,
+        /^(cli\/.*|library\/study|workers\/(worker|perform|prepare)|signals|faults|cache|libc)\.ts$/,
       ),
     ).toEqual([]));
   it("a study says nothing and ends nothing: whoever calls it does, on a terminal or not", () =>
@@ -177,7 +179,7 @@ describe("side effects", () => {
     expect(
       outside(
         /["']node:fs|["']fs["']/,
-        /^(data\/(checked-file|corpus|globs|remembered|token-file|token-run|tokenized)|run\/(checkpoints|journal|kernel|lock|open-folder)|engines\/(cores|sources|cuda\/sources|native\/(build|cpu|prebuilt|web-assembly)|tfjs\/saved-models)|cli\/(files|init)|cache|faults|folders)\.ts$/,
+        /^(data\/(checked-file|corpus|globs|remembered|token-file|token-run|tokenized)|run\/(checkpoints|journal|kernel|lock|open-folder)|engines\/(cores|sources|cuda\/sources|native\/(build|cpu|prebuilt|web-assembly)|tfjs\/saved-models)|cli\/(files|init)|studies\/named-files|cache|faults|folders)\.ts$/,
       ),
     ).toEqual([]));
   it("a run folder's files are opened in one place", () => {
@@ -201,7 +203,7 @@ describe("side effects", () => {
   it("cores are counted in one place, which knows of quotas", () =>
     expect(outside(/availableParallelism|cpus\(\)\.length/, /^engines\/cores\.ts$/)).toEqual([]));
   it("clocks are passed in, and randomness comes from seeds", () => {
-    expect(outside(/Date\.now|performance\.now|new Date\(/, /^(cli\/.*|workers\/perform)\.ts$/)).toEqual([]);
+    expect(outside(/Date\.now|performance\.now|new Date\(/, /^(cli\/.*|library\/study|workers\/perform)\.ts$/)).toEqual([]);
     expect(outside(/Math\.random/, /^$/)).toEqual([]);
   });
 });
