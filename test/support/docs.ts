@@ -1,11 +1,11 @@
 /**
  * The pages that people read, taken apart: blocks with the mark before them, the commands in
- * blocks and in prose, links and the anchors that they may name; and the command line's
- * tables, made from the commands themselves. What is right of all that is test/docs.test.ts's.
+ * blocks and in prose, links and the anchors that they may name. What is right of all that is
+ * test/docs.test.ts's.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Command, Option } from "commander";
+import type { Command } from "commander";
 
 /** Where a file of the repository lies. */
 export const inRepository = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
@@ -78,40 +78,3 @@ export function anchorsOf(page: string): readonly string[] {
 /** Where a page's links and images lead, web addresses aside. */
 export const linksOn = (page: string): readonly string[] =>
   [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target).filter((target) => !/^https?:/.test(target));
-
-const inCell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => "---"), ...rows].map((row) => `| ${row.map(inCell).join(" | ")} |`).join("\n");
-
-function meaningOf({ description, argChoices = [], defaultValue, defaultValueDescription }: Option): string {
-  const preset = defaultValueDescription ?? (defaultValue === undefined ? undefined : String(defaultValue));
-  const choices = argChoices.length > 0 ? `: ${argChoices.map((choice) => `\`${choice}\``).join(", ")}` : "";
-  return `${description}${choices}${preset === undefined ? "" : ` (default: ${preset})`}`;
-}
-/** Every command once, and every option once with the commands that take it. */
-export function commandReference(program: Command): string {
-  const help = program.createHelp();
-  const commands = help.visibleCommands(program).filter((command) => command.name() !== "help");
-  const takers = new Map<string, string[]>();
-  for (const command of commands)
-    for (const option of help.visibleOptions(command).filter(({ long }) => long !== "--help")) {
-      const key = JSON.stringify([`\`${option.flags}\``, meaningOf(option)]);
-      takers.set(key, [...(takers.get(key) ?? []), command.name()]);
-    }
-  const argumentsOf = (command: Command): string =>
-    command.registeredArguments
-      .map((each) => [each.name(), each.variadic ? "..." : ""].join(""))
-      .map((name, index) => (command.registeredArguments[index]?.required ? ` <${name}>` : ` [${name}]`))
-      .join("");
-  const options = [...takers].map(([key, names]) => {
-    const [flags = "", meaning = ""] = JSON.parse(key) as readonly string[];
-    return [flags, names.join(", "), meaning];
-  });
-  return [
-    table(
-      ["command", "what it does"],
-      commands.map((command) => [`\`${command.name()}${argumentsOf(command)}\``, command.description()]),
-    ),
-    table(["option", "of", "meaning"], options),
-  ].join("\n\n");
-}

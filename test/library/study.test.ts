@@ -1,0 +1,155 @@
+/** What a program gets hold of: promises with events and a signal, mistakes in its own words, and nothing printed or left behind. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, expect, it, vi } from "vitest";
+import { parse } from "yaml";
+import {
+  coordCheck,
+  curves,
+  parametrize,
+  plan,
+  readResults,
+  Stopped,
+  Study,
+  sweep,
+  table,
+  transfer,
+  UserError,
+  type Spec,
+} from "../../src/index.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { cpuEngine } from "../support/native.ts";
+import { tinySpec } from "../support/study.ts";
+
+const folder = temporaryFolder();
+process.env["MUTRANSFER_CACHE"] = join(folder, "cache");
+const spec = parse(tinySpec()) as Spec;
+const options = { engine: cpuEngine, jobs: 1, checkpoint: { steps: 10 } };
+const into = (name: string): { readonly out: string } => ({ out: join(folder, name) });
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+it("gives the results and the events, prints nothing, and listens to nothing afterwards", async () => {
+  const spies = [
+    vi.spyOn(process.stdout, "write").mockReturnValue(true),
+    vi.spyOn(process.stderr, "write").mockReturnValue(true),
+    vi.spyOn(process, "exit").mockReturnValue(undefined as never),
+  ];
+  const { signal } = new AbortController();
+  const removed = vi.spyOn(signal, "removeEventListener");
+  const listeners = process.eventNames();
+  const kinds: string[] = [];
+  const study = sweep(spec, { ...options, ...into("whole"), signal });
+  for await (const { event } of study) kinds.push(event);
+  const { record, path } = await study;
+  const calls = spies.map(({ mock }) => mock.calls);
+  vi.restoreAllMocks();
+  expect(calls).toEqual([[], [], []]);
+  expect(removed).toHaveBeenCalledTimes(1);
+  expect(process.eventNames()).toEqual(listeners);
+  expect(kinds.filter((kind) => kind === "trial_finished").length).toBe(8);
+  expect([kinds[0], kinds.at(-1)]).toEqual(["plan_read", "sweep_finished"]);
+  expect(readResults(path)).toEqual(record);
+  expect(record.best).not.toBeNull();
+});
+
+it("takes a spec as a file or as data alike", async () => {
+  const file = join(folder, "tiny.yaml");
+  writeFileSync(file, tinySpec());
+  expect((await table(file)).tensors).toEqual((await table(spec)).tensors);
+});
+
+it("stops when it is told to, says what there is to go on from, and goes on to the same bytes", async () => {
+  const controller = new AbortController();
+  const study = sweep(spec, { ...options, stack: 1, ...into("stopped"), signal: controller.signal });
+  const read = async (): Promise<void> => {
+    for await (const { event } of study) if (event === "trial_finished") controller.abort();
+  };
+  await expect(read()).rejects.toBeInstanceOf(Stopped);
+  await expect(study).rejects.toMatchObject({ name: "AbortError", code: "stopped" });
+  const { path } = await sweep(spec, { ...options, stack: 1, ...into("stopped") });
+  expect(readFileSync(path, "latin1")).toBe(readFileSync(join(folder, "whole/results.json"), "latin1"));
+});
+
+it.each<[string, (signal: AbortSignal) => Study<unknown>]>([
+  ["sweep", (signal) => sweep(spec, { ...options, ...into("never"), signal })],
+  ["transfer", (signal) => transfer(join(folder, "whole/results.json"), { engine: cpuEngine, ...into("never"), force: true, signal })],
+  ["coordCheck", (signal) => coordCheck(spec, { engine: cpuEngine, ...into("never"), signal })],
+  ["plan", (signal) => plan(spec, { engine: cpuEngine, signal })],
+])("%s heeds a signal that was there before it", async (_, begin) => {
+  await expect(begin(AbortSignal.abort())).rejects.toBeInstanceOf(Stopped);
+});
+
+it("ends a loop that is left without ending the study", async () => {
+  const study = plan(spec, { engine: cpuEngine });
+  for await (const event of study) if (event.event === "plan_counted") break;
+  expect((await study).proxies.models).toBe(8);
+});
+
+it("tells mistakes in a program's words, with code, kind and place", async () => {
+  const mistaken = { ...spec, width: { ...spec.width, proxy: 15 } };
+  const error: unknown = await plan(mistaken).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(UserError);
+  expect(error).toMatchObject({ kind: "usage", diagnostics: [{ path: "width.proxy", position: { file: "spec" } }] });
+  const other = sweep({ ...spec, seed: 7 }, { ...options, ...into("whole") });
+  const refused = (await other.catch((thrown: unknown) => thrown)) as UserError;
+  expect(refused.kind).toBe("disagreement");
+  const told = refused.diagnostics.map(({ message, hint }) => `${message} ${hint}`).join("\n");
+  expect(told).toContain("another folder with out");
+  expect(told).not.toContain("--");
+});
+
+it("gives what the system refuses as a mistake of kind io", async () => {
+  const blocked = join(folder, "blocked");
+  writeFileSync(blocked, "");
+  await expect(sweep(spec, { ...options, out: join(blocked, "run") })).rejects.toMatchObject({ kind: "io", code: "io_error" });
+  mkdirSync(join(folder, "empty"));
+  expect(() => readResults(join(folder, "empty/results.json"))).toThrow(UserError);
+  await expect(curves(spec, into("curves"))).rejects.toMatchObject({ code: "no_curves" });
+});
+
+it("parametrizes another's model as the table does this one's", async () => {
+  const { size, base, hyperparameters, tensors } = await table(spec, { width: 64 });
+  const given = Object.fromEntries(
+    tensors.tensors.map(({ name, role, shape, init_std }) => [
+      name,
+      {
+        role,
+        ...((role === "hidden" || role === "readout") && { fanIn: shape[0] }),
+        zeroInit: init_std === 0,
+        inBlock: name.startsWith("blocks."),
+      },
+    ]),
+  );
+  const found = parametrize({
+    ...{ width: size.width, baseWidth: base.width, headDim: 8, tensors: given },
+    hyperparameters: { learning_rate: NaN, ...hyperparameters },
+  });
+  expect(found.attentionScale).toBe(tensors.attention_scale);
+  for (const { name, multiplier, init_std, learning_rate, weight_decay, epsilon } of tensors.tensors) {
+    const { initStd, ...rest } = found.tensors[name];
+    expect(rest, name).toEqual({ multiplier, learningRate: learning_rate, weightDecay: weight_decay, epsilon });
+    expect(initStd).toBeCloseTo(init_std, 12);
+  }
+});
+
+it("names every number that parametrize cannot take", () => {
+  const wrong = {
+    ...{ width: 0, baseWidth: 8.5, headDim: 8, depth: { layers: 2, baseLayers: 2 } },
+    hyperparameters: { learning_rate: -1, momentum: 1 },
+    tensors: { a: { role: "hidden" }, b: { role: "weight" } },
+  } as unknown as Parameters<typeof parametrize>[0];
+  const paths = (): readonly (string | undefined)[] => {
+    try {
+      parametrize(wrong);
+    } catch (error) {
+      return (error as UserError).diagnostics.map(({ path }) => path);
+    }
+    return [];
+  };
+  expect(paths()).toEqual([
+    ...["width", "baseWidth", "depth", "hyperparameters.learning_rate", "hyperparameters.momentum", "tensors.a.fanIn", "tensors.b.role"],
+  ]);
+});
