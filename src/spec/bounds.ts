@@ -15,7 +15,7 @@ export const bounds = {
   /** Tokens of an evaluation, which are kept in memory: batches × batch × context. */
   evaluationTokens: 2 ** 26,
   /** A hyperparameter that is not 0, in a spec as it is written. */
-  hyperparameter: { least: 1e-30, most: 1e9 },
+  hyperparameter: { least: 1e-30, most: 1e30 },
   /** Points of a loss curve: steps ÷ evaluate.every. */
   evaluations: 100_000,
   /** Trials of a sweep, and likewise trainings that confirm. */

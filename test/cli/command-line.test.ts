@@ -63,7 +63,7 @@ it.skipIf(!has("fish"))("completion in fish offers commands and options", () => 
 });
 
 describe("the man page", () => {
-  it("is what the commands say", () => {
+  it("generated: it is what the commands say", () => {
     const page = renderManPage(commandLine);
     if (process.env["UPDATE_DOCS"]) writeFileSync(manFile, page);
     else expect(readFileSync(manFile, "utf8")).toBe(page);

@@ -80,6 +80,8 @@ async function packAndInstall(): Promise<string | undefined> {
     "bench",
     "configs",
     "dist",
+    "docs",
+    "man",
     "packing",
     "ptx",
     "src",
@@ -88,7 +90,7 @@ async function packAndInstall(): Promise<string | undefined> {
     "tsconfig.json",
     "tsconfig.build.json",
   ];
-  for (const name of [...parts, "README.md", "LICENSE"])
+  for (const name of [...parts, "CHANGELOG.md", "README.md", "LICENSE"])
     cpSync(join(root, name), join(stage, name), { recursive: true, preserveTimestamps: true });
   symlinkSync(join(root, "node_modules"), join(stage, "node_modules"));
   const { code, stdout, stderr } = await execute("npm", ["pack", "--silent"], stage);
@@ -125,6 +127,24 @@ describe.skipIf(missing !== undefined)("the packed package", () => {
     expect(sweep.code, sweep.stderr).toBe(0);
     const transfer = await execute("npx", ["mutransfer", "transfer", "--best", "quickstart/results.json"], home, env);
     expect([transfer.code, transfer.stdout]).toEqual([0, expect.stringContaining("validation loss")]);
+  });
+
+  it("is a library whose examples hold under strict types, and run", async () => {
+    const app = join(home, "app");
+    cpSync(join(root, "examples"), app, { recursive: true });
+    writeFileSync(join(app, "package.json"), JSON.stringify({ type: "module" }));
+    const strict = { strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, skipLibCheck: false };
+    const compilerOptions = {
+      ...strict,
+      ...{ module: "nodenext", target: "es2023", rewriteRelativeImportExtensions: true, outDir: "built" },
+      ...{ types: ["node"], typeRoots: [join(root, "node_modules/@types")] },
+    };
+    writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
+    const compiled = await execute(process.execPath, [join(root, "node_modules/typescript/bin/tsc")], app);
+    expect(compiled.code, compiled.stdout).toBe(0);
+    const env = { MUTRANSFER_CACHE: join(folder, "cache") };
+    const { code, stdout, stderr } = await execute(process.execPath, ["built/01-sweep-and-transfer.js"], app, env);
+    expect([code, stdout], stderr).toEqual([0, expect.stringMatching(/^winner: trial \d[^]*target of width 32/)]);
   });
 
   it("says how to get what it does not bring", async () => {
