@@ -168,6 +168,7 @@ describe("what the page says of trials", () => {
     ] as const) {
       const { page, figures } = await makeReport({ ...input, phase, live: training(trial) }, "live");
       expect(rowsOf(figures, "training-curves").filter(({ kind }) => kind === "growing target")).toHaveLength(2);
+      expect(page.includes("what follows it is being trained")).toBe(phase === "finished");
       expect(page).toContain("target, in training");
     }
   });

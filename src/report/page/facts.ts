@@ -16,6 +16,10 @@ const phaseNames: { readonly [K in Phase]: string } = {
   died: "Not finished: its process died.",
 };
 
+/** How the run stands; whoever trains in the folder of a finished sweep trains what comes after it. */
+const phaseText = ({ phase, live }: ReportInput): string =>
+  phase === "finished" && live !== undefined ? "The sweep has finished, and what follows it is being trained." : phaseNames[phase];
+
 /** Damaged lines that are named one by one. */
 const shownDamages = 20;
 
@@ -167,7 +171,7 @@ export function factsMarkup(input: ReportInput, kind: PageKind): Markup {
       <p class="kind">mutransfer report</p>
       <h1>${run?.name ?? folder}</h1>
       <p class="phase ${phase}">
-        <strong>${isFollowed ? "Still going on; this page follows it." : phaseNames[phase]}</strong
+        <strong>${isFollowed ? "Still going on; this page follows it." : phaseText(input)}</strong
         >${phase === "none" ? undefined : ` ${trialCounts(input)}.${goesOn ? " The same sweep command continues it." : ""}`}
       </p>
       ${progressMarkup(input)}
