@@ -4,10 +4,10 @@
  * Everything else in this package is no promise.
  */
 export { UserError, type Diagnostic, type ErrorKind, type Position } from "./errors.ts";
-export type { EngineName } from "./engines/engine.ts";
-export type { CoordCheck, Curves, TransferVerdict, Verdict } from "./evidence/records.ts";
+export type { Device, EngineName } from "./engines/engine.ts";
+export type { Axis, CoordCheck, Curves, Prelaunch, TransferVerdict, Verdict } from "./evidence/records.ts";
 export { parametrize, type Parametrized, type ParametrizeInput, type TensorInput } from "./library/parametrize.ts";
-export { Study, type StudyOptions } from "./library/study.ts";
+export type { Study, StudyOptions } from "./library/study.ts";
 export {
   coordCheck,
   curves,
@@ -26,14 +26,19 @@ export {
   type TransferOptions,
   type Written,
 } from "./library/verbs.ts";
+export type { Size } from "./model/config.ts";
 export type { ResolvedScales } from "./parametrization/resolve.ts";
 export type { HyperparameterName, Hyperparameters, Parametrization, Role } from "./parametrization/roles.ts";
+export type { Arrangement, Setup, Timed } from "./placement/arrangements.ts";
 export type { Results } from "./run/results.ts";
 export type { TrialResult } from "./run/trial-result.ts";
+export type { CompleteSpec, HyperparameterSpace } from "./spec/complete.ts";
+export type { Counted, PlanCounts } from "./studies/counts.ts";
 export type { StudyEvent, SweepEvent } from "./studies/events.ts";
 export type { Forecast, PlanSummary } from "./studies/forecast.ts";
 export type { TransferContent as TransferResult } from "./studies/launch.ts";
 export type { Interval } from "./studies/setting.ts";
 export { Stopped, type Left } from "./studies/stopping.ts";
 export type { PlanTable } from "./studies/table.ts";
+export type { Evaluation } from "./sweep/events.ts";
 export type { TensorRow, TensorTable } from "./training/tensor-table.ts";

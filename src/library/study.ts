@@ -33,7 +33,10 @@ export class Study<T> implements Promise<T>, AsyncIterable<StudyEvent> {
   private readonly listeners = new Set<Listener>();
   private isOver = false;
 
-  /** Begins the study after the caller's own next steps, so that whoever iterates at once misses no event. */
+  /**
+   * Begins the study after the caller's own next steps, so that whoever iterates at once misses no event.
+   * @internal
+   */
   constructor({ signal }: StudyOptions, begin: (setting: Setting) => Promise<T> | T) {
     const stopping = new StopSwitch();
     const stop = (): void => void stopping.ask();
@@ -72,6 +75,7 @@ export class Study<T> implements Promise<T>, AsyncIterable<StudyEvent> {
     return this.result.finally(onFinally);
   }
 
+  /** The events from now on, for one loop; each loop has its own. */
   [Symbol.asyncIterator](): AsyncGenerator<StudyEvent, void, undefined> {
     const listener: Listener = { events: [], wake: () => undefined };
     this.listeners.add(listener);

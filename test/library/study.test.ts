@@ -10,7 +10,7 @@ import {
   plan,
   readResults,
   Stopped,
-  Study,
+  type Study,
   sweep,
   table,
   transfer,
