@@ -33,6 +33,7 @@ export type { Arrangement, Setup, Timed } from "./placement/arrangements.ts";
 export type { Results } from "./run/results.ts";
 export type { TrialResult } from "./run/trial-result.ts";
 export type { CompleteSpec, HyperparameterSpace } from "./spec/complete.ts";
+export type { HyperparameterDomain } from "./spec/schema.ts";
 export type { Counted, PlanCounts } from "./studies/counts.ts";
 export type { StudyEvent, SweepEvent } from "./studies/events.ts";
 export type { Forecast, PlanSummary } from "./studies/forecast.ts";
