@@ -28,6 +28,7 @@ import {
   verbose,
   width,
 } from "./options.ts";
+import type { InitCommand } from "./init.ts";
 import type { PlanCommand } from "./plan.ts";
 import type { ReportCommand } from "./report.ts";
 import type { RetryCommand } from "./retry.ts";
@@ -241,7 +242,8 @@ export function buildProgram(terminal: Terminal, version: string, exit: (code: n
     .command("init")
     .description("write a commented spec to start from")
     .argument("[file]", "where to write it", "sweep.yaml")
-    .action(async (file: string) => exit(await (await import("./init.ts")).init(file, terminal)));
+    .option("--from <sweep.yaml>", "translate a sweep of W&B, with what was taken over, and what not and why, in comments")
+    .action(async (file: string, options: InitCommand) => exit(await (await import("./init.ts")).init(file, options, terminal)));
   program
     .command("doctor")
     .description("engines, devices, versions and memory, and what to install for each engine that is missing")

@@ -1,20 +1,27 @@
-/** `mutransfer init`: writes a commented spec to start from; never overwrites one. */
+/** `mutransfer init`: writes a commented spec to start from, or what a W&B sweep comes to; never overwrites one. */
 import { writeFileSync } from "node:fs";
 import { UserError } from "../errors.ts";
 import { shellWord } from "../shell.ts";
 import { specTemplate } from "../spec/template.ts";
+import { readSpec } from "../studies/named-files.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** Options of `mutransfer init`. */
+export interface InitCommand {
+  readonly from?: string;
+}
+
 /** Runs `mutransfer init`. */
-export function init(file: string, terminal: Terminal): Promise<ExitCode> {
+export async function init(file: string, { from }: InitCommand, terminal: Terminal): Promise<ExitCode> {
+  const text = from === undefined ? specTemplate : (await import("../spec/wandb.ts")).specFromSweep(readSpec(from).text, from);
   try {
-    writeFileSync(file, specTemplate, { flag: "wx" });
+    writeFileSync(file, text, { flag: "wx" });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     throw new UserError({ code: "file_exists", message: `${file} exists already`, hint: "give another name" });
   }
   terminal.out(`wrote ${file}\n`);
-  terminal.err(`next: mutransfer plan ${shellWord(file)}\n`);
-  return Promise.resolve(exitCodes.ok);
+  terminal.err(`next: mutransfer ${from === undefined ? "plan" : "validate"} ${shellWord(file)}\n`);
+  return exitCodes.ok;
 }

@@ -50,7 +50,7 @@ const tools: readonly {
   {
     what: "a W&B sweep",
     isIt: (has) => has("parameters") && (has("method") || has("program") || has("metric") || has("command")),
-    hint: "`mutransfer init` writes a spec to start from, and the keys below say where theirs belong",
+    hint: "`mutransfer init --from` translates it, and the keys below say where theirs belong",
   },
   {
     what: "a Hydra config",

@@ -28,8 +28,13 @@ train:
   evaluate: {every: 100, batches: 8}
 
 search:
-  method: random                  # random | grid
+  # random: nothing to decide; sobol: spreads its trials evenly, better at every number of them;
+  # tpe, gp: learn from what has ended, from 16 trials on; grid: every combination of \`values\`, without \`trials\`
+  method: random
   trials: 16
+  # early_stopping: {}                # an eighth of the steps for all, and on for the better half: a third of the cost
+  # early_stopping: {method: asha}    # the same without waiting for a rung to be complete
+  confirm: {seeds: 3}             # the best are trained again on fresh seeds, and their means decide; false: not
   parameters:                     # {distribution, min, max}, {values: […]} or {value: …}; bounds are real values
     learning_rate:        {distribution: log_uniform, min: 1e-3, max: 1e-1}
     init_std:             {distribution: log_uniform, min: 0.25, max: 4}     # in units of 1/sqrt(fan_in)
