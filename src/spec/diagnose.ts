@@ -143,7 +143,10 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
           },
         ];
       }
-      return (issue.errors[branch] ?? []).flatMap((inner) => findingsOf(inner, option, data, path));
+      const findings = (issue.errors[branch] ?? []).flatMap((inner) => findingsOf(inner, option, data, path));
+      // What another tool's keys mean here may be what is missing, or have nothing missing.
+      const isForeign = findings.some((each) => each.code === "unknown_key" && meaningAt(each.path) !== undefined);
+      return isForeign ? findings.filter((each) => each.code !== "missing_key") : findings;
     }
     default:
       return [{ code: "wrong_value", path, message: `${issue.message}, found ${found}` }];

@@ -44,6 +44,15 @@ it.each<[string, string, [code: string, place: string, words: string][]]>([
     [["wrong_value", "4:48", "did you mean log_uniform?"]],
   ],
   [
+    "Optuna's range",
+    parameters("init_std: {low: 1, high: 2, log: true}"),
+    [
+      ["unknown_key", "4:34", "did you mean min?"],
+      ["unknown_key", "4:42", "did you mean max?"],
+      ["unknown_key", "4:51", "did you mean distribution: log_uniform?"],
+    ],
+  ],
+  [
     "natural exponents",
     parameters("learning_rate: {distribution: log_uniform, min: -9.2, max: -2.3}"),
     [["log_bound_not_positive", "4:71", "e^-9.2 = 1.01e-4"]],
