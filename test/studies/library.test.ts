@@ -76,7 +76,7 @@ it("a study prints nothing and ends no process", async () => {
   ];
   const listeners = process.listenerCount("SIGINT");
   await sweep(spec, into("silent"), surroundings(folder).setting);
-  await transfer(results, target("silent-target", { width: 64 }), surroundings(folder).setting);
+  await transfer(results, target("silent-target", { width: 16 }), surroundings(folder).setting);
   const calls = spies.map(({ mock }) => mock.calls);
   vi.restoreAllMocks();
   expect(calls).toEqual([[], [], []]);

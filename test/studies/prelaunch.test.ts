@@ -1,7 +1,7 @@
 /** The check before a launch, as a transfer has it made: found once, heeded, overruled, and made again for what it does not speak of. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it, vi } from "vitest";
 import { sealed, type Prelaunch } from "../../src/evidence/records.ts";
 import { jsonText } from "../../src/json.ts";
 import { runFiles } from "../../src/run/run-folder.ts";
@@ -49,11 +49,15 @@ it("is not written down before its end, and goes on from its checkpoints", async
   ]);
 });
 
-it("is written down before the target's first step, and not made again", async () => {
+it("is written down before the target's first step, prints nothing, and is not made again", async () => {
+  const spies = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, "write").mockReturnValue(true));
   const stopped = surroundings(folder, (event, stop) => {
     if (event.event === "sweep_started" && event.name.startsWith("target")) setTimeout(stop);
   });
   await expect(transfer(results, { ...options, force: true }, stopped.setting)).rejects.toBeInstanceOf(Stopped);
+  const said = spies.map(({ mock }) => mock.calls);
+  vi.restoreAllMocks();
+  expect(said).toEqual([[], []]);
   expect(stopped.of("stack_resumed").length).toBe(1);
   expect(stopped.of("prelaunch_finished").map(({ prelaunch }) => prelaunch)).toEqual([written()]);
   const again = surroundings(folder, (event, stop) => event.event === "prelaunch_finished" && stop());
