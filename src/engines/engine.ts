@@ -55,8 +55,8 @@ export interface CompileOptions {
 export interface Executable {
   /** Replaces the whole state. */
   load(state: State): void;
-  /** Copies the state out, as it is after the last step. */
-  read(): Promise<State>;
+  /** Copies the state out, as it is after the last step; of the parameters only those named, where some are. */
+  read(parameters?: readonly Ref[]): Promise<State>;
   /** Runs the steps of `chunk` in order, updating the state; returns losses [K, N] in nats, each before its update. */
   train(chunk: TrainChunk): Promise<Float32Array>;
   /** Losses [K, N] in nats of K batches under the present weights. */

@@ -136,7 +136,7 @@ export async function takeReadings(
         for (; done < step; done++) await executable.train({ ...batch, factors: Float32Array.of(1) });
         const activations = await executable.inspect(batch, activationsOf(model));
         for (const ref of branchesOf(model)) rescale(activations.get(ref), 1 / residualMultiplier(scales));
-        const everything = tensorsOf(model, activations, step === 0 ? start : await executable.read());
+        const everything = tensorsOf(model, activations, step === 0 ? start : await executable.read(vectorsOf(model)));
         const now = new Map([...everything].filter(([ref]) => exercise.blocks === "all" || isHalfway(ref, model.layers)));
         first ??= now;
         readings.push(...read(model, { regime, step, ...(without !== undefined && { without }) }, first, now, seeds.length));

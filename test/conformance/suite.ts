@@ -344,6 +344,16 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
       expect(await executable.read()).toEqual(loaded);
     });
 
+    it("reads those parameters only that are named", async () => {
+      const { config, scaling, program } = setup({}, 2, 3);
+      const executable = await compile(program);
+      executable.load(initialState(config, scaling, lanesOf(2), program.scalars));
+      const [first, , third] = program.parameters;
+      const [whole, part] = [await executable.read(), await executable.read([third, first])];
+      expect([...part.parameters]).toEqual([third, first].map((ref) => [ref, whole.parameters.get(ref)]));
+      expect({ ...part, parameters: null }).toEqual({ ...whole, parameters: null });
+    });
+
     it.skipIf(!threaded).each([96, 700])("gives the same bits with one thread as with two, vocabulary %i", async (vocabSize) => {
       const { config, scaling, program } = setup({ width: 64, headDim: 16, context: 64, vocabSize, biases: true }, 1, 16);
       const batches = randomBatches(config, 16, 6);

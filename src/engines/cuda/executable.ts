@@ -91,8 +91,8 @@ export class CudaExecutable implements Executable {
     this.step = state.step;
   }
 
-  read(): Promise<State> {
-    return Promise.resolve({ step: this.step, scalars: copyOfScalars(this.scalars), parameters: this.lanes.read() });
+  read(of?: readonly Ref[]): Promise<State> {
+    return Promise.resolve({ step: this.step, scalars: copyOfScalars(this.scalars), parameters: this.lanes.read(of) });
   }
 
   async train(chunk: TrainChunk): Promise<Float32Array> {

@@ -1,4 +1,5 @@
 /** The states of all lanes in the device's memory, one after the other, and the copies between it and the engine contract's arrays. */
+import type { Ref } from "../../program/ops.ts";
 import type { Program } from "../../program/program.ts";
 import type { ParameterState, State } from "../engine.ts";
 import { emptyParameters, LaneMemory, type StoredMatrix } from "../lowered/lane-memory.ts";
@@ -51,8 +52,8 @@ export class DeviceLanes {
       }
   }
 
-  read(): ReadonlyMap<string, ParameterState> {
-    const parameters = emptyParameters(this.program);
+  read(of?: readonly Ref[]): ReadonlyMap<Ref, ParameterState> {
+    const parameters = emptyParameters(this.program, of);
     for (let index = 0; index < this.program.dims.trials; index++)
       for (const { begin, end, matrices } of spansOf(this.laneMemory.parametersIn(parameters, index), this.spanFloats)) {
         const stored = new Float32Array(end - begin);

@@ -76,14 +76,16 @@ export class LaneMemory {
     yield scalar(this.betas.beta1, this.program.beta1);
     yield scalar(this.betas.beta2, this.program.beta2);
     for (const [ref, operand] of this.scalars) yield scalar(operand, valueOf(state.scalars, ref)[index]);
+    for (const ref of this.parameters.keys()) valueOf(state.parameters, ref);
     yield* this.parametersIn(state.parameters, index);
   }
 
-  /** Weights and moments of lane `index`. */
+  /** Weights and moments of lane `index`, of these parameters. */
   *parametersIn(parameters: ReadonlyMap<Ref, ParameterState>, index: number): Generator<StoredMatrix> {
-    for (const [ref, stored] of this.parameters)
+    for (const [ref, state] of parameters)
       for (const part of parts) {
-        const values = valueOf(parameters, ref)[part];
+        const values = state[part];
+        const stored = valueOf(this.parameters, ref);
         const expected = sizeOf(shapeOf(this.program, ref));
         invariant(values.length === expected, "parametersIn", `${ref} has ${values.length} values, expected ${expected}`);
         const { matrix, operand } = stored[part];
@@ -105,9 +107,9 @@ export class LaneMemory {
 }
 
 /** A state's parameters before anything is read into them. */
-export const emptyParameters = (program: Program): ReadonlyMap<Ref, ParameterState> =>
+export const emptyParameters = (program: Program, of: readonly Ref[] = program.parameters): ReadonlyMap<Ref, ParameterState> =>
   new Map(
-    program.parameters.map((ref) => {
+    of.map((ref) => {
       const array = (): Float32Array => new Float32Array(sizeOf(shapeOf(program, ref)));
       return [ref, { weight: array(), firstMoment: array(), secondMoment: array() }];
     }),

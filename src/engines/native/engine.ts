@@ -114,8 +114,8 @@ class NativeExecutable implements Executable {
     this.step = state.step;
   }
 
-  read(): Promise<State> {
-    const parameters = emptyParameters(this.program);
+  read(of?: readonly Ref[]): Promise<State> {
+    const parameters = emptyParameters(this.program, of);
     for (let index = 0; index < this.program.dims.trials; index++)
       for (const { begin, floats, matrix, dense } of this.laneMemory.parametersIn(parameters, index))
         gatherRows(layout, this.memoryOf(index).subarray(begin, begin + floats), matrix, dense);

@@ -7,7 +7,7 @@ import type { Ref } from "../../program/ops.ts";
 import type { Program } from "../../program/program.ts";
 import { stepScalarValues } from "../../program/schedule.ts";
 import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
-import { stateParts } from "../small-ops/expansion.ts";
+import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
 import { CpuAlgebra } from "./cpu-algebra.ts";
 import { fed, inspection, returned, scannedEvaluation, scannedTraining } from "./models.ts";
 import { mapParts, tensorState, type Feeds, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
@@ -32,13 +32,13 @@ export class ScanningExecutable implements Executable {
     this.state = tensorState(this.sessions, this.program, state);
   }
 
-  read(): Promise<State> {
+  read(of: readonly Ref[] = this.program.parameters): Promise<State> {
     const copy = (tensor: Tensor): Float32Array => (tensor.data as Float32Array).slice();
     const { step, scalars, parameters } = this.state;
     return Promise.resolve({
       step,
       scalars: new Map([...scalars].map(([ref, tensor]) => [ref, copy(tensor)])),
-      parameters: new Map([...parameters].map(([ref, parts]) => [ref, mapParts(parts, copy)])),
+      parameters: new Map(of.map((ref) => [ref, mapParts(parameters.get(ref) as PartsOf<Tensor>, copy)])),
     });
   }
 

@@ -37,17 +37,19 @@ export class SteppingExecutable implements Executable {
     this.state = tensorState(this.sessions, this.program, state);
   }
 
-  async read(): Promise<State> {
+  async read(of: readonly Ref[] = this.program.parameters): Promise<State> {
     const { step, scalars, parameters } = this.state;
     const copied = async (ref: Ref, tensor: Tensor): Promise<Float32Array> => this.download(tensor, shapeOf(this.program, ref));
     const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, PartsOf<Float32Array>>() };
     for (const [ref, tensor] of scalars) result.scalars.set(ref, await copied(ref, tensor));
-    for (const [ref, { weight, firstMoment, secondMoment }] of parameters)
+    for (const ref of of) {
+      const { weight, firstMoment, secondMoment } = parameters.get(ref) as PartsOf<Tensor>;
       result.parameters.set(ref, {
         weight: await copied(ref, weight),
         firstMoment: await copied(ref, firstMoment),
         secondMoment: await copied(ref, secondMoment),
       });
+    }
     return result;
   }
 

@@ -53,17 +53,19 @@ export class EagerExecutable implements Executable {
     };
   }
 
-  async read(): Promise<State> {
+  async read(of: readonly Ref[] = this.program.parameters): Promise<State> {
     const { step, scalars, parameters } = this.state;
     const copy = async (tensor: Tensor): Promise<Float32Array> => ((await tensor.data()) as Float32Array).slice();
     const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, PartsOf<Float32Array>>() };
     for (const [ref, tensor] of scalars) result.scalars.set(ref, await copy(tensor));
-    for (const [ref, { weight, firstMoment, secondMoment }] of parameters)
+    for (const ref of of) {
+      const { weight, firstMoment, secondMoment } = parameters.get(ref) as PartsOf<Tensor>;
       result.parameters.set(ref, {
         weight: await copy(weight),
         firstMoment: await copy(firstMoment),
         secondMoment: await copy(secondMoment),
       });
+    }
     return result;
   }
 

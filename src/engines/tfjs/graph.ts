@@ -46,7 +46,7 @@ export class GraphExecutable implements Executable {
     this.step = state.step;
   }
 
-  read(): Promise<State> {
+  read(of: readonly Ref[] = this.program.parameters): Promise<State> {
     const { program } = this;
     return Promise.resolve(
       this.call(this.model.read, {}, (results) => {
@@ -56,7 +56,7 @@ export class GraphExecutable implements Executable {
         return {
           step: this.step,
           scalars: new Map(program.scalars.map((ref) => [ref, copy(storedName(ref))])),
-          parameters: new Map(program.parameters.map((ref) => [ref, parts(ref)])),
+          parameters: new Map(of.map((ref) => [ref, parts(ref)])),
         };
       }),
     );
