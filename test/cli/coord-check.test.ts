@@ -6,6 +6,7 @@ import { expect, it } from "vitest";
 import { coordCheckSchema } from "../../src/evidence/records.ts";
 import { run } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { itInCi } from "../support/long.ts";
 
 const folder = temporaryFolder();
 const smoke = readFileSync(fileURLToPath(new URL("../../configs/smoke.yaml", import.meta.url)), "utf8");
@@ -24,7 +25,7 @@ it("fails SP with exit 8, names the tensor and the rule, and leaves the record",
   expect(record).toMatchObject({ name: "smoke", axis: "width", sizes: [32, 64, 128, 256], seeds: 2, steps: 2, verdict: "FAIL" });
 });
 
-it("is inconclusive, exit 9, when nothing moves under μP", async () => {
+itInCi("is inconclusive, exit 9, when nothing moves under μP", async () => {
   writeFileSync(join(folder, "mup.yaml"), smoke);
   const { code, stdout } = await run(["coord-check", "mup.yaml", ...quick, "--learning-rate", "1e-30", "--json", "-q"], folder);
   expect(code).toBe(9);

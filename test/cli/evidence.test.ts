@@ -6,6 +6,7 @@ import type { Curves, TransferVerdict } from "../../src/evidence/records.ts";
 import type { Results } from "../../src/run/results.ts";
 import { run, type Finished } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { itInCi } from "../support/long.ts";
 
 const folder = temporaryFolder();
 const cli = (...args: string[]): Promise<Finished> => run(args, folder);
@@ -163,7 +164,7 @@ describe("a launch", () => {
     const launched = await cli("transfer", "--best", "beside/results.json", "--width", "16");
     expect([launched.code, launched.stderr]).toEqual([0, expect.stringContaining("to which it owes no more than a seed changes")]);
   });
-  it("of a target far wider than the proxy is checked first, once, and compared with what was predicted", async () => {
+  itInCi("of a target far wider than the proxy is checked first, once, and compared with what was predicted", async () => {
     await cli("sweep", spec("wide.yaml", search("{values: [0.005, 0.02, 0.3]}")), "--out", "wide", "-q");
     const launched = await cli("transfer", "--best", "wide/results.json", "--force");
     expect(launched.code, launched.stderr).toBe(0);

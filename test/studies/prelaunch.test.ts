@@ -11,6 +11,7 @@ import { Stopped } from "../../src/studies/stopping.ts";
 import { sweep } from "../../src/studies/sweep.ts";
 import { transfer, type ResultsFile, type TransferOptions } from "../../src/studies/transfer.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { itInCi } from "../support/long.ts";
 import { cpuEngine } from "../support/native.ts";
 import { resultsFileOf } from "../support/results.ts";
 import { surroundings } from "../support/study.ts";
@@ -104,7 +105,7 @@ it("is left out where that is wanted", async () => {
   expect([of("prelaunch_started"), of("prelaunch_finished")]).toEqual([[], []]);
 });
 
-it("objects to hyperparameters that learn nothing, and predicts nothing of them", async () => {
+itInCi("objects to hyperparameters that learn nothing, and predicts nothing of them", async () => {
   const still = text.replace("{value: 0.03}", "{value: 1.0e-9}").replace("steps: 40", "steps: 20");
   const plan = await readPlan({ text: still, file: "still.yaml", directory: folder }, join(folder, "cache"));
   const [trial] = openingTrials(plan.spec);
