@@ -126,15 +126,11 @@ async function readAll(
       control: {
         without,
         scaling: broken(subject.scaling),
+        fromTheStart: shows === "at the start",
         measuredSteps: shows === "at the start" ? [0] : shows === "soon" ? stepsUpTo(soon) : measuredSteps,
       },
     });
-    const later = controls.filter(({ shows }) => shows !== "at the start");
-    const found = [...(await read(subject, [...conditions, ...later.map(conditionsOf)], exercise))];
-    // A rule of the beginning needs weights of its own.
-    for (const control of controls.filter(({ shows }) => shows === "at the start"))
-      found.push(...(await read({ ...subject, scaling: control.broken(subject.scaling) }, [conditionsOf(control)], exercise)));
-    all.push(found);
+    all.push(await read(subject, [...conditions, ...controls.map(conditionsOf)], exercise));
   }
   return all;
 }

@@ -9,7 +9,7 @@ import { forwardOps, trainingStep } from "../model/transformer.ts";
 import { residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
 import type { Hyperparameters } from "../parametrization/roles.ts";
 import type { Ref } from "../program/ops.ts";
-import { initialScalars, initialState } from "./initialize.ts";
+import { initialScalars, initialStates } from "./initialize.ts";
 import { attentionLogits, meanMagnitude, meanSquareChange } from "./tensor-statistics.ts";
 import type { Compile } from "./train.ts";
 
@@ -22,14 +22,19 @@ export interface Subject {
 /** What is made to matter: Adam as it is trained, an ε that dominates it, or a strong weight decay. */
 export type Regime = "adam" | "epsilon" | "decay";
 
-/** One way to train a subject; what differs between conditions leaves the initial weights alone. */
+/** One way to train a subject; but for controls from the start, what differs between conditions leaves the initial weights alone. */
 export interface Conditions {
   readonly regime: Regime;
   readonly hyperparameters: Required<Hyperparameters>;
   /** Adam's ε at the base width. */
   readonly epsilon: number;
-  /** A control's: which quantity's rules are broken, the scaling that breaks them, and when it is read. */
-  readonly control?: { readonly without: string; readonly scaling: Scaling; readonly measuredSteps: readonly number[] };
+  /** A control's: which quantity's rules are broken, the scaling that breaks them, whether weights begin with it, and when it is read. */
+  readonly control?: {
+    readonly without: string;
+    readonly scaling: Scaling;
+    readonly fromTheStart: boolean;
+    readonly measuredSteps: readonly number[];
+  };
 }
 
 /** How every model of a check is trained and read. */
@@ -124,9 +129,12 @@ export async function takeReadings(
   const executable = await compile(program, { threads, precision: "float32" });
   try {
     const lanes = seeds.map((seed) => ({ seed, hyperparameters: conditions[0].hyperparameters }));
-    const start = initialState(model, scaling, lanes, program.scalars);
+    const starts = conditions.map(({ control }) => (control?.fromTheStart ? control.scaling : scaling));
+    const scalings = [...new Set(starts)];
+    const states = initialStates(model, scalings, lanes, program.scalars);
     const readings: Reading[] = [];
-    for (const { regime, hyperparameters, epsilon, control } of conditions) {
+    for (const [index, { regime, hyperparameters, epsilon, control }] of conditions.entries()) {
+      const start = states[scalings.indexOf(starts[index])];
       const { without, scaling: scales, measuredSteps } = control ?? { without: undefined, scaling, ...exercise };
       const here = seeds.map((seed) => ({ seed, hyperparameters }));
       executable.load({ ...start, scalars: initialScalars(model, { ...scales, epsilon }, here, program.scalars) });

@@ -3,7 +3,7 @@
  * the (N,) scalars of its program. The only place where resolved scales become
  * numbers an engine sees.
  */
-import type { State } from "../engines/engine.ts";
+import type { ParameterState, State } from "../engines/engine.ts";
 import { parametersOf, type ModelConfig, type ParameterTensor } from "../model/config.ts";
 import { decayOf, epsilonOf, scalarGroupOf, learningRateOf, multipliers, type ScalarGroup } from "../model/transformer.ts";
 import { attentionScale, residualMultiplier, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
@@ -25,13 +25,18 @@ export function scalesOf(parameter: ParameterTensor, hyperparameters: Required<H
   return resolve(hyperparameters, scaling, { role: parameter.role, baseFanIn, zeroInit: parameter.zeroInit, inBlock: parameter.inBlock });
 }
 
-function initialWeights(parameter: ParameterTensor, lane: Lane, scaling: Scaling): Float32Array {
-  const values = new Float32Array(sizeOf(parameter.shape));
-  if (parameter.role === "norm") return values.fill(1);
-  const { initStd } = scalesOf(parameter, lane.hyperparameters, scaling);
-  if (initStd === 0) return values;
+/** One lane's weights under each of some scalings, all of the same draws. */
+function initialWeights(parameter: ParameterTensor, lane: Lane, scalings: readonly Scaling[]): readonly Float32Array[] {
+  const weights = scalings.map(() => new Float32Array(sizeOf(parameter.shape)));
+  if (parameter.role === "norm") return weights.map((values) => values.fill(1));
+  const stds = scalings.map((scaling) => scalesOf(parameter, lane.hyperparameters, scaling).initStd);
+  if (stds.every((std) => std === 0)) return weights;
   const stream = randomStream(lane.seed, `weights ${parameter.name}`);
-  return values.map(() => initStd * stream.normal());
+  for (let i = 0; i < weights[0].length; i++) {
+    const normal = stream.normal();
+    for (let k = 0; k < stds.length; k++) weights[k][i] = stds[k] * normal;
+  }
+  return weights;
 }
 
 /** The (N,) scalars of a program for a stack of lanes. */
@@ -60,18 +65,33 @@ export function initialScalars(config: ModelConfig, scaling: Scaling, lanes: rea
   return new Map(scalars.map((name) => [name, Float32Array.from(lanes, values.get(name) as (lane: Lane) => number)]));
 }
 
-/** Starting state of a stack of lanes, [N, …]; a lane's numbers do not depend on its neighbours. */
-export function initialState(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State {
-  return {
+/** Starting states of a stack of lanes under each of some scalings, [N, …]; a lane's numbers do not depend on its neighbours, nor on other scalings. */
+export function initialStates(
+  config: ModelConfig,
+  scalings: readonly Scaling[],
+  lanes: readonly Lane[],
+  scalars: readonly Ref[],
+): readonly State[] {
+  const states = scalings.map((scaling) => ({
     step: 0,
     scalars: initialScalars(config, scaling, lanes, scalars),
-    parameters: new Map(
-      parametersOf(config).map((parameter) => {
-        const size = sizeOf(parameter.shape);
-        const weight = new Float32Array(lanes.length * size);
-        lanes.forEach((lane, index) => weight.set(initialWeights(parameter, lane, scaling), index * size));
-        return [parameter.name, { weight, firstMoment: new Float32Array(weight.length), secondMoment: new Float32Array(weight.length) }];
-      }),
-    ),
-  };
+    parameters: new Map<Ref, ParameterState>(),
+  }));
+  for (const parameter of parametersOf(config)) {
+    const size = sizeOf(parameter.shape);
+    // Nobody writes to what an engine is to load, so that moments, which begin at zero, are one array.
+    const zeros = new Float32Array(lanes.length * size);
+    for (const { parameters } of states)
+      parameters.set(parameter.name, { weight: new Float32Array(zeros.length), firstMoment: zeros, secondMoment: zeros });
+    lanes.forEach((lane, index) =>
+      initialWeights(parameter, lane, scalings).forEach((values, k) =>
+        states[k].parameters.get(parameter.name)?.weight.set(values, index * size),
+      ),
+    );
+  }
+  return states;
 }
+
+/** Starting state of a stack of lanes, [N, …]; a lane's numbers do not depend on its neighbours. */
+export const initialState = (config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State =>
+  initialStates(config, [scaling], lanes, scalars)[0];

@@ -5,14 +5,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
+import { expect } from "vitest";
 import { run } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { itInCi } from "../support/long.ts";
 
 /** Nats per character of Moby Dick: a model that knows only how frequent each character, or pair of characters, is. */
 const [unigram, bigram] = [3.08, 2.4];
 
-it("quickstart: the winner learns, and the target is clearly below it", { timeout: 300_000 }, async () => {
+itInCi("quickstart: the winner learns, and the target is clearly below it", { timeout: 300_000 }, async () => {
   const folder = temporaryFolder();
   const config = fileURLToPath(new URL("../../configs/quickstart.yaml", import.meta.url));
   const swept = await run(["sweep", config, "--out", "run", "-q"], folder);

@@ -226,7 +226,7 @@ describe("the coordinate check", () => {
       const doubts: string[] = [];
       const result = await coordCheck(invented(asked, true), plan, { ...silent, doubt: (text) => doubts.push(text) });
       expect([result.verdict, result.seeds]).toEqual(["PASS", 6]);
-      expect([...new Set(asked.slice(8))]).toEqual(["epsilon: 4 5 6"]);
+      expect([...new Set(asked.slice(plan.sizes.length))]).toEqual(["epsilon: 4 5 6"]);
       expect(doubts).toEqual(["2 of 6 coordinates are in doubt: 3 more seeds of each size"]);
     });
 

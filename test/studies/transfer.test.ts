@@ -6,6 +6,7 @@ import { runFiles } from "../../src/run/run-folder.ts";
 import { sweep } from "../../src/studies/sweep.ts";
 import { transfer, type ResultsFile, type TransferOptions } from "../../src/studies/transfer.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { itInCi } from "../support/long.ts";
 import { cpuEngine } from "../support/native.ts";
 import { surroundings, tinySpec } from "../support/study.ts";
 
@@ -32,7 +33,7 @@ describe("a transfer", () => {
     expect([prediction, of("prelaunch_started").length, of("launch_planned").length]).toEqual([null, 0, 1]);
   });
 
-  it("checks a target that is much wider before it is launched", async () => {
+  itInCi("checks a target that is much wider before it is launched", async () => {
     const { setting, of } = surroundings(folder);
     const { prediction } = await transfer(results, into("wide", { width: 64 }), setting);
     const [{ prelaunch }] = of("prelaunch_finished");

@@ -3,7 +3,7 @@ import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
 import type { Hyperparameters } from "../../src/parametrization/roles.ts";
 import { table } from "../../src/parametrization/table.ts";
-import { initialState } from "../../src/training/initialize.ts";
+import { initialState, initialStates } from "../../src/training/initialize.ts";
 
 const hyperparameters: Required<Hyperparameters> = {
   learning_rate: 0.01,
@@ -61,6 +61,12 @@ describe("a stack's starting state", () => {
   it("uses common random numbers: lanes of one seed differ by their scales only", () => {
     const [first, second] = [lane("blocks.0.attention.key.weight", 0), lane("blocks.0.attention.key.weight", 1)];
     second.forEach((value, index) => expect(value).toBe(Math.fround(2 * first[index])));
+  });
+
+  it("is under each of several scalings what it is alone", () => {
+    const others = [scaling, { ...scaling, rules: table.sp }];
+    expect(initialStates(config, others, lanes, scalars)).toEqual(others.map((each) => initialState(config, each, lanes, scalars)));
+    expect(initialState(config, others[1], lanes, scalars)).not.toEqual(state);
   });
 
   it("draws every tensor from a stream of its own", () => {
