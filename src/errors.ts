@@ -29,10 +29,6 @@ export interface Diagnostic {
 /** How a hint names an option, by what it is called as data; said in one place, since not everybody types options. */
 export const option = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** The same text for somebody who gives options as data: `--skip-check` is `skipCheck`. */
-export const inProgramWords = (text: string): string =>
-  text.replace(/(?<![-\w])--([a-z][a-z-]*)/g, (_, name: string) => name.replace(/-([a-z])/g, (__, letter: string) => letter.toUpperCase()));
-
 /** Ends a command with diagnostics instead of a stack trace. */
 export class UserError extends Error {
   readonly diagnostics: readonly Diagnostic[];

@@ -7,25 +7,17 @@ export { UserError, type Diagnostic, type ErrorKind, type Position } from "./err
 export type { Device, EngineName } from "./engines/engine.ts";
 export type { Axis, CoordCheck, Curves, Prelaunch, TransferVerdict, Verdict } from "./evidence/records.ts";
 export { parametrize, type Parametrized, type ParametrizeInput, type TensorInput } from "./library/parametrize.ts";
-export type { Study, StudyOptions } from "./library/study.ts";
-export {
-  coordCheck,
-  curves,
-  plan,
-  readResults,
-  sweep,
-  table,
-  transfer,
-  type CoordCheckOptions,
-  type CurvesOptions,
-  type PlanOptions,
-  type Spec,
-  type SpecInput,
-  type SweepOptions,
-  type TableOptions,
-  type TransferOptions,
-  type Written,
-} from "./library/verbs.ts";
+export type {
+  CoordCheckOptions,
+  CurvesOptions,
+  PlanOptions,
+  StudyOptions,
+  SweepOptions,
+  TableOptions,
+  TransferOptions,
+} from "./library/options.ts";
+export type { Study } from "./library/study.ts";
+export { coordCheck, curves, plan, readResults, sweep, table, transfer, type Spec, type SpecInput, type Written } from "./library/verbs.ts";
 export type { Size } from "./model/config.ts";
 export type { ResolvedScales } from "./parametrization/resolve.ts";
 export type { HyperparameterName, Hyperparameters, Parametrization, Role } from "./parametrization/roles.ts";

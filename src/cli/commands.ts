@@ -211,7 +211,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: (code: n
     .action(async (file: string, options: TableCommand) => exit(await (await import("./table.ts")).table(file, options, terminal)));
   program
     .command("coord-check")
-    .description("train models of several widths or depths for a few steps: do activations and updates keep their size?")
+    .description("train models of several widths or depths for a few steps, to see whether activations and updates keep their size")
     .addArgument(config)
     .addHelpText(
       "before",

@@ -4,15 +4,9 @@
  */
 import { UserError, type Diagnostic } from "../errors.ts";
 import { attentionScale, residualMultiplier, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
-import {
-  parametrizations,
-  transferable,
-  type Hyperparameters,
-  type HyperparameterName,
-  type Parametrization,
-  type Role,
-} from "../parametrization/roles.ts";
+import { parametrizations, transferable, type Hyperparameters, type Parametrization, type Role } from "../parametrization/roles.ts";
 import { depthTable, table } from "../parametrization/table.ts";
+import { defined, flag, mapping, nonNegative, oneOf, positive, problemsIn, whole, wrong, type Rules } from "./arguments.ts";
 
 /** A tensor of somebody's model. */
 export interface TensorInput {
@@ -56,17 +50,29 @@ export interface Parametrized<Name extends string = string> {
 const productRoles: ReadonlySet<Role> = new Set(["hidden", "readout"]);
 const roles: { readonly [R in Role]: true } = { embedding: true, hidden: true, readout: true, norm: true, bias: true };
 
+const inputRules: Rules<ParametrizeInput> = {
+  parametrization: oneOf(...parametrizations),
+  ...{ width: whole(1), baseWidth: whole(1), headDim: whole(1), epsilon: nonNegative },
+  ...{ depth: mapping, hyperparameters: mapping, tensors: mapping },
+};
+const depthRules: Rules<NonNullable<ParametrizeInput["depth"]>> = { layers: whole(1), baseLayers: whole(1) };
+const hyperparameterRules: Rules<Hyperparameters> = {
+  ...{ learning_rate: positive, init_std: nonNegative, embedding_std: nonNegative, weight_decay: nonNegative },
+  ...{ input_multiplier: positive, output_multiplier: positive, attention_multiplier: positive },
+};
+const tensorRules: Rules<TensorInput> = { role: oneOf(...Object.keys(roles)), fanIn: whole(1), zeroInit: flag, inBlock: flag };
+
 /**
  * What each tensor gets at one width: multiplier on its forward value, std of its initial values, Adam's learning rate, weight
  * decay (decoupled, multiplied by the learning rate) and ε. Throws a UserError that names every number out of range.
  * Source of the rules: Tensor Programs V, table 8; CompleteP.
  */
 export function parametrize<Name extends string>(input: ParametrizeInput<Name>): Parametrized<Name> {
-  const { parametrization = "mup", width, baseWidth, headDim, depth, epsilon = 1e-8, tensors } = input;
   const problems = problemsOf(input);
   if (problems.length > 0) throw new UserError(problems);
+  const { parametrization = "mup", width, baseWidth, headDim, depth, epsilon = 1e-8, tensors } = input;
   const defaults = Object.fromEntries(Object.entries(transferable).map(([name, each]) => [name, each.default]));
-  const hyperparameters = { ...defaults, weight_decay: 0, ...input.hyperparameters } as Required<Hyperparameters>;
+  const hyperparameters = { ...defaults, weight_decay: 0, ...defined(input.hyperparameters) } as Required<Hyperparameters>;
   const depthRules = depthTable[parametrization];
   const scaling: Scaling = {
     ...{ rules: table[parametrization], width, baseWidth, headDim, epsilon },
@@ -87,38 +93,23 @@ export function parametrize<Name extends string>(input: ParametrizeInput<Name>):
 
 /** Everything that is wrong with numbers and names. */
 function problemsOf(input: ParametrizeInput): readonly Diagnostic[] {
-  const { parametrization = "mup", width, baseWidth, headDim, depth, hyperparameters, epsilon, tensors } = input;
-  const wrong = (path: string, expected: string, found: unknown): Diagnostic => ({
-    code: "bad_argument",
-    path,
-    message: `${path}: expected ${expected}, found ${String(found)}`,
-  });
-  const counts = { width, baseWidth, headDim, ...(depth && { "depth.layers": depth.layers, "depth.baseLayers": depth.baseLayers }) };
-  const known: readonly string[] = [...Object.keys(transferable), "weight_decay"];
-  const lowest = (name: string): boolean => ["weight_decay", "embedding_std", "init_std"].includes(name);
+  const own = problemsIn("", input, inputRules, ["width", "baseWidth", "headDim", "hyperparameters", "tensors"]);
+  // Without these nothing more can be said.
+  if (own.some(({ path = "" }) => ["argument", "parametrization", "hyperparameters", "tensors"].includes(path))) return own;
+  const { parametrization = "mup", depth, hyperparameters, tensors } = input;
+  const followsDepth = depthTable[parametrization] !== undefined;
+  const ofDepth = (): readonly Diagnostic[] => {
+    if (followsDepth) return problemsIn("depth", depth, depthRules, ["layers", "baseLayers"]);
+    return depth === undefined ? [] : [wrong("depth", `nothing: ${parametrization} does not follow the depth`, depth)];
+  };
   return [
-    ...(parametrizations.includes(parametrization) ? [] : [wrong("parametrization", parametrizations.join(" | "), parametrization)]),
-    ...Object.entries(counts).flatMap(([path, value]) =>
-      Number.isInteger(value) && value > 0 ? [] : [wrong(path, "a whole number of at least 1", value)],
-    ),
-    ...(epsilon === undefined || (epsilon >= 0 && epsilon < Infinity) ? [] : [wrong("epsilon", "a number of at least 0", epsilon)]),
-    ...(parametrization === "completep" && depth === undefined
-      ? [wrong("depth", "{layers, baseLayers}, which completep follows", depth)]
-      : []),
-    ...(parametrization !== "completep" && depth !== undefined
-      ? [wrong("depth", `nothing: ${parametrization} does not follow the depth`, "a mapping")]
-      : []),
-    ...[...new Set([...Object.keys(hyperparameters), "learning_rate"])].flatMap((name) => {
-      const path = `hyperparameters.${name}`;
-      if (!known.includes(name)) return [wrong(path, known.join(" | "), name)];
-      const value = hyperparameters[name as HyperparameterName] ?? NaN;
-      const isSound = value < Infinity && (lowest(name) ? value >= 0 : value > 0);
-      return isSound ? [] : [wrong(path, `a number ${lowest(name) ? "of at least" : "above"} 0`, value)];
-    }),
-    ...Object.entries(tensors).flatMap(([name, { role, fanIn }]) => {
-      if (!Object.hasOwn(roles, role)) return [wrong(`tensors.${name}.role`, Object.keys(roles).join(" | "), role)];
-      const isSound = !productRoles.has(role) || (fanIn !== undefined && Number.isInteger(fanIn) && fanIn > 0);
-      return isSound ? [] : [wrong(`tensors.${name}.fanIn`, "its inputs, a whole number of at least 1", fanIn)];
+    ...own.filter(({ path }) => path !== "depth"),
+    ...ofDepth(),
+    ...problemsIn("hyperparameters", hyperparameters, hyperparameterRules, ["learning_rate"]),
+    ...Object.entries(tensors).flatMap(([name, tensor]) => {
+      const where = `tensors.${name}`;
+      const needsFanIn = productRoles.has((tensor as TensorInput | null)?.role as Role);
+      return problemsIn(where, tensor, tensorRules, needsFanIn ? ["role", "fanIn"] : ["role"]);
     }),
   ];
 }

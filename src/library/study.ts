@@ -3,19 +3,15 @@
  * with an AbortSignal to stop it. Prints nothing, ends nothing, listens to no signal of the
  * process. What is studied is others' business.
  */
+import { setMaxListeners } from "node:events";
 import { engineHost } from "../cache.ts";
 import { packageVersion } from "../engines/sources.ts";
-import { inProgramWords, UserError } from "../errors.ts";
+import { option, UserError } from "../errors.ts";
 import type { StudyEvent } from "../studies/events.ts";
 import type { Setting } from "../studies/setting.ts";
-import { StopSwitch } from "../studies/stopping.ts";
+import { Stopped, StopSwitch } from "../studies/stopping.ts";
 import { asUserError } from "../studies/system-errors.ts";
-
-/** What every study takes. */
-export interface StudyOptions {
-  /** Its abort stops the study at a checkpoint: the study rejects with `Stopped`, and the same call goes on from there. */
-  readonly signal?: AbortSignal;
-}
+import { optionNames, unnamed, type StudyOptions } from "./options.ts";
 
 /** Somebody who iterates over a study's events. */
 interface Listener {
@@ -41,7 +37,11 @@ export class Study<T> implements Promise<T>, AsyncIterable<StudyEvent> {
     const stopping = new StopSwitch();
     const stop = (): void => void stopping.ask();
     if (signal?.aborted) stop();
-    else signal?.addEventListener("abort", stop, { once: true });
+    else if (signal !== undefined) {
+      // Any number of studies may heed one signal; Node warns of more than ten.
+      setMaxListeners(0, signal);
+      signal.addEventListener("abort", stop, { once: true });
+    }
     const emit = (event: StudyEvent): void => {
       for (const listener of this.listeners) {
         listener.events.push(event);
@@ -51,6 +51,7 @@ export class Study<T> implements Promise<T>, AsyncIterable<StudyEvent> {
     this.result = Promise.resolve()
       .then(() => begin(settingOf(emit, stopping)))
       .catch((error: unknown) => {
+        if (error instanceof Stopped) error.cause = signal?.reason;
         throw inOwnWords(asUserError(error));
       })
       .finally(() => {
@@ -81,7 +82,14 @@ export class Study<T> implements Promise<T>, AsyncIterable<StudyEvent> {
     this.listeners.add(listener);
     // The loop throws what the study rejects with, so that nobody else need wait for it.
     this.result.catch(() => undefined);
-    return this.eventsOf(listener);
+    const loop = this.eventsOf(listener);
+    const end = loop.return.bind(loop);
+    // A generator that is left before its first step runs nothing of itself.
+    loop.return = (value) => {
+      this.listeners.delete(listener);
+      return end(value);
+    };
+    return loop;
   }
 
   private async *eventsOf(listener: Listener): AsyncGenerator<StudyEvent, void, undefined> {
@@ -111,12 +119,18 @@ function settingOf(emit: (event: StudyEvent) => void, stopping: StopSwitch): Set
   };
 }
 
-/** What a mistake is called by somebody who types no options. */
+const namesByOption = new Map([...optionNames].map((name) => [option(name), name]));
+/** Options by their names as data: `--skip-check` is `skipCheck`. What is no option of the library stays as it is. */
+const inProgramWords = (text: string): string =>
+  text.replace(/(?<![^\s(])--[a-z-]*[a-z](?![\w-])/g, (found) => namesByOption.get(found) ?? found);
+
+/** What a mistake is called by somebody who types no options; a spec that is data has no lines. */
 function inOwnWords(error: unknown): unknown {
   if (!(error instanceof UserError)) return error;
-  const diagnostics = error.diagnostics.map(({ message, hint, ...rest }) => ({
+  const diagnostics = error.diagnostics.map(({ path, hint, position, ...rest }) => ({
     ...rest,
-    message: inProgramWords(message),
+    ...(path !== undefined && { path: inProgramWords(path) }),
+    ...(position !== undefined && position.file !== unnamed && { position }),
     ...(hint !== undefined && { hint: inProgramWords(hint) }),
   }));
   return new UserError(diagnostics, error.kind);

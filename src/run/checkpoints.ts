@@ -58,6 +58,8 @@ function checkpointsIn(folder: OpenFolder): ReadonlyMap<string, readonly Kept[]>
 }
 
 const ofStem = (folder: OpenFolder, stem: string): readonly Kept[] => checkpointsIn(folder).get(stem) ?? [];
+/** Whether there is any. */
+export const hasCheckpoints = (run: OpenFolder): boolean => inCheckpoints(run, (folder) => checkpointsIn(folder).size > 0) ?? false;
 /** Checkpoints of a stem, the newest first. */
 export const checkpointsOf = (run: OpenFolder, stem: string): readonly Kept[] => inCheckpoints(run, (folder) => ofStem(folder, stem)) ?? [];
 

@@ -24,6 +24,7 @@ import type { Interval } from "../workers/tasks.ts";
 import { planRead } from "./events.ts";
 import { holding, withEngines, type Setting } from "./setting.ts";
 import { olderRules } from "./sweep.ts";
+import { Stopped } from "./stopping.ts";
 import { trainRun } from "./train-run.ts";
 
 export type { TransferVerdict } from "../evidence/records.ts";
@@ -79,7 +80,12 @@ export async function curves(
         const name = nameOf(parametrization, size);
         if (points.has(name)) continue;
         const variant = variantOf(plan, wanted, likeOf(parametrization, size), size);
-        points.set(name, await trainCurve(variant, makeInnerRunFolder(folder, name), wanted.rates, options, setting));
+        try {
+          points.set(name, await trainCurve(variant, makeInnerRunFolder(folder, name), wanted.rates, options, setting));
+        } catch (error) {
+          // Nothing of this curve is not nothing of the family.
+          throw error instanceof Stopped && error.left === "nothing" && points.size > 0 ? new Stopped() : error;
+        }
       }
     const families = parametrizations.map((parametrization) =>
       familyOf(

@@ -10,7 +10,7 @@ import { option, UserError } from "../errors.ts";
 import type { EngineOptions } from "../placement/engines.ts";
 import { arithmeticOf, environmentOf } from "../placement/environment.ts";
 import { checkMemory } from "../placement/memory.ts";
-import { removeLastCheckpoints, stemOf } from "../run/checkpoints.ts";
+import { hasCheckpoints, removeLastCheckpoints, stemOf } from "../run/checkpoints.ts";
 import { holdFolder } from "../run/hold.ts";
 import { whileInPlace } from "../run/in-place.ts";
 import type { OpenFolder } from "../run/open-folder.ts";
@@ -28,6 +28,7 @@ import { heedEdges, heedObjections } from "./objections.ts";
 import { prelaunch, uncheckedRatio } from "./prelaunch.ts";
 import { holding, withEngines, type Setting } from "./setting.ts";
 import { trainOne, type Bench } from "./train-one.ts";
+import { Stopped } from "./stopping.ts";
 import { systemErrorOf } from "./training.ts";
 
 /** What is launched, where, and in spite of what. */
@@ -126,7 +127,8 @@ export async function transfer({ text, file }: ResultsFile, options: TransferOpt
         });
         return { plan, launch, best, ...end, record, path };
       } catch (error) {
-        throw asTargetError(error);
+        const isUntouched = error instanceof Stopped && !folder.has(runFiles.prelaunch) && !hasCheckpoints(folder);
+        throw isUntouched ? new Stopped("nothing") : asTargetError(error);
       }
     }),
   );

@@ -149,6 +149,8 @@ export class WorkerPool {
     const environment = this.environments[slot % this.environments.length];
     const child = fork(this.script, [this.engine], {
       serialization: "advanced",
+      // A worker runs its script and nothing that the process was started with: no program in an argument, and no debugger.
+      execArgv: [],
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       ...(environment && { env: { ...environment } }),
     });

@@ -1,10 +1,10 @@
 /** The examples run as a user's program would: in a folder of their own, importing the package by its name; one of them also as a bundle. */
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { build, type BuildOptions } from "esbuild";
+import { build, type BuildOptions, type BuildResult } from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 
@@ -28,14 +28,14 @@ const says: Readonly<Record<string, RegExp>> = {
 
 /** What a module needs that holds packages in CommonJS, yaml among them. */
 const withRequire = 'import { createRequire as requireFrom } from "node:module"; globalThis.require = requireFrom(import.meta.url);';
-const bundle = (entries: readonly string[], outdir: string, options: BuildOptions): Promise<unknown> =>
+const bundle = (entries: readonly string[], outdir: string, options: BuildOptions): Promise<BuildResult<{ metafile: true }>> =>
   build({
     ...{ entryPoints: entries.map((name) => join(root, "examples", name)), outdir, outExtension: { ".js": ".mjs" } },
-    ...{ bundle: true, platform: "node", format: "esm", target: "node20", logLevel: "error" },
+    ...{ bundle: true, platform: "node", format: "esm", target: "node20", logLevel: "error", metafile: true },
     ...options,
   });
-const node = (file: string): Promise<{ stdout: string; stderr: string }> =>
-  promisify(execFile)(process.execPath, [file], { cwd: folder, env: { ...process.env, MUTRANSFER_CACHE: join(folder, "cache") } });
+const node = (...args: readonly string[]): Promise<{ stdout: string; stderr: string }> =>
+  promisify(execFile)(process.execPath, args, { cwd: folder, env: { ...process.env, MUTRANSFER_CACHE: join(folder, "cache") } });
 
 beforeAll(async () => {
   mkdirSync(join(folder, "node_modules/@stdlib"), { recursive: true });
@@ -59,9 +59,21 @@ describe("an example", () => {
 });
 
 it("a bundle holds the library, and finds workers and kernels where the package is installed", async () => {
-  await bundle([examples[0]], join(folder, "bundled"), { external: ["koffi", "onnxruntime-node"], banner: { js: withRequire } });
+  const { metafile } = await bundle([examples[0]], join(folder, "bundled"), { external: ["koffi"], banner: { js: withRequire } });
+  // They need not be installed.
+  expect(Object.keys(metafile.inputs).filter((path) => /node_modules\/(@tensorflow|onnxruntime)/.test(path))).toEqual([]);
   const { stdout } = await node(join(folder, "bundled", examples[0].replace(/ts$/, "mjs")));
   expect(stdout).toMatch(says["01"]);
+});
+
+it("a program in an argument is not run again by every worker", async () => {
+  const program = `import { plan } from "mutransfer"; import { appendFileSync } from "node:fs";
+    appendFileSync("runs-of-it", "once ");
+    const { proxies } = await plan({ name: "inline", data: { source: "moby-dick" }, width: { proxy: 16, target: 32 } });
+    console.log(proxies.models, proxies.seconds > 0);`;
+  const { stdout } = await node("--input-type=module", "-e", program);
+  expect(stdout).toMatch(/^\d+ true\n$/);
+  expect(readFileSync(join(folder, "runs-of-it"), "utf8")).toBe("once ");
 });
 
 it("nothing but the library can be imported", async () => {

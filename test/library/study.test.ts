@@ -1,7 +1,7 @@
 /** What a program gets hold of: promises with events and a signal, mistakes in its own words, and nothing printed or left behind. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import {
   coordCheck,
@@ -16,6 +16,7 @@ import {
   transfer,
   UserError,
   type Spec,
+  type SweepOptions,
 } from "../../src/index.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { cpuEngine } from "../support/native.ts";
@@ -92,7 +93,8 @@ it("tells mistakes in a program's words, with code, kind and place", async () =>
   const mistaken = { ...spec, width: { ...spec.width, proxy: 15 } };
   const error: unknown = await plan(mistaken).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(UserError);
-  expect(error).toMatchObject({ kind: "usage", diagnostics: [{ path: "width.proxy", position: { file: "spec" } }] });
+  expect(error).toMatchObject({ kind: "usage", diagnostics: [{ path: "width.proxy" }] });
+  expect((error as UserError).diagnostics[0]).not.toHaveProperty("position");
   const other = sweep({ ...spec, seed: 7 }, { ...options, ...into("whole") });
   const refused = (await other.catch((thrown: unknown) => thrown)) as UserError;
   expect(refused.kind).toBe("disagreement");
@@ -152,4 +154,71 @@ it("names every number that parametrize cannot take", () => {
   expect(paths()).toEqual([
     ...["width", "baseWidth", "depth", "hyperparameters.learning_rate", "hyperparameters.momentum", "tensors.a.fanIn", "tensors.b.role"],
   ]);
+});
+
+describe("arguments", () => {
+  const results = join(folder, "whole/results.json");
+  const tiny = { engine: cpuEngine, ...into("refused") };
+  it.each<[string, string, () => Study<unknown>]>([
+    ["sweep", "jobs", () => sweep(spec, { ...tiny, jobs: 0 })],
+    ["sweep", "stack", () => sweep(spec, { ...tiny, stack: 1.5 })],
+    ["sweep", "checkpoint", () => sweep(spec, { ...tiny, checkpoint: { steps: 0 } })],
+    ["sweep", "engine", () => sweep(spec, { ...tiny, engine: "constructor" as "native" })],
+    ["sweep", "job", () => sweep(spec, { ...tiny, job: 3 } as object)],
+    ["sweep", "options", () => sweep(spec, [] as object)],
+    ["sweep", "signal", () => sweep(spec, { signal: {} as AbortSignal })],
+    ["sweep", "spec", () => sweep(undefined as unknown as Spec, tiny)],
+    ["sweep", "spec", () => sweep({ ...spec, seed: () => 1 } as unknown as Spec, tiny)],
+    ["transfer", "width", () => transfer(results, { ...tiny, width: NaN })],
+    ["transfer", "results", () => transfer(undefined as unknown as string, tiny)],
+    ["curves", "out", () => curves(spec, { out: 5 as unknown as string })],
+    ["coordCheck", "seeds", () => coordCheck(spec, { ...tiny, seeds: 1 })],
+    ["coordCheck", "steps", () => coordCheck(spec, { ...tiny, steps: 2.5 })],
+    ["coordCheck", "learningRate", () => coordCheck(spec, { ...tiny, learningRate: -1 })],
+    ["coordCheck", "sizes", () => coordCheck(spec, { ...tiny, sizes: [-8, 8, 16, 64] })],
+    ["plan", "jobs", () => plan(spec, { jobs: -1 })],
+    ["table", "width", () => table(spec, { width: 0 })],
+  ])("of %s are refused by name where they are no sense: %s", async (_, path, begin) => {
+    await expect(begin()).rejects.toMatchObject({ kind: "usage", diagnostics: [{ code: "bad_argument", path }] });
+    expect(existsSync(join(folder, "refused"))).toBe(false);
+  });
+
+  it("that are undefined mean the default", async () => {
+    const open = { checkpoint: undefined, stack: undefined, signal: undefined } as unknown as SweepOptions;
+    const { path } = await sweep(spec, { ...options, ...into("defaults"), ...open });
+    expect(readFileSync(path, "latin1")).toBe(readFileSync(results, "latin1"));
+  });
+
+  it("are read when the study is asked for, not when it begins", async () => {
+    const changing = structuredClone(spec) as { width: { target: number } };
+    const study = table(changing as unknown as Spec);
+    changing.width.target = 80;
+    expect((await study).size).toEqual((await table(spec)).size);
+  });
+
+  it("are named as data in mistakes, and paths as they are", async () => {
+    const missing = join(folder, "--my-spec --out x.yaml");
+    await expect(plan(missing)).rejects.toMatchObject({ message: expect.stringContaining(missing) as string });
+    await expect(coordCheck(spec, { sizes: [8, 16, 32, 33] })).rejects.toMatchObject({ diagnostics: [{ path: "sizes" }] });
+  });
+});
+
+it("tells of a stop before anything was begun, and of its reason", async () => {
+  const reason = new Error("enough");
+  const launch = transfer(join(folder, "whole/results.json"), {
+    engine: cpuEngine,
+    ...into("unbegun"),
+    force: true,
+    signal: AbortSignal.abort(reason),
+  });
+  await expect(launch).rejects.toMatchObject({ left: "nothing", cause: reason });
+  await expect(table(spec, { signal: AbortSignal.abort() })).rejects.toBeInstanceOf(Stopped);
+});
+
+it("keeps no listener for a loop that is left before its first step", async () => {
+  const study = table(spec);
+  const loop = study[Symbol.asyncIterator]();
+  await loop.return();
+  expect((study as unknown as { listeners: Set<unknown> }).listeners.size).toBe(0);
+  await study;
 });

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { platform, totalmem } from "node:os";
 import { cpuDevice, EngineUnavailable, type Device, type Engine, type EngineName } from "../engine.ts";
 import { vulkanDevices } from "../gpus.ts";
+import { importOptional } from "../optional.ts";
 import { missingOnnxruntime } from "./installed.ts";
 import { onDevice } from "./models.ts";
 import { ScanningExecutable } from "./scanning.ts";
@@ -43,7 +44,7 @@ export async function openOnnxruntime(name: OnnxEngineName): Promise<Engine> {
   if (missing !== undefined) throw new EngineUnavailable(missing);
   let runtime: Runtime;
   try {
-    runtime = await import("onnxruntime-node");
+    runtime = (await importOptional("onnxruntime-node")) as Runtime;
   } catch (error) {
     throw new EngineUnavailable(`onnxruntime-node cannot be loaded: ${(error as Error).message}`);
   }

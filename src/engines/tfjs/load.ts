@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import util from "node:util";
 import { EngineUnavailable } from "../engine.ts";
+import { importOptional } from "../optional.ts";
 
 /** The TensorFlow.js package. */
 export type Tf = typeof import("@tensorflow/tfjs-core");
@@ -69,9 +70,9 @@ export function installedPackages(): readonly { readonly name: TfjsPackage; read
 
 async function load(name: TfjsPackage): Promise<Tf & { readonly node?: NodeBinding }> {
   if (name === "@tensorflow/tfjs-backend-cpu") {
-    const tf = await import("@tensorflow/tfjs-core");
+    const tf = (await importOptional("@tensorflow/tfjs-core")) as Tf;
     tf.enableProdMode(); // or it advertises tfjs-node
-    await import("@tensorflow/tfjs-backend-cpu");
+    await importOptional(name);
     await tf.setBackend("cpu");
     return tf;
   }
