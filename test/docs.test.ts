@@ -29,7 +29,7 @@ const reasons =
 const [notRun, noSpecs] = [40, 1];
 
 /** Options of other programs that pages speak of: npm, xcode-select, benches, the crash harness, containers; and commander's own. */
-const ofOthers = ["--install", "--ignore-scripts", "--target", "--rounds", "--cpus", "--help"];
+const ofOthers = ["--install", "--ignore-scripts", "--target", "--rounds", "--cpus", "--help", "--global"];
 
 /** Where the pages' commands are typed: one name leads to this build, and `npx` to that name. */
 const path = join(folder, "path");

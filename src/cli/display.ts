@@ -56,10 +56,11 @@ const lines: { readonly [K in Exclude<Kind, SweepEvent["event"]>]: (event: Of<K>
 };
 
 /** Whether an event is among those that `--events` streams. */
-const isStreamed = (event: StudyEvent): boolean => !(event.event in lines) || event.event === "sweep_finished";
+const isStreamed = ({ event }: StudyEvent): boolean => (!(event in lines) || event === "sweep_finished") && event !== "trials_stopped";
 
 /** An event as the stream has it: what is known of earlier processes is for those who show progress. */
-const streamed = (event: StudyEvent): object => (event.event === "sweep_started" ? { ...event, best: undefined, rungs: undefined } : event);
+const streamed = (event: StudyEvent): object =>
+  event.event === "sweep_started" ? { ...event, best: undefined, rungs: undefined, seed: undefined } : event;
 
 /** What is shown of a launch before it. */
 const launchView = ({ launch, tensors, best, proxyWidth }: Of<"launch_planned">): LaunchView => ({

@@ -27,7 +27,7 @@ export function surroundings(terminal: Terminal, options: DisplayOptions, versio
 
 const stoppedTexts: { readonly [L in Left]: string } = {
   nothing: "interrupted before the first step",
-  something: "interrupted: the same command continues from the last checkpoints",
+  something: "interrupted: the same command continues from the journal and the last checkpoints",
   everything: "interrupted: what was finished is in the journal, what was begun is in checkpoints; the same command continues from there",
 };
 

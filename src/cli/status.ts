@@ -3,6 +3,7 @@ import { jsonLine, jsonText } from "../json.ts";
 import { dataNotes } from "../report/notes.ts";
 import { renderStatus, renderStatusOfMany, statusLine, type StatusView } from "../report/status.ts";
 import type { Style } from "../report/style.ts";
+import { wrapped } from "../report/text.ts";
 import { readStatuses, type RunStatus, type StatusOfMany } from "../studies/status.ts";
 import { watchStatus } from "../studies/watch.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
@@ -24,7 +25,11 @@ function viewOf({ generalization, tornBytes, damages, ...known }: RunStatus): St
 const dataOf = (status: RunStatus | StatusOfMany): object =>
   "runs" in status ? { folder: status.folder, runs: status.runs.map(viewOf) } : viewOf(status);
 const textOf = (status: RunStatus | StatusOfMany, style: Style): string =>
-  "runs" in status ? renderStatusOfMany(status, style) : renderStatus(viewOf(status), style);
+  ("runs" in status ? renderStatusOfMany(status, style) : renderStatus(viewOf(status), style))
+    .split("\n")
+    // What is to be typed stays in one piece.
+    .map((line) => (line.startsWith("mutransfer ") ? line : wrapped(line, style.columns)))
+    .join("\n");
 const runsOf = (status: RunStatus | StatusOfMany): readonly RunStatus[] => ("runs" in status ? status.runs : [status]);
 const codeOf = (status: RunStatus | StatusOfMany): ExitCode =>
   runsOf(status).every(({ damages }) => damages.length === 0) ? exitCodes.ok : exitCodes.disagreement;
@@ -42,14 +47,7 @@ async function watched(path: string, found: RunStatus | StatusOfMany, json: bool
   const over = new AbortController();
   let [latest, said, next] = [found, "", -Infinity];
   const repaints = !json && terminal.repaints;
-  if (repaints)
-    terminal.live({
-      block: (_, style) =>
-        textOf(latest, style)
-          .split("\n")
-          .slice(0, (process.stderr.rows || 24) - 2),
-      line: () => "",
-    });
+  if (repaints) terminal.live({ block: (_, style) => textOf(latest, style).split("\n"), line: () => "" });
   const tell = (status: RunStatus | StatusOfMany): void => {
     latest = status;
     if (repaints || terminal.now() < next) return;

@@ -13,7 +13,7 @@ const barWidth = 24;
 export function lineOf(event: SweepEvent, progress: Progress, style: Style): string | undefined {
   switch (event.event) {
     case "sweep_started":
-      return event.resumed > 0 ? `continuing: ${event.resumed} of ${event.trials} trials are in the journal already` : undefined;
+      return event.resumed > 0 ? `continuing: ${event.resumed} of ${event.trials} trainings are in the journal already` : undefined;
     case "stack_retried":
       return style.red(`stack ${event.stack} is tried again (attempt ${event.attempt}): ${event.reason}`);
     case "stack_resumed":
@@ -37,6 +37,7 @@ export function lineOf(event: SweepEvent, progress: Progress, style: Style): str
       );
     case "stack_progress":
     case "rung_reached":
+    case "trials_stopped":
     case "stack_finished":
       return undefined;
     default:
@@ -45,17 +46,17 @@ export function lineOf(event: SweepEvent, progress: Progress, style: Style): str
 }
 
 function facts(progress: Progress, elapsed: number): { readonly fraction: number; readonly left: string; readonly rate: string } {
-  const { freshSteps: fresh, doneSteps: done, trialSteps } = progress;
-  const isTelling = fresh > 0 && elapsed > 0.5;
+  const { fraction, stepsPerSecond, secondsLeft } = progress.pace(elapsed);
   return {
-    fraction: done / trialSteps,
-    left: isTelling ? `${duration((elapsed * (trialSteps - done)) / fresh)} left` : "",
-    rate: isTelling ? `${Math.round(fresh / elapsed)} steps/s` : "",
+    fraction,
+    left: secondsLeft === null ? "" : `${duration(secondsLeft)} left`,
+    rate: stepsPerSecond === null ? "" : `${Math.round(stepsPerSecond)} steps/s`,
   };
 }
 
 /** A single model has nothing to count. */
-const countOf = ({ trainings, resumed, ended }: Progress): string => (trainings === 1 ? "" : `${resumed + ended.size}/${trainings} trials`);
+const countOf = ({ trainings, resumed, ended, stoppedEarly }: Progress): string =>
+  trainings === 1 ? "" : `${resumed + ended.size + stoppedEarly}/${trainings} trainings`;
 
 function stackName({ trainings }: Progress, trials: readonly number[]): string {
   if (trainings === 1) return "";

@@ -40,11 +40,13 @@ function paceLines({ fraction, live, isDone }: Standing): readonly string[] {
 }
 
 function countsText({ planned, isDone, ...counts }: Standing, style: Style): string {
-  const { completed, stopped, untrained, diverged, failed } = counts;
+  const { completed, stopped: atRung, undecided, untrained, diverged, failed } = counts;
+  const stopped = atRung - undecided;
   const ended = completed + stopped + untrained + diverged + failed;
   const parts = [
     `${completed} completed`,
     ...(stopped > 0 ? [`${stopped} stopped early`] : []),
+    ...(undecided > 0 ? [`${undecided} at a rung`] : []),
     ...(untrained > 0 ? [`${untrained} learned nothing`] : []),
     ...(diverged > 0 ? [`${diverged} diverged`] : []),
     ...(failed > 0 ? [style.red(`${failed} failed`)] : []),
@@ -60,24 +62,27 @@ const bestText = ({ best, isDone }: Standing, style: Style): string =>
       : ""
     : `${isDone ? "winner" : "best so far"}: trial ${best.trial}, validation loss ${style.bold(lossOf(best.validationLoss))} nats`;
 
+/** What is wrong with a run's files. */
+const troubleLines = ({ folder, tornBytes, damages, problem }: Standing, style: Style): readonly string[] => [
+  ...(tornBytes > 0 ? [`the journal ends in a line of ${tornBytes} bytes that a crash has cut short; the next run puts it aside`] : []),
+  ...damages.map((damage) => style.red(visible(`journal line ${damage.line}: ${damage.problem}`))),
+  ...(problem === null ? [] : [style.red(visible(problem))]),
+  ...(damages.length > 0 ? [`mutransfer repair ${shellWord(folder)} puts damaged lines aside`] : []),
+];
+
 /** A run's status as lines of text. */
 export function renderStatus(status: StatusView, style: Style): string {
   const { live, seed, steps } = status;
   return [
     `${style.bold(visible(status.name ?? status.folder))}: ${visible(stateText(status))}`,
     ...paceLines(status),
-    `trials: ${countsText(status, style)}`,
+    `trainings: ${countsText(status, style)}`,
     ...(live === null ? [] : liveLines(live, seed, steps, style)),
     bestText(status, style),
     ...(status.notes.length === 0 ? [] : [renderNotes(status.notes, style)]),
     ...(status.engine === null ? [] : [`engine: ${visible(status.engine)}`]),
     ...status.checkpoints.map(({ trials, step }) => `checkpoint: ${trialsOf(trials)}, step ${step} of ${steps ?? "?"}`),
-    ...(status.tornBytes > 0
-      ? [`the journal ends in a line of ${status.tornBytes} bytes that a crash has cut short; the next run puts it aside`]
-      : []),
-    ...status.damages.map(({ line, problem }) => style.red(visible(`journal line ${line}: ${problem}`))),
-    ...(status.problem === null ? [] : [style.red(visible(status.problem))]),
-    ...(status.damages.length > 0 ? [`mutransfer repair ${shellWord(status.folder)} puts damaged lines aside`] : []),
+    ...troubleLines(status, style),
   ]
     .filter((line) => line !== "")
     .join("\n");
@@ -99,6 +104,7 @@ export function renderStatusOfMany({ folder, runs }: StatusOfMany, style: Style)
     ...runs.flatMap((run) => [
       `${visible(basename(run.folder))}: ${visible(stateText(run))}; ${[...paceLines(run), countsText(run, style)].join("; ")}`,
       ...(run.live === null ? [] : liveLines(run.live, run.seed, run.steps, style).map((line) => `  ${line}`)),
+      ...troubleLines(run, style).map((line) => `  ${line}`),
     ]),
   ].join("\n");
 }

@@ -18,7 +18,7 @@ import type { TransferRecord } from "../run/transfer-record.ts";
 import type { TrialResult } from "../run/trial-result.ts";
 import { asWritten, type CompleteSpec } from "../spec/complete.ts";
 import { thinned } from "../statistics.ts";
-import { isDone, judgedTrials } from "../sweep/agenda.ts";
+import { judgedTrials, reached } from "../sweep/agenda.ts";
 import { generalizationOf, type Generalization } from "../sweep/generalization.ts";
 import { bestOf } from "../sweep/head.ts";
 import { rankTrials, standings, judge } from "../sweep/select.ts";
@@ -45,6 +45,8 @@ export interface FolderContents {
   readonly ranked: readonly TrialSummary[];
   /** How many of them ended how. */
   readonly counts: Progress["counts"];
+  /** Trials of those at a rung that may be trained further. */
+  readonly undecided: number;
   /** Whole results of some of them, best first, the winner among them. */
   readonly sample: readonly TrialResult[];
   /** The winner, with the hyperparameters that transfer. */
@@ -83,6 +85,7 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
   const { first, confirmations } = spec === undefined ? { first: state.trials, confirmations: [] } : judgedTrials(spec, state);
   const trials = [...first, ...confirmations];
   const ranked = spec === undefined ? rankTrials(trials) : standings(trials, spec);
+  const come = spec && reached(spec, state);
   const progress = new Progress();
   for (const trial of ranked) progress.end(trial);
   const sample = resultsAt(folder, thinned(ranked, mostTrials));
@@ -105,7 +108,7 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
   const transfer = own("transfer", read("transfer"));
   return {
     folder: basename(resolve(folder.path)),
-    phase: hasJournal ? phaseOf(folder, spec !== undefined && isDone(spec, state)) : "none",
+    phase: hasJournal ? phaseOf(folder, come?.isDone ?? false) : "none",
     live: readLive(folder, hasEndedIn(state), (problem) => problems.push(problem)),
     run,
     spec,
@@ -113,6 +116,7 @@ export function readContents(folder: OpenFolder, mostTrials: number): FolderCont
     specHash,
     ranked,
     counts: progress.counts,
+    undecided: come?.undecided ?? 0,
     sample,
     best,
     cost: head?.cost,

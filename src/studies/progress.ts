@@ -6,6 +6,7 @@ import type { TrialSummary } from "../run/state.ts";
 import type { TrialResult } from "../run/trial-result.ts";
 import { memberKey, type Member } from "../run/trial.ts";
 import { lowest } from "../statistics.ts";
+import { headedFor } from "../sweep/agenda.ts";
 import type { SweepEvent } from "../sweep/events.ts";
 import type { LivePoint, LiveRun, LiveTraining } from "./live.ts";
 
@@ -25,6 +26,8 @@ export interface RunningStack {
 export type Pace = Pick<LiveRun, "fraction" | "stepsPerSecond" | "secondsLeft">;
 /** Before so many seconds a rate says little. */
 const tellingSeconds = 0.5;
+/** A rate is that of the last so many seconds: it follows what else the machine does, and forgets a sleep. */
+const rateSeconds = 30;
 
 /** How a training ended, or how far it is at a rung. */
 export type Ended = Member & Pick<TrialSummary, "status" | "validationLoss" | "steps">;
@@ -43,12 +46,18 @@ export class Progress {
   /** Steps of all trainings together. */
   trialSteps = 1;
   readonly running = new Map<number, RunningStack>();
-  /** Trainings that have ended here, or got as far as a rung. */
+  /** Trainings that have ended here. */
   readonly ended = new Map<string, Ended>();
-  /** The lowest loss of any training that has ended and learned. */
+  /** Trials that go no further than the rungs that they have reached here. */
+  stoppedEarly = 0;
+  /** The lowest loss of any first run that has ended and learned. */
   best: { readonly trial: number; readonly validationLoss: number } | undefined;
   /** Steps at which stacks end to be put together anew. */
   readonly rungs = new Set<number>();
+  /** The seed of first runs. */
+  private seed = NaN;
+  /** Steps that were made here by times, the latest of each second. */
+  private readonly made = [{ elapsed: 0, steps: 0 }];
   /** Steps that were made before, and those that a divergence spared. */
   private resumedSteps = 0;
   /** Whether a stack went on from where an earlier process had left it. */
@@ -60,7 +69,7 @@ export class Progress {
     switch (event.event) {
       case "sweep_started":
         ({ name: this.name, steps: this.steps, trials: this.trainings, resumed: this.resumed } = event);
-        ({ trialSteps: this.trialSteps, resumedSteps: this.resumedSteps } = event);
+        ({ trialSteps: this.trialSteps, resumedSteps: this.resumedSteps, seed: this.seed } = event);
         this.best = event.best;
         this.isContinued = event.resumedSteps > 0;
         for (const rung of event.rungs ?? []) this.rungs.add(rung);
@@ -84,13 +93,22 @@ export class Progress {
       }
       case "rung_reached":
         this.rungs.add(event.trial.steps);
-        return this.end(endedOf(event.trial));
+        return;
+      case "trials_stopped":
+        this.stoppedEarly += event.trials.length;
+        return;
       case "trial_finished": {
         const ended = endedOf(event.trial);
         this.end(ended);
-        this.resumedSteps += this.steps - ended.steps; // those after a divergence are never made
-        const { id: trial, status, validationLoss } = ended;
-        if (status === "completed" && validationLoss !== null && (this.best === undefined || validationLoss < this.best.validationLoss))
+        const { id: trial, seed, status, validationLoss } = ended;
+        // Those after a divergence are never made.
+        this.resumedSteps += headedFor(ended, { seed: this.seed, rungs: this.rungs, end: this.steps }) - ended.steps;
+        if (
+          seed === this.seed &&
+          status === "completed" &&
+          validationLoss !== null &&
+          (this.best === undefined || validationLoss < this.best.validationLoss)
+        )
           this.best = { trial, validationLoss };
         return;
       }
@@ -134,12 +152,22 @@ export class Progress {
   /** How far it has come, so many seconds after its trainings began here. */
   pace(elapsed: number): Pace {
     const { freshSteps: fresh, doneSteps, trialSteps } = this;
-    const isTelling = fresh > 0 && elapsed > tellingSeconds;
+    const since = this.madeBefore(elapsed, fresh);
+    const rate = (fresh - since.steps) / (elapsed - since.elapsed);
+    const isTelling = rate > 0 && elapsed > tellingSeconds;
     return {
       fraction: doneSteps / trialSteps,
-      stepsPerSecond: isTelling ? fresh / elapsed : null,
-      secondsLeft: isTelling ? (elapsed * (trialSteps - doneSteps)) / fresh : null,
+      stepsPerSecond: isTelling ? rate : null,
+      secondsLeft: isTelling ? (trialSteps - doneSteps) / rate : null,
     };
+  }
+
+  /** Notes the steps made by now, and gives those by the time that a rate is counted from. */
+  private madeBefore(elapsed: number, steps: number): { readonly elapsed: number; readonly steps: number } {
+    const { made } = this;
+    if (elapsed >= (made.at(-1)?.elapsed ?? 0) + 1) made.push({ elapsed, steps });
+    while (made.length > 2 && made[1].elapsed <= elapsed - rateSeconds) made.shift();
+    return made[0];
   }
 
   /** How many trainings have ended how. */

@@ -35,8 +35,9 @@ export interface RunStatus {
   readonly seed: number | null;
   readonly steps: number | null;
   readonly completed: number;
-  /** Trials at a rung of early stopping: for good, or until it is decided who goes on. */
+  /** Trials at a rung of early stopping, or on their way from one, and those of them that may be trained further. */
   readonly stopped: number;
+  readonly undecided: number;
   /** Trainings that came to their end no better than they began. */
   readonly untrained: number;
   readonly diverged: number;
@@ -95,11 +96,11 @@ function statusOf(path: string, folder: OpenFolder): RunStatus {
   for (const trial of trials) progress.end(trial);
   const come = spec && reached(spec, state);
   const holder = readHolder(folder);
-  const isDone = come?.isDone ?? false;
+  const { isDone = false, undecided = 0 } = come ?? {};
   const begun = checkpointedStacks(folder);
   let problem: string | null = null;
   const live = readLive(folder, hasEndedIn(state), (text) => (problem = text)) ?? null;
-  const made = spec && stepsMade(spec, state, begun);
+  const made = spec && stepsMade(spec, state, begun, come?.raced);
   return {
     folder: path,
     name: run?.name ?? null,
@@ -112,13 +113,13 @@ function statusOf(path: string, folder: OpenFolder): RunStatus {
         : isDone
           ? 1
           : live !== null && live.besides === undefined
-            ? live.fraction
+            ? Math.max(live.fraction, made.madeSteps / made.trialSteps)
             : made.madeSteps / made.trialSteps,
     live,
     problem,
     seed: spec?.seed ?? null,
     steps: spec?.train.steps ?? null,
-    ...progress.counts,
+    ...{ ...progress.counts, undecided },
     best: bestIn(state, isDone),
     engine: run?.arithmetic ?? null,
     process: holder === undefined ? null : { pid: holder.pid, host: holder.host, running: holder.running },

@@ -27,7 +27,7 @@ const [leastSeconds, timesAsLong] = [1, 50];
 
 const sweepEvents: { readonly [K in SweepEvent["event"]]: true } = {
   ...{ sweep_started: true, stack_progress: true, stack_resumed: true, stack_note: true, stack_retried: true, stack_halved: true },
-  ...{ rung_reached: true, trial_finished: true, seed_added: true, stack_finished: true },
+  ...{ rung_reached: true, trials_stopped: true, trial_finished: true, seed_added: true, stack_finished: true },
 };
 const isOfSweep = (event: StudyEvent): event is SweepEvent => event.event in sweepEvents;
 

@@ -49,7 +49,8 @@ export async function trainOne(
   const train = (told: Pick<Setting, "emit" | "stopping">): Promise<readonly Outcome[]> =>
     whileTraining(pool, told, async (stop) => {
       const { emit } = told;
-      emit({ event: "sweep_started", name, trials: members.length, resumed: 0, jobs: 1, steps, trialSteps, resumedSteps: 0 });
+      const { seed } = members[0];
+      emit({ event: "sweep_started", name, trials: members.length, resumed: 0, jobs: 1, steps, trialSteps, resumedSteps: 0, seed });
       const attempted = await attempts({
         run: () => whileInPlace(lock, () => pool.run(task, (news) => emit(newsEvent(news, 0, members)))),
         most: maxAttempts,

@@ -51,13 +51,20 @@ export class Agenda {
       const last = this.brackets.at(-1);
       if (last !== undefined) {
         // Nothing was due of the brackets before it when it was suggested, and what has ended stays so.
-        const due = this.dueOf(last, state, isGivenUp);
+        const { due } = this.standingOf(last, state, isGivenUp);
         if (due.length > 0) return due;
       }
       if (this.count >= this.spec.search.trials) return this.again(state, isGivenUp).filter(isOpen(state, isGivenUp)).map(this.toEnd);
       if (last !== undefined) this.observe(last, state);
       if (!this.suggest(state)) return [];
     }
+  }
+
+  /** Trials that wait at a rung, or have gone on from one: how far they will be trained is open yet. What is due has to have been asked for before. */
+  undecided(state: RunState, isGivenUp: Settled): readonly Trial[] {
+    const last = this.brackets.at(-1);
+    const contenders = last === undefined ? [] : this.standingOf(last, state, isGivenUp).contenders;
+    return contenders.filter((trial) => state.of(trial)?.status === "stopped");
   }
 
   /** The best trials with their fresh seeds: those that each of them gets, and those that racing has added so far. */
@@ -120,8 +127,12 @@ export class Agenda {
     return bracket.length > 0;
   }
 
-  /** Trials of a bracket that are allowed to a rung that they have not reached, the furthest first. */
-  private dueOf(bracket: readonly Trial[], state: RunState, isGivenUp: Settled): readonly Due[] {
+  /** Trials of a bracket that are allowed to a rung that they have not reached, the furthest first, and those that may still get further. */
+  private standingOf(
+    bracket: readonly Trial[],
+    state: RunState,
+    isGivenUp: Settled,
+  ): { readonly due: readonly Due[]; readonly contenders: readonly Trial[] } {
     const stopping = this.spec.search.early_stopping;
     const rungs = rungsOf(this.spec);
     const isAt = isOpen(state, isGivenUp);
@@ -130,7 +141,7 @@ export class Agenda {
     for (const [rung, until] of rungs.entries()) {
       const open = cohort.filter((trial) => isAt(trial) && (state.of(trial)?.rungLosses[rung] ?? null) === null);
       due.unshift(...open.map((trial) => ({ trial, until })));
-      if (stopping === null || (stopping.method === "halving" && open.length > 0)) break;
+      if (stopping === null || (stopping.method === "halving" && open.length > 0)) return { due, contenders: cohort };
       const reached = cohort.flatMap((trial) => {
         const ended = state.of(trial);
         const loss = ended?.rungLosses[rung] ?? null;
@@ -144,7 +155,7 @@ export class Agenda {
         .filter(({ isBeyond }, place) => place < kept || isBeyond)
         .map(({ trial }) => trial);
     }
-    return due;
+    return { due, contenders: due.length > 0 ? bracket : [] };
   }
 }
 
@@ -186,11 +197,32 @@ export function isRaced(spec: CompleteSpec): (member: Pick<Member, "seed">) => b
   return ({ seed }) => added.has(seed);
 }
 
-/** How far a run has come: trainings that are known of so far, those that racing has added among them, and whether all have ended. */
-export function reached(spec: CompleteSpec, state: RunState): { readonly trainings: number; readonly isDone: boolean } {
-  const { agenda, isDone } = agendaAt(spec, state);
-  return { trainings: plannedWork(spec).trainings + agenda.confirmations(state).filter(isRaced(spec)).length, isDone };
+/** How far a run has come. */
+export interface Reached {
+  /** Trainings that are known of so far, and those of them that racing has added. */
+  readonly trainings: number;
+  readonly raced: number;
+  /** Trials at a rung or beyond it that may be trained further. */
+  readonly undecided: number;
+  readonly isDone: boolean;
 }
+
+/** How far a run has come; what has failed counts as given up. */
+export function reached(spec: CompleteSpec, state: RunState): Reached {
+  const { agenda, isDone } = agendaAt(spec, state);
+  const raced = agenda.confirmations(state).filter(isRaced(spec)).length;
+  return {
+    ...{ trainings: plannedWork(spec).trainings + raced, raced },
+    undecided: agenda.undecided(state, () => true).length,
+    isDone,
+  };
+}
+
+/** The step that a training was to get to that came as far as this one: the next rung, or the end. */
+export const headedFor = (
+  { seed, steps }: { readonly seed: number; readonly steps: number },
+  { seed: firstSeed, rungs, end }: { readonly seed: number; readonly rungs: Iterable<number>; readonly end: number },
+): number => (seed === firstSeed ? Math.min(end, ...[...rungs].filter((rung) => rung >= steps)) : end);
 
 /** How much there is to train. */
 export interface PlannedWork {
@@ -216,6 +248,10 @@ export function plannedWork(spec: CompleteSpec): PlannedWork {
   return { trainings: trials + confirmed, trialSteps };
 }
 
+/** How many of the trainings that racing has added have ended. */
+export const racedIn = (spec: CompleteSpec, { trials }: RunState): number =>
+  trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
+
 /** How far a run has come in its steps. */
 export interface StepsMade {
   /** Steps of all trainings that are known of, those that racing has added among them. */
@@ -224,13 +260,18 @@ export interface StepsMade {
   readonly madeSteps: number;
 }
 
-/** How many steps a run has made when nothing is in training; those after a divergence count, since nobody makes them. */
-export function stepsMade(spec: CompleteSpec, state: RunState, begun: readonly CheckpointedStack[]): StepsMade {
+/** How many steps a run has made when nothing is in training, of those with `raced` trainings that racing has added (unless given, that have ended); those that a divergence has spared count, up to the next rung. */
+export function stepsMade(
+  spec: CompleteSpec,
+  state: RunState,
+  begun: readonly CheckpointedStack[],
+  raced = racedIn(spec, state),
+): StepsMade {
   const { steps } = spec.train;
   const { trials } = state;
-  const raced = trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
   const trialSteps = plannedWork(spec).trialSteps + raced * steps;
-  const ended = trials.reduce((sum, trial) => sum + (trial.status === "diverged" ? steps : trial.steps), 0);
+  const schedule = { seed: spec.seed, rungs: rungsOf(spec), end: steps };
+  const ended = trials.reduce((sum, trial) => sum + (trial.status === "diverged" ? headedFor(trial, schedule) : trial.steps), 0);
   // A trial may be kept in two stacks, and as it was at its rung.
   const kept = new Map<string, number>();
   for (const { members, step } of begun)

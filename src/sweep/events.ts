@@ -27,7 +27,9 @@ export type SweepEvent =
       /** Steps of all trainings together, and how many of them have been made before. */
       readonly trialSteps: number;
       readonly resumedSteps: number;
-      /** The lowest loss of those that were completed before, where any was. */
+      /** That of first runs. */
+      readonly seed: number;
+      /** The lowest loss of first runs that were completed before, where any was. */
       readonly best?: { readonly trial: number; readonly validationLoss: number };
       /** Steps at which trials are stopped early, where some are. */
       readonly rungs?: readonly number[];
@@ -55,6 +57,8 @@ export type SweepEvent =
     }
   /** A trial has been trained as far as a rung; whether it goes on is decided later. */
   | { readonly event: "rung_reached"; readonly trial: TrialResult }
+  /** Trials go no further than the rungs that they have reached. */
+  | { readonly event: "trials_stopped"; readonly trials: readonly number[] }
   | { readonly event: "trial_finished"; readonly trial: TrialResult }
   /** Trials that `seeds` fresh seeds do not tell apart get another. */
   | { readonly event: "seed_added"; readonly trials: readonly number[]; readonly seed: number; readonly seeds: number }

@@ -10,7 +10,7 @@ import type { RunState } from "../run/state.ts";
 import { memberKey } from "../run/trial.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import type { Plan } from "../spec/plan.ts";
-import { isRaced, plannedWork, stepsMade, type Agenda, type Due } from "./agenda.ts";
+import { isRaced, plannedWork, racedIn, stepsMade, type Agenda, type Due } from "./agenda.ts";
 import type { SweepEvent } from "./events.ts";
 import { StackQueue } from "./queue.ts";
 import { freshSeedsOf } from "./select.ts";
@@ -21,11 +21,16 @@ export interface SweepContext extends RunnerContext {
   readonly state: RunState;
 }
 
+/** What is to be trained, and what is open. */
+export type SweepAgenda = Pick<Agenda, "due" | "undecided">;
+
 /** Trains whatever the agenda has due until there is nothing left or a stop was asked for; returns whether that is the end of the sweep. Rejects as StackRunner.run does; no stack begins after that. */
-export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, arrangement: Arrangement, context: SweepContext): Promise<boolean> {
+export async function runSweep(plan: Plan, agenda: SweepAgenda, arrangement: Arrangement, context: SweepContext): Promise<boolean> {
   const begun = checkpointedStacks(context.folder);
-  context.emit(startedEvent(plan, arrangement.jobs, context.state, begun));
   const scheduler = new Scheduler(plan, agenda, arrangement, context, begun);
+  // An agenda knows what is open of what it was asked for.
+  if (plan.spec.search.early_stopping !== null) scheduler.due();
+  context.emit(startedEvent(plan, arrangement.jobs, context.state, begun, scheduler.heedStopped().length));
   await scheduler.run();
   return scheduler.due().length === 0;
 }
@@ -34,7 +39,7 @@ export async function runSweep(plan: Plan, agenda: Pick<Agenda, "due">, arrangem
 class Scheduler {
   private readonly spec: CompleteSpec;
   private readonly earlyStopping: CompleteSpec["search"]["early_stopping"];
-  private readonly agenda: Pick<Agenda, "due">;
+  private readonly agenda: SweepAgenda;
   private readonly jobs: number;
   private readonly context: SweepContext;
   private readonly isRaced: ReturnType<typeof isRaced>;
@@ -42,12 +47,14 @@ class Scheduler {
   private readonly runner: StackRunner;
   /** Trainings that racing has added and that were told of, by their keys. */
   private readonly told = new Set<string>();
+  /** Trials that go no further than their rungs. */
+  private readonly stopped = new Set<number>();
   /** What has ended the sweep before its end. */
   private failure: { readonly error: unknown } | undefined;
 
   constructor(
     plan: Plan,
-    agenda: Pick<Agenda, "due">,
+    agenda: SweepAgenda,
     { jobs, threads, stackSize }: Arrangement,
     context: SweepContext,
     begun: readonly CheckpointedStack[],
@@ -65,6 +72,15 @@ class Scheduler {
   /** What the agenda has to be trained now. */
   due(): readonly Due[] {
     return this.agenda.due(this.context.state, (trial) => this.runner.hasGivenUp(trial));
+  }
+
+  /** Trials of which it was not known before that they go no further than the rungs that they have reached. */
+  heedStopped(): readonly number[] {
+    if (this.earlyStopping === null) return [];
+    const open = new Set(this.agenda.undecided(this.context.state, (trial) => this.runner.hasGivenUp(trial)).map(({ id }) => id));
+    const stopped = this.context.state.trials.filter(({ id, status }) => status === "stopped" && !open.has(id) && !this.stopped.has(id));
+    for (const { id } of stopped) this.stopped.add(id);
+    return stopped.map(({ id }) => id);
   }
 
   /** Keeps as many stacks in training as are to be at a time, until none is left or a stop was asked for. */
@@ -98,6 +114,8 @@ class Scheduler {
       cleanCheckpoints(this.context.folder, (member) => wanted.has(memberKey(member)));
     }
     this.tell(due);
+    const stopped = this.heedStopped();
+    if (stopped.length > 0) this.context.emit({ event: "trials_stopped", trials: stopped });
     this.queue.refill(due);
   }
 
@@ -128,23 +146,23 @@ class Scheduler {
   }
 }
 
-/** What there is to do, and how much of it was done before. */
-function startedEvent({ spec }: Plan, jobs: number, state: RunState, begun: readonly CheckpointedStack[]): SweepEvent {
+/** What there is to do, and how much of it was done before; `stopped` trials go no further than their rungs. */
+function startedEvent({ spec }: Plan, jobs: number, state: RunState, begun: readonly CheckpointedStack[], stopped: number): SweepEvent {
   const { trials } = state;
   const { trialSteps, madeSteps: resumedSteps } = stepsMade(spec, state, begun);
-  const raced = trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
-  const completed = trials.flatMap(({ id, status, validationLoss }) =>
-    status === "completed" && validationLoss !== null ? [{ trial: id, validationLoss }] : [],
+  const completed = trials.flatMap(({ id, seed, status, validationLoss }) =>
+    seed === spec.seed && status === "completed" && validationLoss !== null ? [{ trial: id, validationLoss }] : [],
   );
   return {
     event: "sweep_started",
     name: spec.name,
-    trials: plannedWork(spec).trainings + raced,
-    resumed: trials.filter(({ status }) => status !== "failed" && status !== "stopped").length,
+    trials: plannedWork(spec).trainings + racedIn(spec, state),
+    resumed: trials.filter(({ status }) => status !== "failed" && status !== "stopped").length + stopped,
     jobs,
     steps: spec.train.steps,
     trialSteps,
     resumedSteps,
+    seed: spec.seed,
     ...(completed.length > 0 && { best: completed.reduce((best, each) => (each.validationLoss < best.validationLoss ? each : best)) }),
     ...(spec.search.early_stopping !== null && { rungs: spec.search.early_stopping.rungs }),
   };

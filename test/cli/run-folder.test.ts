@@ -207,7 +207,7 @@ describe("another spec in the same folder", () => {
     const refused = await cli("sweep", more, "--out", name);
     expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining("--extend adds to that run")]);
     const { code, stderr } = await cli("sweep", more, "--out", name, "--extend");
-    expect([code, stderr]).toEqual([0, expect.stringContaining("continuing: 3 of 5 trials")]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("continuing: 3 of 5 trainings")]);
     expect((await cli("sweep", more, "--out", "larger", "-q")).code).toBe(0);
     expect(bytes(name, "results.json")).toBe(bytes("larger", "results.json"));
     const fewer = await cli("sweep", "tiny.yaml", "--out", name, "--extend");

@@ -77,6 +77,7 @@ describe("progress", () => {
     steps: 100,
     trialSteps: 400,
     resumedSteps: 100,
+    seed: 1,
   } as const;
 
   /** What is shown after some events, and the lines that they were worth. */
@@ -98,11 +99,11 @@ describe("progress", () => {
       { event: "trial_finished", trial: { ...trial(2, 2.25, {}), steps: 100 } },
       { event: "stack_finished", stack: 1, trials: [2], engineSeconds: 1 },
     );
-    expect(lines).toEqual(["continuing: 1 of 4 trials are in the journal already", undefined, undefined, undefined, undefined]);
+    expect(lines).toEqual(["continuing: 1 of 4 trainings are in the journal already", undefined, undefined, undefined, undefined]);
     // 1.5 of 3 fresh trials in 10 s: 10 s more, 15 steps a second.
-    expect(progressLine(progress, 10)).toBe("s: 62 % · 2/4 trials · 15 steps/s · 0:10 left · best 2.2500 (trial 2)");
+    expect(progressLine(progress, 10)).toBe("s: 62 % · 2/4 trainings · 15 steps/s · 0:10 left · best 2.2500 (trial 2)");
     expect(progressBlock(progress, 10, plain)).toEqual([
-      `s ${"█".repeat(15)}${"░".repeat(9)} 62 % · 2/4 trials · 15 steps/s · 0:10 left`,
+      `s ${"█".repeat(15)}${"░".repeat(9)} 62 % · 2/4 trainings · 15 steps/s · 0:10 left`,
       "  trial 1: step 50/100, validation loss 2.5000",
       "  best 2.2500 (trial 2)",
     ]);

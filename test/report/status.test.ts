@@ -27,7 +27,16 @@ const status: StatusView = {
     seed: 1,
     steps: 600,
   },
-  ...{ completed: 3, stopped: 0, untrained: 0, diverged: 1, failed: 0, best: { trial: 1, validationLoss: 2.125 }, engine: "native" },
+  ...{
+    completed: 3,
+    stopped: 0,
+    undecided: 0,
+    untrained: 0,
+    diverged: 1,
+    failed: 0,
+    best: { trial: 1, validationLoss: 2.125 },
+    engine: "native",
+  },
   ...{ process: { pid: 7, host: "h", running: true }, checkpoints: [], notes: [], tornBytes: 0, damages: [] },
 };
 const idle = { live: null, process: null };
@@ -37,7 +46,7 @@ describe("a status as text", () => {
     expect(renderStatus(status, plain).split("\n")).toEqual([
       "a: running: process 7 on h",
       "42 % done, about 3 h 5 min left, 1235 steps/s",
-      "trials: 3 completed, 1 diverged, 4 of 8 still to be trained",
+      "trainings: 3 completed, 1 diverged, 4 of 8 still to be trained",
       "in training: step 210 of 600",
       "  loss after step       0       100",
       "  trial 2, seed 7  4.5000    2.2500",
@@ -58,7 +67,7 @@ describe("a status as text", () => {
     const ended = { phase: "finished", isDone: true, fraction: 1, completed: 7 } as const;
     expect(linesOf(ended).slice(0, 3)).toEqual([
       "a: finished",
-      "trials: 7 completed, 1 diverged",
+      "trainings: 7 completed, 1 diverged",
       "winner: trial 1, validation loss 2.1250 nats",
     ]);
     expect(linesOf({ ...ended, best: null })).toContain("winner: none");

@@ -5,7 +5,7 @@ import type { Evaluation, SweepEvent } from "../../src/sweep/events.ts";
 import { trial } from "../support/run.ts";
 
 const started: SweepEvent = {
-  ...{ event: "sweep_started", name: "s", trials: 4, resumed: 0, jobs: 1, steps: 10, trialSteps: 40, resumedSteps: 0 },
+  ...{ event: "sweep_started", name: "s", trials: 4, resumed: 0, jobs: 1, steps: 10, trialSteps: 40, resumedSteps: 0, seed: 1 },
 };
 /** Progress of stack 0, whose trainings are of one seed. */
 const progressed = (
@@ -63,9 +63,9 @@ describe("progress", () => {
       progressed([0], 8, [3]),
       { event: "trial_finished", trial: { ...trial(1, null), steps: 4 } },
     );
-    // 17 before, those in a checkpoint among them, 1 here, and 6 that a divergence spared.
+    // 17 before, those in a checkpoint among them, 1 here, and 1 up to the rung that a divergence spared.
     expect([progress.freshSteps, progress.doneSteps, progress.best, progress.isWhole]).toEqual([
-      ...[1, 24],
+      ...[1, 19],
       ...[{ trial: 3, validationLoss: 2 }, false],
     ]);
   });
@@ -99,10 +99,36 @@ describe("progress", () => {
     expect([progress.trainings, progress.trialSteps, progress.counts.untrained, progress.best]).toEqual([6, 60, 1, undefined]);
   });
 
-  it("counts a trial once that went on from a rung, as what became of it", () => {
-    const atRung = { ...trial(0), status: "stopped" as const, steps: 5 };
-    const progress = after(started, { event: "rung_reached", trial: atRung }, { event: "trial_finished", trial: trial(0, 2) });
-    expect([progress.counts.stopped, progress.counts.completed, progress.best]).toEqual([0, 1, { trial: 0, validationLoss: 2 }]);
+  it("counts trials that went on from a rung as what became of them, and others when they are stopped for good", () => {
+    const atRung = (id: number): SweepEvent => ({ event: "rung_reached", trial: { ...trial(id), status: "stopped", steps: 5 } });
+    const progress = after(started, atRung(0), atRung(1), { event: "trial_finished", trial: trial(0, 2) });
+    expect([progress.ended.size, progress.stoppedEarly, progress.best]).toEqual([1, 0, { trial: 0, validationLoss: 2 }]);
+    progress.apply({ event: "trials_stopped", trials: [1] });
+    expect([progress.ended.size, progress.stoppedEarly]).toEqual([1, 1]);
+  });
+
+  it("spares after a divergence what was planned up to the next rung, and all of a training that knows no rungs", () => {
+    const diverged = (seed: number): SweepEvent => ({
+      event: "trial_finished",
+      trial: { ...trial(0, null, seed), status: "diverged", steps: 2 },
+    });
+    const begun = { ...started, rungs: [3, 6] } as SweepEvent;
+    expect([after(begun, diverged(1)).doneSteps, after(begun, diverged(2)).doneSteps]).toEqual([1, 8]);
+  });
+
+  it("has the best of first runs, whatever fresh seeds lose", () => {
+    const progress = after(started, { event: "trial_finished", trial: trial(0, 2) }, { event: "trial_finished", trial: trial(1, 1, 2) });
+    expect(progress.best).toEqual({ trial: 0, validationLoss: 2 });
+  });
+
+  it("takes its rate from the last half minute, so that a sleep is forgotten", () => {
+    const progress = after({ ...started, trialSteps: 1000 });
+    const rates = [10, 20, 300, 310, 320, 330].map((elapsed, index) => {
+      progress.apply(progressed([0], 10 * (index + 1), [3]));
+      return progress.pace(elapsed).stepsPerSecond;
+    });
+    expect([rates[1], rates[5]]).toEqual([1, 1]);
+    expect(rates[2]).toBeLessThan(0.2);
   });
 
   it("is never more than everything", () => {

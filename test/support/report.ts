@@ -89,6 +89,7 @@ export function inputOf(trials: readonly TrialResult[]): ReportInput {
     specHash: "h",
     ranked,
     counts: progress.counts,
+    undecided: 0,
     sample: thinned(ranked, sampledTrials).map(({ extent }) => trials[extent.offset]),
     best: winner
       ? {

@@ -127,7 +127,7 @@ describe("racing", () => {
     expect(confirmed.map(({ seeds }) => seeds.length)).toEqual([5, 5, 3, 3]);
     expect(agenda.confirmations(state).filter(isRaced(spec))).toHaveLength(4);
     expect(plannedWork(spec).trainings).toBe(20);
-    expect(reached(spec, state)).toEqual({ trainings: 24, isDone: true });
+    expect(reached(spec, state)).toEqual({ trainings: 24, raced: 4, undecided: 0, isDone: true });
   });
   it("has the same plan however many are trained at a time, and after any part of the journal", () => {
     const whole = play(spec, Infinity, undefined, alike);
@@ -218,6 +218,21 @@ describe("early stopping", () => {
     expect(new Set(played.waves[1])).toEqual(new Set(best.slice(0, 6).map((id) => `${id}/1@30`)));
     expect(new Set(played.waves[2])).toEqual(new Set(best.slice(0, 2).map((id) => `${id}/1@90`)));
     expect(plannedWork(halving)).toEqual({ trainings: 18, trialSteps: stepsOf(played) });
+  });
+  it("knows which of those at a rung are stopped for good", () => {
+    const undecidedAfter = (spec: CompleteSpec, waves: number): number => {
+      const state = new RunState();
+      state.apply({ ...runRecord, spec }, place);
+      const agenda = new Agenda(spec);
+      for (let wave = 0; wave < waves; wave++)
+        for (const { trial, until } of agenda.due(state, () => false).slice(0, 9))
+          state.apply({ record: "trial", trial: resultOf(trial, until, spec.search.early_stopping?.rungs ?? []) }, place);
+      return reached(spec, state).undecided;
+    };
+    // Nine and nine to the first rung, six from there, of which two go on, to the end.
+    expect([1, 2, 3, 4].map((waves) => undecidedAfter(halving, waves))).toEqual([9, 6, 2, 0]);
+    expect(undecidedAfter(asha, 1)).toBe(9);
+    expect(undecidedAfter(asha, 100)).toBe(0);
   });
   it("by halving decides the same however many are trained at a time", () => {
     for (const most of [1, 4, 7]) expect(play(halving, most).state.trials.length).toBe(18);

@@ -93,7 +93,7 @@ async function scripted(trials: readonly Trial[], { of = plan, ...arrangement }:
   leave();
   const sweep = runSweep(
     of,
-    { due },
+    { due, undecided: (now) => trials.filter((trial) => now.of(trial)?.status === "stopped") },
     { threads: 1, ...arrangement },
     {
       ...{ folder: opened, state, pool, arithmetic: "a", interval: {} },
@@ -242,7 +242,7 @@ describe("a sweep, event for event", () => {
       ...["run 0 to the rung", "run 1 to the rung", "rung_reached 0 stopped", "run 0", "rung_reached 1 stopped"],
       ...["run 1", "trial_finished 0 completed", "trial_finished 1 completed"],
     ]);
-    expect(asked).toEqual(["left", "cleaned", "left", "left", "left", "cleaned"]);
+    expect(asked).toEqual(["left", "left", "cleaned", "left", "left", "left", "cleaned"]);
   });
 
   it("leaves what lies among the checkpoints without early stopping", async () => {
@@ -255,6 +255,7 @@ describe("a sweep, event for event", () => {
     expect(happened.filter((each) => each.startsWith("run "))).toEqual([
       ...["run 0 to the rung", "run 0", "run 1 to the rung", "run 1", "run 2 to the rung", "run 2"],
     ]);
-    expect(asked.length).toBe(1 + 6 + 1);
+    // Before all, at first, after each, and at last.
+    expect(asked.length).toBe(1 + 1 + 6 + 1);
   });
 });

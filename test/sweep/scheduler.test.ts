@@ -72,6 +72,7 @@ describe("a sweep", () => {
                 return status === undefined || (status === "failed" && !isGivenUp(each));
               })
               .map((each) => ({ trial: each, until: 10 })),
+          undecided: () => [],
         },
         { jobs: options.jobs ?? 2, threads: 1, stackSize: options.stackSize ?? 1 },
         {

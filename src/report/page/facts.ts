@@ -23,10 +23,11 @@ const phaseText = ({ phase, live }: ReportInput): string =>
 /** Damaged lines that are named one by one. */
 const shownDamages = 20;
 
-function trialCounts({ ranked, counts, spec }: ReportInput): string {
-  const { completed, stopped, untrained, diverged, failed } = counts;
+function trialCounts({ ranked, counts, undecided, spec }: ReportInput): string {
+  const { completed, untrained, diverged, failed } = counts;
+  const stopped = counts.stopped - undecided;
   const planned = spec === undefined ? "an unknown number of" : String(spec.search.trials);
-  return `${ranked.length} of ${planned} trials done: ${completed} completed, ${stopped > 0 ? `${stopped} stopped early, ` : ""}${untrained > 0 ? `${untrained} learned nothing, ` : ""}${diverged} diverged, ${failed} failed`;
+  return `${ranked.length - undecided} of ${planned} trials done: ${completed} completed, ${stopped > 0 ? `${stopped} stopped early, ` : ""}${undecided > 0 ? `${undecided} at a rung, ` : ""}${untrained > 0 ? `${untrained} learned nothing, ` : ""}${diverged} diverged, ${failed} failed`;
 }
 
 function damageMarkup({ damages, tornBytes, problems, folder }: ReportInput): Markup | undefined {
