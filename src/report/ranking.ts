@@ -111,9 +111,9 @@ function confirmationLine(head: ResultsHead): string {
 }
 
 /** The rate that a curve of losses was known up to, by the side on which it had not turned. */
-export const lastRate = { lower: "the lowest trained to the end", upper: "the highest trained to the end" } as const;
+export const lastRate = { lower: "the lowest rate trained to the end", upper: "the highest rate trained to the end" } as const;
 /** What an estimate of the best learning rate leaves out where trials were stopped early. */
-export const withoutStopped = "trials stopped early have no part in this";
+export const withoutStopped = "first runs that were stopped early have no part in this";
 
 /** What is known of the best learning rate, as a sentence. */
 function optimumText({ optimum, steps }: ResultsHead["analysis"]): string {

@@ -34,8 +34,16 @@ describe("the best learning rate", () => {
   const optimum = { learning_rate: 0.02, low: 0.017, high: 1.86 };
   const stopped = { made: 10, spared: 5 };
   it.each([
-    ["lower", "1.86 or lower: down to 0.017, the lowest trained to the end,", "by the lowest trained to the end, so it may lie below"],
-    ["upper", "0.017 or higher: up to 1.86, the highest trained to the end,", "by the highest trained to the end, so it may lie above"],
+    [
+      "lower",
+      "1.86 or lower: down to 0.017, the lowest rate trained to the end,",
+      "by the lowest rate trained to the end, so it may lie below",
+    ],
+    [
+      "upper",
+      "0.017 or higher: up to 1.86, the highest rate trained to the end,",
+      "by the highest rate trained to the end, so it may lie above",
+    ],
   ] as const)("that may lie beyond the %s end names a rate that was trained to the end", (open, line, sentence) => {
     const analysis = { ...inventedAnalysis, optimum: { ...optimum, open }, steps: stopped };
     for (const [text, words] of [
@@ -54,7 +62,7 @@ describe("the best learning rate", () => {
           verdictOf({ optimum: each, steps: { made: 10, spared } }),
           bestRateText({ ...inventedAnalysis, optimum: each, steps: { made: 10, spared } }),
         ])
-          expect(text.includes("trials stopped early have no part in this")).toBe(spared > 0);
+          expect(text.includes("first runs that were stopped early have no part in this")).toBe(spared > 0);
     },
   );
 });
