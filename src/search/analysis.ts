@@ -27,7 +27,7 @@ export interface IntervalEstimate {
 const resamples = 400;
 const interval = { low: 0.05, high: 0.95 } as const;
 /** Fewer samples than this are no evidence of a parabola. */
-export const leastRanked = 10;
+const leastRanked = 10;
 
 /** A statistic of the samples with its bootstrap interval; undefined when the samples themselves do not have it. */
 function bootstrapped<T>(

@@ -91,8 +91,8 @@ describe("what the page does not show", () => {
   it.each([
     [1, {}, "the trials that ended do not have two learning rates, and there is no curves.json"],
     [1, { spec: { ...spec, search: fixed } }, "the learning rate was not searched, and there is no curves.json"],
-    [8, {}, "what mattered: 10 trials are the fewest that tell; here are 7"],
-    [12, {}, "what mattered: no hyperparameter was searched"],
+    [8, {}, "what mattered: too few trials have ended to tell: 7"],
+    [1, {}, "what mattered: no hyperparameter differs between the trials that ended"],
     [12, { analysis: undefined }, "what mattered: results.json says it, which is written when the sweep has ended"],
   ] as const)("has its reason: %i trials, %j", async (count, more, reason) => {
     expect(await absent(count, more)).toContain(reason);

@@ -2,7 +2,6 @@
  * A report: which figures a run has, their files, and the page that holds them all.
  * The same input gives the same bytes.
  */
-import { leastRanked } from "../../search/analysis.ts";
 import { coordinateCheck } from "./coordinates.ts";
 import { factsMarkup } from "./facts.ts";
 import { findingsMarkup, importance } from "./findings.ts";
@@ -15,7 +14,7 @@ import { parallelCoordinates } from "./parallel.ts";
 import { rankingMarkup, trainingMarkup } from "./ranking.ts";
 import { rateCurves } from "./rate-curves.ts";
 import { reproduceMarkup } from "./reproduce.ts";
-import { rateScatter, slices } from "./scatter.ts";
+import { rateScatter, searchedOf, slices } from "./scatter.ts";
 import { scriptHash, scripts, type PageKind } from "./script.ts";
 import { pageStyle } from "./style.ts";
 import { inlineSvg, openDrawing, svgFile, withTitles, type Draw } from "./svg.ts";
@@ -47,10 +46,10 @@ const absences: { readonly [K in FigureName]: (input: ReportInput) => string } =
   "training-curves": () => "training curves: no trial has a curve",
 };
 
-function whyNoImportance({ analysis, ranked }: ReportInput): string {
-  if (analysis === undefined) return "results.json says it, which is written when the sweep has ended";
-  const count = ranked.filter(({ status }) => status !== "failed").length;
-  return count < leastRanked ? `${leastRanked} trials are the fewest that tell; here are ${count}` : "no hyperparameter was searched";
+function whyNoImportance(input: ReportInput): string {
+  if (input.analysis === undefined) return "results.json says it, which is written when the sweep has ended";
+  if (searchedOf(input).length === 0) return "no hyperparameter differs between the trials that ended";
+  return `too few trials have ended to tell: ${input.ranked.filter(({ status }) => status !== "failed").length}`;
 }
 
 const noTimes = "stacks on a time line: the journal holds no clock times, so that the same sweep gives the same bytes";
