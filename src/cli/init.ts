@@ -1,6 +1,7 @@
 /** `mutransfer init`: writes a commented spec to start from, or what a W&B sweep comes to; never overwrites one. */
 import { writeFileSync } from "node:fs";
 import { UserError } from "../errors.ts";
+import { visible } from "../report/diagnostics.ts";
 import { shellWord } from "../shell.ts";
 import { specTemplate } from "../spec/template.ts";
 import { readSpec } from "../studies/named-files.ts";
@@ -21,7 +22,7 @@ export async function init(file: string, { from }: InitCommand, terminal: Termin
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     throw new UserError({ code: "file_exists", message: `${file} exists already`, hint: "give another name" });
   }
-  terminal.out(`wrote ${file}\n`);
+  terminal.out(`wrote ${visible(file)}\n`);
   terminal.err(`next: mutransfer ${from === undefined ? "plan" : "validate"} ${shellWord(file)}\n`);
   return exitCodes.ok;
 }

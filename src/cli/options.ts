@@ -4,17 +4,16 @@ import { engineNames } from "../engines/engine.ts";
 import { bounds } from "../spec/bounds.ts";
 import type { Interval } from "../studies/setting.ts";
 
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number of at least 1.");
-  return value;
-}
+/** What is typed for a number is digits: JavaScript takes 0x50 and blanks for one as well. */
+const [wholeNumber, realNumber] = [/^\d+$/, /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i];
+const numberOf = (text: string, form: RegExp): number => (form.test(text) ? Number(text) : NaN);
 
-/** The same, of at most `most`. */
+/** A whole number of `least` to `most`. */
 const upTo =
-  (most: number) =>
+  (most: number, least = 1) =>
   (text: string): number => {
-    const value = positiveInteger(text);
+    const value = numberOf(text, wholeNumber);
+    if (!(value >= least)) throw new InvalidArgumentError(`expected a whole number of at least ${least}.`);
     if (value > most) throw new InvalidArgumentError(`expected ${most} at most.`);
     return value;
   };
@@ -38,7 +37,7 @@ export function sizes(text: string): readonly number[] {
 
 /** Reads a number above 0. */
 export function positiveNumber(text: string): number {
-  const value = Number(text);
+  const value = numberOf(text, realNumber);
   if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError("expected a number above 0.");
   return value;
 }
@@ -52,8 +51,8 @@ export function seedCount(text: string): number {
 
 /** Reads a trial's number, and puts it after the others. */
 export function trialId(text: string, others: readonly number[] = []): readonly number[] {
-  const id = Number(text);
-  if (!Number.isSafeInteger(id) || id < 0) throw new InvalidArgumentError("expected the number of a trial.");
+  const id = numberOf(text, wholeNumber);
+  if (!Number.isSafeInteger(id)) throw new InvalidArgumentError("expected the number of a trial.");
   return [...others, id];
 }
 
@@ -78,5 +77,8 @@ export const quiet = new Option("-q, --quiet", "no progress on stderr");
 export const verbose = new Option("-v, --verbose", "also print what was timed to choose engine and stacks");
 export const events = new Option("--events <format>", "stream events to stdout instead of the table").choices(["ndjson"]).conflicts("json");
 export const json = new Option("--json", "print the result as one JSON object");
-export const port = new Option("--port <n>", "where on this machine (default: 8377, or the next that is free)").argParser(upTo(65_535));
+export const port = new Option(
+  "--port <n>",
+  "where on this machine, 0 for any free port (default: 8377, or the next that is free)",
+).argParser(upTo(65_535, 0));
 export const width = new Option("--width <n>", "width instead of the spec's target").argParser(upTo(bounds.width));

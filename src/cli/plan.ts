@@ -1,5 +1,6 @@
 /** `mutransfer plan` and `sweep --dry-run`: a forecast as text or JSON, or the program that would be trained. */
 import { jsonText } from "../json.ts";
+import { visible } from "../report/diagnostics.ts";
 import { renderForecast } from "../report/plan.ts";
 import { checkProxy, forecast, programText, type ForecastOptions } from "../studies/forecast.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
@@ -15,7 +16,7 @@ export interface PlanCommand extends ForecastOptions {
 
 /** Runs `mutransfer plan`. */
 export function plan(file: string, options: PlanCommand, terminal: Terminal, version: string): Promise<ExitCode> {
-  terminal.err(`${terminal.errStyle.dim(`reading ${file}`)}\n`);
+  terminal.err(`${terminal.errStyle.dim(`reading ${visible(file)}`)}\n`);
   return printPlan(file, options, terminal, version);
 }
 

@@ -1,4 +1,5 @@
 /** `mutransfer repair`: puts damaged lines of a journal aside. */
+import { visible } from "../report/diagnostics.ts";
 import { repair as study } from "../studies/repair.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
@@ -9,7 +10,7 @@ export function repair(path: string, terminal: Terminal): Promise<ExitCode> {
   terminal.out(
     quarantined.length === 0
       ? "nothing is damaged\n"
-      : `put aside ${quarantined.length === 1 ? "line" : "lines"} ${quarantined.join(", ")} in ${file}; trials without a record are trained again by the next sweep or retry\n`,
+      : `put aside ${quarantined.length === 1 ? "line" : "lines"} ${quarantined.join(", ")} in ${visible(file)}; trials without a record are trained again by the next sweep or retry\n`,
   );
   return Promise.resolve(exitCodes.ok);
 }

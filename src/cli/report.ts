@@ -1,8 +1,10 @@
 /** `mutransfer report`: a page of a run's figures, and each figure with its data beside it. */
 import { jsonText } from "../json.ts";
+import { visible } from "../report/diagnostics.ts";
 import { dataNotes, resultNotes } from "../report/notes.ts";
 import { figureNames, type FigureName } from "../report/page/figure.ts";
 import { sampledTrials, type ReportInput } from "../report/page/input.ts";
+import { shellWord } from "../shell.ts";
 import type { FolderContents } from "../studies/folder.ts";
 import { report as study } from "../studies/report.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
@@ -29,7 +31,7 @@ export async function report(path: string, { out, json, quiet }: ReportCommand, 
   const { contents, page } = await study(
     path,
     { ...(out !== undefined && { out }), mostTrials: sampledTrials },
-    () => say(terminal.errStyle.dim(`reading ${path}`)),
+    () => say(terminal.errStyle.dim(`reading ${visible(path)}`)),
     async (known) => {
       const { writtenSpec } = known;
       const { makeReport } = await import("../report/page/report.ts");
@@ -45,8 +47,9 @@ export async function report(path: string, { out, json, quiet }: ReportCommand, 
   );
   const { damages, problems, phase } = contents;
   if (json) terminal.out(jsonText({ page, phase, figures: drawn, damages, problems }));
-  else terminal.out(`wrote ${page}: ${drawn.length} ${drawn.length === 1 ? "figure" : "figures"}\n`);
+  else terminal.out(`wrote ${visible(page)}: ${drawn.length} ${drawn.length === 1 ? "figure" : "figures"}\n`);
   const isWhole = damages.length === 0 && problems.length === 0;
-  if (!isWhole) say("some of the folder could not be read; the page says what");
+  const wayOut = damages.length === 0 ? "" : `; \`mutransfer repair ${shellWord(path)}\` puts its damaged lines aside`;
+  if (!isWhole) say(`some of the folder could not be read; the page says what${wayOut}`);
   return isWhole ? exitCodes.ok : exitCodes.disagreement;
 }

@@ -1,4 +1,5 @@
 /** `mutransfer sweep`: the study, and what it has come to as text, JSON or events. */
+import { visible } from "../report/diagnostics.ts";
 import { dataNotes, edgeNotes, renderNotes, resultNotes } from "../report/notes.ts";
 import { renderRanking, renderVerdict } from "../report/ranking.ts";
 import { readSpec } from "../studies/named-files.ts";
@@ -19,7 +20,7 @@ export interface SweepCommand extends SweepOptions, DisplayOptions {
 export function sweep(file: string, options: SweepCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   if (options.dryRun) return printPlan(file, options, terminal, version);
   const { display, setting } = surroundings(terminal, options, version);
-  display.say(terminal.errStyle.dim(`reading ${file}`));
+  display.say(terminal.errStyle.dim(`reading ${visible(file)}`));
   return ending(display, async () => printSweep(await study(readSpec(file), options, setting), options, terminal, display));
 }
 

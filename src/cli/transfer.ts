@@ -1,5 +1,6 @@
 /** `mutransfer transfer`: the study, and the target that it has trained as text or JSON. */
 import { jsonText } from "../json.ts";
+import { visible } from "../report/diagnostics.ts";
 import { dataNotes, renderNotes } from "../report/notes.ts";
 import { renderTarget } from "../report/target.ts";
 import { transfer as study, type TransferOptions } from "../studies/transfer.ts";
@@ -17,7 +18,7 @@ export interface TransferCommand extends TransferOptions, DisplayOptions {
 /** Runs `mutransfer transfer`. */
 export function transfer(options: TransferCommand, terminal: Terminal, version: string): Promise<ExitCode> {
   const { display, setting } = surroundings(terminal, options, version);
-  display.say(terminal.errStyle.dim(`reading ${options.best}`));
+  display.say(terminal.errStyle.dim(`reading ${visible(options.best)}`));
   return ending(
     display,
     async () => {

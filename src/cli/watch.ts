@@ -1,4 +1,5 @@
 /** `mutransfer watch`: the report page, served on this machine and kept up to date. */
+import { visible } from "../report/diagnostics.ts";
 import { sampledTrials } from "../report/page/input.ts";
 import { PageServer, type ServedPage } from "../serve/page-server.ts";
 import type { FolderContents } from "../studies/folder.ts";
@@ -22,7 +23,7 @@ async function draw(contents: FolderContents): Promise<ServedPage> {
 
 /** Runs `mutransfer watch`. */
 export async function watch(path: string, { port }: WatchCommand, terminal: Terminal): Promise<ExitCode> {
-  const lost = (error: Error): void => terminal.err(`${error.message}; the page stays as it was\n`);
+  const lost = (error: Error): void => terminal.err(`${visible(error.message)}; the page stays as it was\n`);
   const watched = new WatchedRun(path, sampledTrials, draw, { now: () => terminal.now(), lost });
   await watched.current();
   const server = await PageServer.open(() => watched.current(), port);

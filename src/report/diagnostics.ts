@@ -18,7 +18,9 @@ export const visible = (text: string): string => text.replace(/[^\P{Cc}\t\n]/gu,
 /** One diagnostic as lines of text. */
 export function renderDiagnostic({ code, message, path, position, hint }: Diagnostic, style: Style): string {
   const where = position ? `${position.file}:${position.line}:${position.column} ` : "";
-  const lines = [`${style.bold(where)}${path ? `${visible(path)}: ` : ""}${style.red(visible(message))} ${style.dim(`[${code}]`)}`];
+  const lines = [
+    `${style.bold(visible(where))}${path ? `${visible(path)}: ` : ""}${style.red(visible(message))} ${style.dim(`[${code}]`)}`,
+  ];
   if (position?.excerpt) {
     // A line may be longer than any screen: only what stands around the position is shown.
     const start = Math.max(0, Math.min(position.column - excerptLength / 2, position.excerpt.length - excerptLength));

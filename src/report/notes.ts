@@ -94,7 +94,7 @@ export function edgeNotes({ edges, hyperparameters }: NonNullable<ResultsHead["b
       return `the winner's ${hyperparameter}${value === undefined ? "" : ` ${valueOf(value)}`} lies at the ${side} edge of its range (${bound})${
         matters
           ? `: the optimum may be beyond it${mattered}; widen the range to ${valueOf(extendTo)}, or a transfer has to be forced`
-          : ", which gains it no more than a seed changes: the range can stay"
+          : "; the trials do not show that it gains more by that than a seed changes, so nothing asks for a wider range"
       }`;
     });
 }

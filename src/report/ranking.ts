@@ -78,12 +78,15 @@ const tellingTrials = 50;
 
 const listOf = (parts: readonly string[]): string => parts.filter((part) => part !== "").join(", ");
 
-function winnerLine({ best, analysis, confirmation }: ResultsHead, style: Style): string {
+type EndedTrial = Pick<TrialSummary, "id" | "status">;
+
+function winnerLine({ best, analysis, confirmation }: ResultsHead, trials: readonly EndedTrial[], style: Style): string {
   if (best === null) return "";
   const { standard_error: error, validation_loss: loss } = best;
   const seeds = confirmation.find(({ trial, mean_loss: mean }) => trial === best.trial && mean !== null)?.losses.length ?? 0;
   const sure = error === null ? "" : ` ± ${lossOf(error)}`;
-  const gain = (analysis.median_loss ?? loss) - loss;
+  const isCompared = trials.some(({ id, status }) => id !== best.trial && status === "completed");
+  const gain = isCompared ? (analysis.median_loss ?? loss) - loss : 0;
   const compared = gain === 0 ? "" : `, ${lossOf(Math.abs(gain))} ${gain > 0 ? "below" : "above"} the median trial's`;
   const source = seeds === 0 ? "" : seeds === 1 ? " (on one fresh seed)" : ` (mean of ${seeds} fresh seeds)`;
   return `${style.bold(`winner: trial ${best.trial}`)}, validation loss ${style.bold(`${lossOf(loss)}${sure}`)} nats${source}${compared}`;
@@ -107,15 +110,21 @@ function confirmationLine(head: ResultsHead): string {
   return `confirmed on fresh seeds: ${shown.join(", ")}${confirmation.length > shown.length ? ", …" : ""}${tie}${curse}`;
 }
 
+/** The rate that a curve of losses was known up to, by the side on which it had not turned. */
+export const lastRate = { lower: "the lowest rate trained to the end", upper: "the highest rate trained to the end" } as const;
+/** What an estimate of the best learning rate leaves out where trials were stopped early. */
+export const withoutStopped = "first runs that were stopped early have no part in this";
+
 /** What is known of the best learning rate, as a sentence. */
-function optimumText(optimum: ResultsHead["analysis"]["optimum"]): string {
-  if (optimum === null) return "best learning rate: not determined by these trials";
+function optimumText({ optimum, steps }: ResultsHead["analysis"]): string {
+  const left = steps.spared > 0 ? `; ${withoutStopped}` : "";
+  if (optimum === null) return `best learning rate: not determined by these trials${left}`;
   const { learning_rate: rate, low, high, open } = optimum;
   if (open === "upper")
-    return `best learning rate: ${valueOf(low)} or higher: up to ${valueOf(high)}, the highest tried, losses have not surely turned`;
+    return `best learning rate: ${valueOf(low)} or higher: up to ${valueOf(high)}, ${lastRate.upper}, losses have not surely turned${left}`;
   if (open === "lower")
-    return `best learning rate: ${valueOf(high)} or lower: down to ${valueOf(low)}, the lowest tried, losses have not surely turned`;
-  return `best learning rate: ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence`;
+    return `best learning rate: ${valueOf(high)} or lower: down to ${valueOf(low)}, ${lastRate.lower}, losses have not surely turned${left}`;
+  return `best learning rate: ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${left}`;
 }
 
 const trialsOf = (ids: readonly number[]): string =>
@@ -140,10 +149,10 @@ function raceLine({ race, best, confirmation, spec }: ResultsHead): string {
 }
 
 function optimumLine({ analysis, best, spec }: ResultsHead): string {
-  const { optimum, lowest_diverged_learning_rate: diverged } = analysis;
+  const { lowest_diverged_learning_rate: diverged } = analysis;
   const edge = best?.edges.find(({ hyperparameter }) => hyperparameter === "learning_rate");
   const parts = [
-    "value" in spec.search.parameters.learning_rate ? "" : optimumText(optimum),
+    "value" in spec.search.parameters.learning_rate ? "" : optimumText(analysis),
     edge === undefined
       ? ""
       : `the winner's ${edge.hyperparameter} lies at the ${edge.side} edge of its range: search on to ${valueOf(edge.extend_to)}`,
@@ -193,7 +202,7 @@ function nextLine({ edges }: NonNullable<ResultsHead["best"]>, resultsPath: stri
 /** What to know and what to type after a sweep; `tookSeconds` is what all of its training took, where that is known. */
 export function renderVerdict(
   head: ResultsHead,
-  trials: readonly Pick<TrialSummary, "status">[],
+  trials: readonly EndedTrial[],
   resultsPath: string,
   style: Style,
   tookSeconds?: number,
@@ -208,7 +217,7 @@ export function renderVerdict(
   );
   if (best === null) return style.red(wrapped(lossless(head, countOf("untrained"), ended), style.columns));
   const lines = [
-    winnerLine(head, style),
+    winnerLine(head, trials, style),
     `  ${setOf(best.hyperparameters)}`,
     confirmationLine(head),
     raceLine(head),

@@ -5,6 +5,7 @@ import { countOf, lossOf, valueOf } from "../numbers.ts";
 import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
 import type { LaunchEnd } from "../studies/launch.ts";
 import type { TensorTable } from "../training/tensor-table.ts";
+import { visible } from "./diagnostics.ts";
 import type { Style } from "./style.ts";
 import { textTable } from "./text-table.ts";
 import { wrapped } from "./text.ts";
@@ -65,7 +66,7 @@ export function renderTarget(sized: Sized, ended: TargetOutcome, style: Style): 
     ...(prediction === null || validationLoss === null ? [] : [againstPrediction(prediction, validationLoss)]),
   ];
   // A path is not divided.
-  const wrote = `wrote ${path}${outcome.status === "diverged" ? ", with its curve" : " and weights.safetensors"}`;
+  const wrote = `wrote ${visible(path)}${outcome.status === "diverged" ? ", with its curve" : " and weights.safetensors"}`;
   return `${wrapped(lines.join("\n"), style.columns)}\n${wrote}`;
 }
 

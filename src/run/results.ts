@@ -90,7 +90,7 @@ const resultsSchema = z.strictObject({
         learning_rate: z.number(),
         low: z.number(),
         high: z.number(),
-        /** The side of the interval on which the curve had not turned by the last rate tried: the optimum may lie beyond. */
+        /** The side of the interval on which the curve had not turned by the last rate that was trained to the end: the optimum may lie beyond. */
         open: z.enum(["lower", "upper"]).nullable().optional(),
       })
       .nullable(),

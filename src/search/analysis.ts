@@ -27,7 +27,7 @@ export interface IntervalEstimate {
 const resamples = 400;
 const interval = { low: 0.05, high: 0.95 } as const;
 /** Fewer samples than this are no evidence of a parabola. */
-const leastSamples = 5;
+const leastRanked = 10;
 
 /** A statistic of the samples with its bootstrap interval; undefined when the samples themselves do not have it. */
 function bootstrapped<T>(
@@ -75,7 +75,7 @@ export function importances(
   seed: number,
 ): readonly (IntervalEstimate & { readonly name: string })[] {
   const some = thinned(samples, mostRanked);
-  if (some.length < 2 * leastSamples) return [];
+  if (some.length < leastRanked) return [];
   const ranks = ranksOf(some.map(({ loss }) => loss));
   const shares = cubeOf(space).dimensions.flatMap((dimension) => {
     const { name } = dimension;

@@ -58,7 +58,7 @@ const mostResults = 120;
 /**
  * What a point would lose, in nats, by lying inside each of its edges instead of at it, with its other hyperparameters as
  * they are: the difference of a Gaussian process's means. `results` are best first; losses that are far worse than the
- * median count as no worse than twice as far from the best as that.
+ * median count as no worse than twice as far from the best as that. Results that do not differ show no gain: 0.
  */
 export function edgeGains(
   space: Space,

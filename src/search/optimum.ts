@@ -22,7 +22,7 @@ export interface RateInterval {
   readonly value: number;
   readonly low: number;
   readonly high: number;
-  /** The side on which the curve had not turned by the last rate that was tried: `low` or `high` is that rate, and the optimum may lie beyond. */
+  /** The side on which the curve had not turned by the last rate that a training came to its end at: `low` or `high` is that rate, and the optimum may lie beyond. */
   readonly open: "lower" | "upper" | null;
 }
 
@@ -87,7 +87,7 @@ function valleyOf(samples: readonly RatedLoss[]): {
 }
 
 /**
- * The best learning rate while everything else lies at `others`, never beyond the rates that were tried, from
+ * The best learning rate while everything else lies at `others`, never beyond the rates of these trainings, from
  * trainings of `seeds` seeds each; undefined where they do not tell.
  */
 export function bestRate(

@@ -59,7 +59,7 @@ export class PageServer {
     }, heartbeatSeconds * 1000);
   }
 
-  /** Serves on a port, or on the usual one or the next that is free; throws a UserError when that is none. */
+  /** Serves on a port (0 is any free one), or on the usual one or the next that is free; throws a UserError when that is none. */
   static async open(current: () => Promise<ServedPage>, port?: number): Promise<PageServer> {
     const served = new PageServer(current);
     const ports = port === undefined ? Array.from({ length: triedPorts }, (_, index) => usualPort + index) : [port];
@@ -122,9 +122,8 @@ export class PageServer {
 
   /** Whether a request names this machine: another site's name that was made to lead here does not. */
   private isOwn({ headers }: IncomingMessage): boolean {
-    return ["localhost", host, "[::1]"].some(
-      (name) => headers.host === `${name}:${this.port}` || (this.port === 80 && headers.host === name),
-    );
+    const asked = headers.host?.toLowerCase();
+    return ["localhost", host, "[::1]"].some((name) => asked === `${name}:${this.port}` || (this.port === 80 && asked === name));
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

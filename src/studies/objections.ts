@@ -18,7 +18,7 @@ export function heedEdges({ edges, hyperparameters }: NonNullable<Results["best"
     return { edge, where: `the winner's ${shown} lies at the ${side} edge of its range (${bound})`, matters: edgeMatters(edge) };
   });
   for (const { where } of said.filter(({ matters }) => !matters))
-    emit({ event: "note", note: `${where}, to which it owes no more than a seed changes` });
+    emit({ event: "note", note: `${where}; the trials do not show that it owes that more than a seed changes` });
   const against = said
     .filter(({ matters }) => matters)
     .map(({ edge: { side, extend_to: extendTo }, where }) => ({

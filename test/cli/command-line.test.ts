@@ -42,6 +42,10 @@ describe("completion in bash", () => {
     ["folders for a run", ["status", "my"], ["my runs"]],
     ["folders after --out", ["sweep", "x.yaml", "--out", "m"], ["my runs"]],
     ["files after --best", ["transfer", "--best", "my s"], ["my spec.yaml"]],
+    ["choices after =", ["sweep", "x.yaml", "--engine", "=", "n"], ["native"]],
+    ["all choices after =", ["coord-check", "x.yaml", "--axis", "="], ["depth", "width"]],
+    ["commands after help", ["help", "st"], ["status"]],
+    ["nothing more after help", ["help", "status", ""], []],
     ["nothing for a number", ["sweep", "--jobs", ""], []],
   ])("offers %s", (_, words, found) => expect(offered(...words)).toEqual(found));
   it("is asked for by the command's name", () =>
@@ -60,6 +64,8 @@ it.skipIf(!has("fish"))("completion in fish offers commands and options", () => 
   expect(offered("mutransfer sw")).toMatch(/^sweep\b/);
   expect(offered("mutransfer sweep --eng")).toMatch(/^--engine\b/);
   expect(offered("mutransfer coord-check --axis ")).toMatch(/depth/);
+  expect(offered("mutransfer sweep --engine=n")).toMatch(/^--engine=native\b/);
+  expect(offered("mutransfer help st")).toMatch(/^status\b/);
 });
 
 describe("the man page", () => {

@@ -22,18 +22,18 @@ import { madeTrial, reportSpec, runOf, writeJournal, writeRun } from "../support
 const folder = temporaryFolder();
 
 /** In this process, so that Vega is loaded once. */
-async function reported(name: string, options: ReportCommand = {}): Promise<Pick<Finished, "code" | "stdout">> {
-  let stdout = "";
+async function reported(name: string, options: ReportCommand = {}): Promise<Pick<Finished, "code" | "stdout" | "stderr">> {
+  let [stdout, stderr] = ["", ""];
   const terminal = {
     errStyle: plain,
     outStyle: plain,
-    err: () => undefined,
+    err: (text: string) => (stderr += text),
     out: (text: string) => (stdout += text),
   } as unknown as Terminal;
   try {
-    return { code: await report(join(folder, name), options, terminal), stdout };
+    return { code: await report(join(folder, name), options, terminal), stdout, stderr };
   } catch (error) {
-    if (error instanceof UserError) return { code: exitCodes[error.kind], stdout };
+    if (error instanceof UserError) return { code: exitCodes[error.kind], stdout, stderr };
     throw error;
   }
 }
@@ -134,6 +134,17 @@ describe("a finished run", () => {
     expect(plan.specHash).toBe(hashOf(spec));
   });
 
+  it("is told of without the control characters of its path", async () => {
+    made("esc\u001b[31m");
+    const { stdout, stderr } = await reported("esc\u001b[31m");
+    for (const [text, verb] of [
+      [stdout, "wrote"],
+      [stderr, "reading"],
+    ])
+      expect(text).toContain(`${verb} ${join(folder, "esc\u{fffd}[31m")}`);
+    expect(stdout + stderr).not.toContain("\u001b");
+  });
+
   it("goes where it is told; figures of an earlier report do not outlive what they showed", async () => {
     cpSync(join(folder, "first", "same", "report"), join(folder, "elsewhere"), { recursive: true });
     expect((await reported("plain", { out: join(folder, "elsewhere", "page.html") })).code).toBe(0);
@@ -166,7 +177,8 @@ describe("a run that is not whole", () => {
     lines[4] = lines[4].replace('"id":3', '"id":8');
     writeFileSync(path, lines.join("\n"));
     appendFileSync(path, '{"seq":13,"rec');
-    const { code, stdout } = await reported("damaged", { json: true });
+    const { code, stdout, stderr } = await reported("damaged", { json: true });
+    expect(stderr).toContain(`\`mutransfer repair ${join(folder, "damaged")}\` puts its damaged lines aside`);
     expect(code).toBe(3);
     expect(JSON.parse(stdout)).toMatchObject({
       damages: [{ line: 5, problem: "the line was changed after it was written" }],
@@ -175,7 +187,7 @@ describe("a run that is not whole", () => {
     const page = pageOf("damaged");
     expect(page).toContain("journal line 5: the line was changed after it was written");
     expect(page).toContain("a line of 14 bytes that a crash has cut short");
-    expect(page).toContain("mutransfer repair damaged");
+    expect(page).toContain("<code>mutransfer repair damaged</code>, typed in the folder that the run folder lies in,");
     expect(page).not.toContain("The same sweep command continues it");
     expect(pageOf("stopped")).toContain("The same sweep command continues it");
     expect(page).toContain("11 of 12 trials done");

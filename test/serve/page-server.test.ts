@@ -92,10 +92,16 @@ describe("a served page", () => {
 
   it("is for this machine only: other names that lead here are refused", async () => {
     const server = await serve();
-    for (const name of ["127.0.0.1", "localhost", "[::1]"])
+    for (const name of ["127.0.0.1", "localhost", "LocalHost", "[::1]"])
       expect((await ask(server, "/", "GET", `${name}:${server.port}`)).status).toBe(200);
     for (const name of ["evil.example", `evil.example:${server.port}`, "localhost", "localhost:1", `localhost:${server.port}.evil.example`])
       for (const path of ["/", "/events", "/figures/history.svg"]) expect((await ask(server, path, "GET", name)).status, name).toBe(403);
+  });
+
+  it("is on any free port where none is named", async () => {
+    const server = await serve(undefined, 0);
+    expect(server.port).toBeGreaterThan(0);
+    expect((await ask(server, "/")).status).toBe(200);
   });
 
   it("says what keeps it from being made", async () => {

@@ -1,6 +1,7 @@
 /** Completion for bash, zsh and fish, as scripts that know every command, option and choice, and where a file or a folder goes. */
 import type { CommandLine, CommandText, OptionText, ValueText } from "./command-line.ts";
 
+const helps = "how a command is used";
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 const words = (texts: readonly string[]): string => quoted(texts.join(" "));
 const flagsOf = (options: readonly OptionText[]): readonly string[] =>
@@ -21,6 +22,7 @@ function bash({ name, commands }: CommandLine): string {
     (command) =>
       `    ${command.name}) flags=${words(withHelp(command.options))}; [[ $cur == -* ]] || { ${command.values.length === 0 ? ":" : offer(command.values[0])}; return; } ;;`,
   );
+  const names = commands.map((command) => command.name);
   return `# Completion of ${name} for bash: source <(${name} completion bash)
 _${name}_paths() {
   local IFS=$'\\n'
@@ -28,13 +30,16 @@ _${name}_paths() {
   COMPREPLY=($(compgen "$1" -- "$cur"))
 }
 _${name}() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} flags=
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} flags=
   COMPREPLY=()
+  # An option's = is a word of its own.
+  if [ "$cur" = = ]; then cur=; elif [ "$prev" = = ]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W ${words([...commands.map((command) => command.name), "help", "--help", "--version"])} -- "$cur"))
+    COMPREPLY=($(compgen -W ${words([...names, "help", "--help", "--version"])} -- "$cur"))
     return
   fi
-  case "\${COMP_WORDS[1]} \${COMP_WORDS[COMP_CWORD-1]}" in
+  case "\${COMP_WORDS[1]} $prev" in
+    'help help') COMPREPLY=($(compgen -W ${words(names)} -- "$cur")); return ;;
 ${after.join("\n")}
   esac
   case "\${COMP_WORDS[1]}" in
@@ -53,7 +58,9 @@ function zsh({ name, commands }: CommandLine): string {
   const label = ({ placeholder }: ValueText): string => escaped(placeholder.replace(/[<>[\].]/g, ""));
   const optionSpecs = ({ short, long, description, value }: OptionText): readonly string[] =>
     (short === undefined ? [long] : [short, long]).map((flag) =>
-      quoted(`${flag}[${escaped(description)}]${value === undefined ? "" : `:${label(value)}:${action(value)}`}`),
+      quoted(
+        `${flag}${value !== undefined && flag === long ? "=" : ""}[${escaped(description)}]${value === undefined ? "" : `:${label(value)}:${action(value)}`}`,
+      ),
     );
   const specsOf = ({ values, options }: CommandText): readonly string[] => [
     ...options.flatMap(optionSpecs),
@@ -66,6 +73,7 @@ _${name}() {
   local -a commands
   commands=(
 ${commands.map((command) => `    ${quoted(`${command.name}:${escaped(command.description)}`)}`).join("\n")}
+    ${quoted(`help:${helps}`)}
   )
   if (( CURRENT == 2 )); then
     _describe command commands
@@ -75,6 +83,7 @@ ${commands.map((command) => `    ${quoted(`${command.name}:${escaped(command.des
   shift words
   (( CURRENT-- ))
   case $command in
+    help) (( CURRENT > 2 )) || _describe command commands ;;
 ${commands.map((command) => `    ${command.name}) _arguments ${specsOf(command).join(" ")} ;;`).join("\n")}
   esac
 }
@@ -92,6 +101,8 @@ function fish({ name, commands }: CommandLine): string {
   return [
     `# Completion of ${name} for fish: ${name} completion fish | source`,
     `complete -c ${name} -f`,
+    `complete -c ${name} -n __fish_use_subcommand -a help -d ${escaped(helps)}`,
+    `complete -c ${name} -n '__fish_seen_subcommand_from help' -a ${escaped(commands.map((command) => command.name).join(" "))}`,
     ...commands.flatMap((command) => {
       const within = `complete -c ${name} -n '__fish_seen_subcommand_from ${command.name}'`;
       const [first] = command.values as readonly (ValueText | undefined)[];

@@ -38,7 +38,7 @@ function damageMarkup({ damages, tornBytes, problems, folder }: ReportInput): Ma
     <ul>
       ${damages.slice(0, shownDamages).map(({ line, problem }) => html`<li>journal line ${line}: ${problem}</li> `)}${more > 0 ? html`<li>and ${more} more damaged lines</li> ` : undefined}${tornBytes > 0 ? html`<li>the journal ends in a line of ${tornBytes} bytes that a crash has cut short; the next run puts it aside</li> ` : undefined}${problems.map((problem) => html`<li>${problem}</li> `)}
     </ul>
-    ${damages.length > 0 ? html`<p>What these lines said is missing below. <code>mutransfer repair ${shellWord(folder)}</code> puts them aside, so that the run can be continued.</p>` : undefined}
+    ${damages.length > 0 ? html`<p>What these lines said is missing below. <code>mutransfer repair ${shellWord(folder)}</code>, typed in the folder that the run folder lies in, puts them aside, so that the run can be continued.</p>` : undefined}
   </section>`;
 }
 

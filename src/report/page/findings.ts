@@ -1,6 +1,7 @@
 /** What the analysis in results.json says, as sentences and a figure: the best learning rate's interval, and which hyperparameters mattered. */
 import { percentOf, valueOf } from "../../numbers.ts";
 import type { Results } from "../../run/results.ts";
+import { lastRate, withoutStopped } from "../ranking.ts";
 import type { Figure, Layout, Row } from "./figure.ts";
 import type { ReportInput } from "./input.ts";
 import { html, type Markup } from "./markup.ts";
@@ -11,12 +12,13 @@ import { tipChannel, withTips } from "./trials.ts";
 const fewTrials = 50;
 
 /** The best learning rate with its interval, as a sentence. */
-export function bestRateText({ learning_rate: rate, low, high, open }: NonNullable<Results["analysis"]["optimum"]>): string {
+export function bestRateText({ optimum, steps }: Results["analysis"]): string {
+  const left = steps.spared > 0 ? `; ${withoutStopped}` : "";
+  if (optimum === null) return `The trials do not determine the best learning rate${left}.`;
+  const { learning_rate: rate, low, high, open } = optimum;
   const beyond =
-    open == null
-      ? ""
-      : `; the losses had not turned by the ${open === "lower" ? "lowest" : "highest"} rate tried, so it may lie ${open === "lower" ? "below" : "above"}`;
-  return `The best learning rate is ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${beyond}.`;
+    open == null ? "" : `; the losses had not turned by ${lastRate[open]}, so it may lie ${open === "lower" ? "below" : "above"}`;
+  return `The best learning rate is ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${beyond}${left}.`;
 }
 
 /** What the sweep says as a whole. */
@@ -27,7 +29,7 @@ export function findingsMarkup({ analysis, phase }: ReportInput): Markup | undef
     analysis === undefined
       ? "The best learning rate's interval and what each hyperparameter mattered are known when the sweep has ended."
       : [
-          analysis.optimum === null ? "The trials do not determine the best learning rate." : bestRateText(analysis.optimum),
+          bestRateText(analysis),
           ...(first === undefined ? [] : [` ${first.hyperparameter} mattered most: ${percentOf(first.share)} of the ranks' variance.`]),
         ].join("");
   return html`<section id="findings">

@@ -14,7 +14,7 @@ import { parallelCoordinates } from "./parallel.ts";
 import { rankingMarkup, trainingMarkup } from "./ranking.ts";
 import { rateCurves } from "./rate-curves.ts";
 import { reproduceMarkup } from "./reproduce.ts";
-import { rateScatter, slices } from "./scatter.ts";
+import { rateScatter, searchedOf, slices } from "./scatter.ts";
 import { scriptHash, scripts, type PageKind } from "./script.ts";
 import { pageStyle } from "./style.ts";
 import { inlineSvg, openDrawing, svgFile, withTitles, type Draw } from "./svg.ts";
@@ -35,15 +35,23 @@ const makers: { readonly [K in FigureName]: (input: ReportInput) => Figure | und
 };
 
 /** Why a figure that others have may be absent here. */
-const absences: { readonly [K in FigureName]: string } = {
-  "loss-by-learning-rate": "loss against learning rate: the learning rate was not searched, and there is no curves.json",
-  "coordinate-check": "coordinate check: there is no coord-check.json in this folder",
-  slices: "slices: no hyperparameter differs between the trials that ended",
-  importance: "what mattered: it is known when the sweep has ended, where hyperparameters differ",
-  "parallel-coordinates": "parallel coordinates: fewer than two trials completed, or none of their hyperparameters differs",
-  history: "history: no trial has ended",
-  "training-curves": "training curves: no trial has a curve",
+const absences: { readonly [K in FigureName]: (input: ReportInput) => string } = {
+  "loss-by-learning-rate": ({ spec }) =>
+    `loss against learning rate: ${spec !== undefined && "value" in spec.search.parameters.learning_rate ? "the learning rate was not searched" : "the trials that ended do not have two learning rates"}, and there is no curves.json`,
+  "coordinate-check": () => "coordinate check: there is no coord-check.json in this folder",
+  slices: () => "slices: no hyperparameter differs between the trials that ended",
+  importance: (input) => `what mattered: ${whyNoImportance(input)}`,
+  "parallel-coordinates": () => "parallel coordinates: fewer than two trials completed, or none of their hyperparameters differs",
+  history: () => "history: no trial has ended",
+  "training-curves": () => "training curves: no trial has a curve",
 };
+
+function whyNoImportance(input: ReportInput): string {
+  if (input.analysis === undefined) return "results.json says it, which is written when the sweep has ended";
+  if (searchedOf(input).length === 0) return "no hyperparameter differs between the trials that ended";
+  return `too few trials have ended to tell: ${input.ranked.filter(({ status }) => status !== "failed").length}`;
+}
+
 const noTimes = "stacks on a time line: the journal holds no clock times, so that the same sweep gives the same bytes";
 
 /** Every figure that a run has something to show in. */
@@ -123,7 +131,7 @@ export async function makeReport(input: ReportInput, kind: PageKind = "static"):
   const parts = [];
   for (const figure of figures) parts.push({ figure, ...(await drawFigure(figure, draw, tips)) });
   const present = new Set(figures.map(({ name }) => name));
-  const absent = Object.entries(absences).flatMap(([name, reason]) => (present.has(name as FigureName) ? [] : [reason]));
+  const absent = Object.entries(absences).flatMap(([name, reason]) => (present.has(name as FigureName) ? [] : [reason(input)]));
   const main = html`${factsMarkup(input, kind)} ${trainingMarkup(input)} ${rankingMarkup(input)} ${findingsMarkup(input)}
     ${parts.map(({ markup }) => html`${markup} `)} ${tensorsMarkup(input)} ${reproduceMarkup(input)}
     <section id="absent">

@@ -176,7 +176,7 @@ export function rateScatter(input: ReportInput): Figure | undefined {
   const domain = boundsOf(lossesOf(rows, "value"), true);
   const winner = input.best?.hyperparameters["learning_rate"];
   const at = winner === undefined ? "" : ` The winner's learning rate is ${valueOf(winner)}.`;
-  const band = input.analysis?.optimum == null ? "" : ` The band: ${bestRateText(input.analysis.optimum)}`;
+  const band = input.analysis?.optimum == null ? "" : ` The band: ${bestRateText(input.analysis)}`;
   return {
     name: "loss-by-learning-rate",
     title: "Loss against learning rate",
