@@ -1,5 +1,6 @@
 /** `mutransfer init`: writes a commented spec to start from, or what a W&B sweep comes to; never overwrites one. */
 import { writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { UserError } from "../errors.ts";
 import { visible } from "../report/diagnostics.ts";
 import { shellWord } from "../shell.ts";
@@ -19,8 +20,11 @@ export async function init(file: string, { from }: InitCommand, terminal: Termin
   try {
     writeFileSync(file, text, { flag: "wx" });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    throw new UserError({ code: "file_exists", message: `${file} exists already`, hint: "give another name" });
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") throw new UserError({ code: "file_exists", message: `${file} exists already`, hint: "give another name" });
+    if (code === "ENOENT")
+      throw new UserError({ code: "no_folder", message: `there is no folder ${dirname(file)}`, hint: "make it first" }, "io");
+    throw error;
   }
   terminal.out(`wrote ${visible(file)}\n`);
   terminal.err(`next: mutransfer ${from === undefined ? "plan" : "validate"} ${shellWord(file)}\n`);

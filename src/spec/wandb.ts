@@ -1,131 +1,106 @@
 /**
  * From a W&B sweep to a spec: what has a counterpart is taken over, and comments say what was not, why, and what is to
- * be filled in. What foreign keys mean is foreign-keys.ts's business; the rest of the spec is the template's.
+ * be filled in. What W&B draws from is wandb-domains.ts's business, where parameters belong wandb-places.ts's;
+ * the rest of the spec is the template's.
  */
-import { parseDocument, type Document } from "yaml";
+import { isScalar, parseDocument } from "yaml";
 import { UserError } from "../errors.ts";
-import { valueOf } from "../numbers.ts";
-import { transferable } from "../parametrization/roles.ts";
+import { schemaFindings, salvage, type Finding } from "./diagnose.ts";
 import { parseSpecDocument } from "./document.ts";
-import { meaningHint, meaningOf, valueMeaning } from "./foreign-keys.ts";
-import { untransferableFinding } from "./not-transferable.ts";
+import { meaningOf, valueMeaning } from "./foreign-keys.ts";
 import { formatFinding, toolFinding } from "./other-formats.ts";
+import { ruleFindings, type PartialSpec } from "./rules.ts";
+import { specSchema } from "./schema.ts";
 import { specTemplate } from "./template.ts";
-
-type Mapping = Readonly<Record<string, unknown>>;
-const isMapping = (value: unknown): value is Mapping => typeof value === "object" && value !== null && !Array.isArray(value);
-const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
-
-/** What one parameter's values are here, with what is to be said of it; or why they are nothing. */
-type Translated = { readonly domain: Mapping; readonly note?: string } | { readonly reason: string };
-
-const range =
-  (distribution: string, of: (bound: number) => number, note?: (min: number, max: number) => string) =>
-  ({ min, max, q }: Mapping): Translated => {
-    if (!isNumber(min) || !isNumber(max)) return { reason: "its min and max are no numbers" };
-    const bounds = [of(min), of(max)].sort((a, b) => a - b).map((bound) => Number(bound.toPrecision(4)));
-    const notes = [note?.(min, max), isNumber(q) ? `values are not rounded to multiples of ${q}` : undefined];
-    const told = notes.filter((each) => each !== undefined).join("; ");
-    return { domain: { distribution, min: bounds[0], max: bounds[1] }, ...(told !== "" && { note: told }) };
-  };
-const same = (bound: number): number => bound;
-const uniform = range("uniform", same);
-const logUniform = range("log_uniform", same);
-const integers = range("int_uniform", same);
-const exponents = range("log_uniform", Math.exp, (min, max) => `W&B's log_uniform has exponents: e^${min} to e^${max}`);
-const inverse = range(
-  "log_uniform",
-  (bound) => Math.exp(-bound),
-  (min, max) => `1 / e^${max} to 1 / e^${min}`,
-);
-const listed = ({ values }: Mapping): Translated =>
-  Array.isArray(values) && values.length > 0 && values.every(isNumber)
-    ? { domain: { values: [...new Set(values)] } }
-    : { reason: "its values are no numbers" };
-const fixed = ({ value }: Mapping): Translated => (isNumber(value) ? { domain: { value } } : { reason: "its value is no number" });
-const none = (): Translated => ({ reason: "there are no normal distributions here: give min and max, such as two σ on either side of μ" });
-
-/** W&B's distributions. Source: its documentation, "Sweep configuration options". */
-const distributions: Readonly<Record<string, (parameter: Mapping) => Translated>> = {
-  constant: fixed,
-  categorical: listed,
-  categorical_w_probabilities: (parameter) => ({ note: "values of a list are drawn equally often", ...listed(parameter) }),
-  ...{ int_uniform: integers, uniform, q_uniform: uniform },
-  ...{ log_uniform: exponents, q_log_uniform: exponents, log_uniform_values: logUniform, q_log_uniform_values: logUniform },
-  ...{ inv_log_uniform: inverse, inv_log_uniform_values: logUniform },
-  ...{ normal: none, q_normal: none, log_normal: none, q_log_normal: none, beta: none, q_beta: none },
-};
-
-function translated(parameter: Mapping): Translated {
-  const { distribution, value, values, min, max } = parameter;
-  if (typeof distribution === "string")
-    return distributions[distribution]?.(parameter) ?? { reason: `W&B has no distribution ${distribution}` };
-  if (value !== undefined) return fixed(parameter);
-  if (values !== undefined) return listed(parameter);
-  if (min === undefined && max === undefined) return { reason: "it says neither value, values nor a range" };
-  // W&B draws whole numbers between whole bounds.
-  return Number.isInteger(min) && Number.isInteger(max) ? integers(parameter) : uniform(parameter);
-}
-
-/** Parameters by their names, those within others by dotted ones. */
-function flattened(parameters: Mapping, prefix = ""): readonly (readonly [string, Mapping])[] {
-  return Object.entries(parameters).flatMap(([name, value]): readonly (readonly [string, Mapping])[] => {
-    if (!isMapping(value)) return [[prefix + name, { value }]];
-    return isMapping(value["parameters"]) ? flattened(value["parameters"], `${prefix}${name}.`) : [[prefix + name, value]];
-  });
-}
-
-const inSpace = "search.parameters.";
-/** Where a parameter belongs in a spec, when its numbers mean the same there. */
-function placeOf(name: string): string | undefined {
-  if (Object.hasOwn(transferable, name)) return inSpace + name;
-  const meaning = meaningOf(name);
-  return meaning !== undefined && "here" in meaning && meaning.note === undefined ? meaning.here : undefined;
-}
-
-/** Why a parameter is not taken over. */
-function refusalOf(name: string, found: Translated): string {
-  if ("reason" in found) return found.reason;
-  const refused = untransferableFinding(name, ["search", "parameters", name]);
-  const meaning = meaningOf(name);
-  if (refused !== undefined) return `${refused.message.replace(/^.*?: /, "")}; set it, if it is another than below`;
-  return meaning === undefined ? "no such hyperparameter transfers" : meaningHint(meaning, ["search", "parameters", name]);
-}
+import { isMapping, translated, type Mapping } from "./wandb-domains.ts";
+import { flattened, inSpace, placeOf, refusalOf } from "./wandb-places.ts";
 
 const allowedMethods = ["random", "grid", "sobol", "tpe", "gp"] as const;
 const usualTrials = 16;
 
+/** A spec that comes to be, and what is said of how it did. */
+class Translation {
+  readonly document = parseDocument(specTemplate);
+  readonly kept: string[] = [];
+  readonly lost: string[] = [];
+  /** What stands at each place that was filled, and how that is told. */
+  private readonly placed = new Map<string, { readonly from: string; readonly told: readonly string[] }>();
+
+  /** Fills a place, unless another has. */
+  place(path: string, value: unknown, from: string, told: readonly string[] = [`${from} is ${path}`]): void {
+    const taken = this.placed.get(path);
+    if (taken !== undefined) return void this.lost.push(`${from}: ${path} is ${taken.from} already`);
+    this.document.setIn(path.split("."), value);
+    this.placed.set(path, { from, told });
+  }
+
+  /** Gives back what makes the spec no spec, with the reason, until it is one. */
+  settle(): void {
+    for (;;) {
+      const data = this.document.toJS() as unknown;
+      const salvaged = (salvage(specSchema, data) ?? {}) as PartialSpec;
+      const findings = [...schemaFindings(specSchema, data), ...ruleFindings(salvaged)];
+      const [found] = findings.flatMap((finding) => {
+        const place = this.placeOf(finding);
+        return place === undefined ? [] : [{ finding, place }];
+      });
+      if (found === undefined) break;
+      this.giveBack(found.place, found.finding);
+    }
+    for (const { told } of this.placed.values()) this.kept.push(...told);
+  }
+
+  private placeOf({ path }: Finding): string | undefined {
+    const where = path.join(".");
+    return [...this.placed.keys()].find((place) => `${where}.`.startsWith(`${place}.`) || `${place}.`.startsWith(`${where}.`));
+  }
+
+  private giveBack(place: string, { code, message }: Finding): void {
+    const { from } = this.placed.get(place) as { from: string };
+    this.placed.delete(place);
+    const path = place.split(".");
+    const fewer = code === "too_many_trials" ? Number(/only (\d+)/.exec(message)?.[1]) : NaN;
+    if (fewer > 0) return this.place(place, fewer, from, [`${place} is ${fewer}: the space holds no more`]);
+    this.lost.push(`${from}: ${message}`);
+    if (place.startsWith(inSpace)) this.document.deleteIn(path);
+    else if (place === "search.trials") this.place(place, usualTrials, `search.trials is ${usualTrials}`, []);
+    else this.document.setIn(path, parseDocument(specTemplate).getIn(path));
+  }
+}
+
 /** A spec from a W&B sweep's text, with comments; throws a UserError with what the file looks like when it is none. */
 export function specFromSweep(text: string, file: string): string {
   const sweep = sweepOf(text, file);
-  const document = parseDocument(specTemplate);
-  const lost: string[] = [];
-  const kept: string[] = [];
-  const place = (path: string, value: unknown, from: string): void => {
-    document.setIn(path.split("."), value);
-    kept.push(`${from} is ${path}`);
-  };
+  const source = parseDocument(text);
+  const translation = new Translation();
+  const { document, lost, kept } = translation;
   document.deleteIn(["search", "parameters"]);
   document.setIn(["search", "parameters"], document.createNode({}));
   const named = sweep["name"];
-  if (typeof named === "string") document.set("name", named.replace(/[^\w.-]+/g, "-").replace(/^[^\w]+/, "") || "from-wandb");
-  for (const [name, parameter] of flattened(isMapping(sweep["parameters"]) ? sweep["parameters"] : {})) {
-    const found = translated(parameter);
+  if (typeof named === "string") document.set("name", named.replace(/[^\w.-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "") || "from-wandb");
+  for (const { name, path: at, domain } of flattened(isMapping(sweep["parameters"]) ? sweep["parameters"] : {})) {
+    const isWhole = (key: "min" | "max"): boolean => {
+      const node = source.getIn([...at, key], true);
+      return isScalar(node) && node.source !== undefined ? /^[-+]?\d+$/.test(node.source) : Number.isInteger(domain[key]);
+    };
+    const found = translated(domain, isWhole);
     const path = placeOf(name);
     const isFixed = !("reason" in found) && Object.hasOwn(found.domain, "value");
     if ("reason" in found || path === undefined || !(path.startsWith(inSpace) || isFixed)) {
       lost.push(`${name}: ${refusalOf(name, found)}`);
       continue;
     }
-    place(path, path.startsWith(inSpace) ? document.createNode(found.domain, { flow: true }) : found.domain["value"], name);
-    if (found.note !== undefined) kept.push(`${name}: ${found.note}`);
+    const value = path.startsWith(inSpace) ? document.createNode(found.domain, { flow: true }) : found.domain["value"];
+    translation.place(path, value, name, [`${name} is ${path}`, ...(found.note === undefined ? [] : [`${name}: ${found.note}`])]);
   }
-  searchOf(sweep, document, kept, lost);
-  for (const key of ["metric", "program", "command", "project", "entity", "description"])
-    if (sweep[key] !== undefined) {
-      const meaning = meaningOf(key);
-      lost.push(`${key}: ${meaning !== undefined && "reason" in meaning ? meaning.reason : "it has no counterpart"}`);
-    }
+  searchOf(sweep, translation);
+  for (const key of Object.keys(sweep).filter((each) => !translatedKeys.has(each))) {
+    const meaning = meaningOf(key);
+    lost.push(`${key}: ${meaning !== undefined && "reason" in meaning ? meaning.reason : "it has no counterpart"}`);
+  }
+  translation.settle();
+  const hasParameters = Object.keys((document.toJS() as { search: { parameters: object } }).search.parameters).length > 0;
+  if (!hasParameters) document.setIn(["search", "parameters"], parseDocument(specTemplate).getIn(["search", "parameters"]));
   const list = (title: string, lines: readonly string[]): readonly string[] =>
     lines.length === 0 ? [] : [` ${title}`, ...lines.map((line) => `   ${line}`)];
   const head = [
@@ -133,6 +108,7 @@ export function specFromSweep(text: string, file: string): string {
     ...list("Taken over:", kept),
     ...list("Not taken over:", lost),
     " To be filled in: data, model, width and train, which are the template's where nothing above says otherwise.",
+    ...(hasParameters ? [] : [" None of its parameters could be taken over: those of search.parameters are the template's as well."]),
     ...(document.hasIn(["search", "parameters", "output_multiplier"])
       ? []
       : [" At small base widths the output multiplier decides: search it as well, log_uniform over 1 to 64."]),
@@ -142,30 +118,32 @@ export function specFromSweep(text: string, file: string): string {
   return `${comments.join("\n")}\n${document.toString({ lineWidth: 0 })}`;
 }
 
+/** Keys of a sweep that are translated, or are nothing but it. */
+const translatedKeys = new Set(["name", "parameters", "method", "run_cap", "early_terminate"]);
+
 /** The method, how many trials, and whether they are stopped early. */
-function searchOf(sweep: Mapping, document: Document, kept: string[], lost: string[]): void {
+function searchOf(sweep: Mapping, translation: Translation): void {
+  const { document, kept, lost } = translation;
   const { method, run_cap: cap, early_terminate: early } = sweep;
   const written = typeof method === "string" ? method : "random";
-  const here = allowedMethods.find((each) => each === written) ?? valueMeaning("method", written, allowedMethods) ?? "random";
-  document.setIn(["search", "method"], here);
-  kept.push(`method ${written} is search.method ${here}`);
-  if (here === "grid") document.deleteIn(["search", "trials"]);
-  else document.setIn(["search", "trials"], isNumber(cap) ? cap : usualTrials);
-  if (isNumber(cap))
-    (here === "grid" ? lost : kept).push(
-      here === "grid" ? "run_cap: a grid has as many trials as it has points" : "run_cap is search.trials",
-    );
-  else if (here !== "grid") kept.push(`search.trials is ${usualTrials}: the sweep had no run_cap`);
-  if (isMapping(early)) {
-    document.setIn(["search", "early_stopping"], document.createNode({}, { flow: true }));
-    kept.push(
-      `early_terminate ${valueOr(early["type"], "")} is search.early_stopping: half of the trials go on at each rung, from an eighth of the steps on`,
-    );
-  }
+  const here = allowedMethods.find((each) => each === written) ?? valueMeaning("method", written, allowedMethods);
+  if (here === undefined) lost.push(`method ${written}: there is no such search here; search.method is random`);
+  else kept.push(`method ${written} is search.method ${here}`);
+  document.setIn(["search", "method"], here ?? "random");
+  if (here === "grid") {
+    document.deleteIn(["search", "trials"]);
+    if (cap !== undefined) lost.push("run_cap: a grid has as many trials as it has points");
+  } else if (cap === undefined)
+    translation.place("search.trials", usualTrials, "search.trials", [`search.trials is ${usualTrials}: the sweep had no run_cap`]);
+  else translation.place("search.trials", cap, "run_cap");
+  if (!isMapping(early)) return;
+  if (early["type"] !== "hyperband") return void lost.push(`early_terminate: there is no ${String(early["type"])} here`);
+  document.setIn(["search", "early_stopping"], document.createNode({}, { flow: true }));
+  const own = Object.keys(early).filter((key) => key !== "type");
+  kept.push(
+    `early_terminate hyperband is search.early_stopping: half of the trials go on at each rung, from an eighth of the steps on${own.length > 0 ? `, whatever its ${own.join(", ")}` : ""}`,
+  );
 }
-
-const valueOr = (value: unknown, otherwise: string): string =>
-  typeof value === "string" ? value : isNumber(value) ? valueOf(value) : otherwise;
 
 function sweepOf(text: string, file: string): Mapping {
   const { data, problems } = parseSpecDocument(text, file);

@@ -65,11 +65,88 @@ it("names what it does not take over, and why", () => {
   expect(lost.split("\n").filter(Boolean)).toEqual([
     expect.stringMatching(/batch_size: the best batch depends/),
     expect.stringMatching(/dropout: the best dropout depends/),
-    expect.stringMatching(/lr: there are no normal distributions/),
+    expect.stringMatching(/lr: there is no normal distribution here/),
     expect.stringMatching(/arch: its values are no numbers/),
     expect.stringMatching(/program: nothing is called/),
   ]);
-  expect((parse(text) as Written).search.parameters).toEqual({});
+  expect((parse(text) as Written).search.parameters).toEqual((parse(specTemplate) as Written).search.parameters);
+});
+
+/** What is not taken over, each with its reason. */
+const lostOf = (text: string): string => /# Not taken over:\n((?:# {3}.*\n)+)/.exec(specFromSweep(text, "s"))?.[1] ?? "";
+
+it.each<[string, string, object]>([
+  ["bounds to their last digit", "output_mult: {distribution: int_uniform, min: 1, max: 123456}", { min: 1, max: 123456 }],
+  ["ranges that are narrow", "output_mult: {distribution: uniform, min: 10001, max: 10002}", { min: 10001, max: 10002 }],
+  ["bounds that are written as whole numbers", "output_mult: {min: 1, max: 64}", { distribution: "int_uniform" }],
+  ["and those that are not", "output_mult: {min: 1.0, max: 64.0}", { distribution: "uniform" }],
+])("keeps %s", (_, parameters, expected) =>
+  expect(written(sweep(parameters)).search.parameters["output_multiplier"]).toMatchObject(expected),
+);
+
+it.each<[string, string, RegExp]>([
+  [
+    "a second claim on one place",
+    "lr: {value: 0.1}, learning_rate: {value: 0.2}",
+    /learning_rate: search.parameters.learning_rate is lr already/,
+  ],
+  ["names of other parts", "generator: {parameters: {lr: {value: 0.1}}}", /generator.lr: it may be another than/],
+  [
+    "what merely ends like a key",
+    "scheduler: {parameters: {warmup: {parameters: {steps: {value: 100}}}}}",
+    /scheduler.warmup.steps: it may be/,
+  ],
+  ["stds in other units", "init_std: {values: [0.01, 0.02]}", /init_std: here it is in units/],
+  ["swapped bounds", "lr: {min: 0.1, max: 0.01}", /lr: its min 0.1 is above its max 0.01/],
+  [
+    "a distribution by the name of something else",
+    "lr: {distribution: constructor, min: 1, max: 2}",
+    /W&B has no distribution constructor/,
+  ],
+  ["parameters within themselves", "a: &a {parameters: {b: *a}}, lr: {value: 0.1}", /a.b: it says neither value/],
+  [
+    "values that a spec refuses",
+    "eps: {value: 0}, batch_size: {value: 1.5}, max_steps: {value: -1}",
+    /max_steps: .*\n.*batch_size: .*\n.*eps: /,
+  ],
+  ["a list where there is one value", "n_layer: {values: [2, 4]}", /n_layer: model.layers is one value here/],
+])("does not take over %s", async (_, parameters, reason) => {
+  const text = sweep(`${parameters}, output_mult: {min: 1.5, max: 64}`);
+  expect(lostOf(text)).toMatch(reason);
+  await planOf(specFromSweep(text, "s"));
+});
+
+it.each<[string, string, RegExp | undefined]>([
+  ["early_terminate of another kind", "method: random\nearly_terminate: {type: envelope}", /early_terminate: there is no envelope here/],
+  ["a method of another kind", "method: evolutionary", /method evolutionary: there is no such search here/],
+  ["unknown keys", "method: random\nqueue: x\ncontroller: {type: local}", /queue: it has.*\n.*controller: it has/],
+  ["a cap that is no count", "method: random\nrun_cap: 2.5", /run_cap: /],
+  ["a grid of a range", "method: grid", /output_mult: a grid cannot list/],
+  ["names that none may have", "method: random\nname: _test", undefined],
+])("makes a spec in spite of %s", async (_, rest, reason) => {
+  const text = sweep("output_mult: {min: 1.5, max: 64}, lr: {values: [0.1, 0.2]}", rest);
+  if (reason !== undefined) expect(lostOf(text)).toMatch(reason);
+  await planOf(specFromSweep(text, "s"));
+});
+
+it("has no more trials than there are sets, and says what hyperband and lists become", async () => {
+  const text = sweep(
+    "lr: {values: [1, 2, 3], probabilities: [0.5, 0.25, 0.25]}",
+    "method: random\nearly_terminate: {type: hyperband, min_iter: 3}",
+  );
+  const spec = specFromSweep(text, "s");
+  expect(spec).toMatch(/search.trials is 3: the space holds no more/);
+  expect(spec).toMatch(/equally often/);
+  expect(spec).toMatch(/whatever its min_iter/);
+  expect((await planOf(spec)).spec.search.trials).toBe(3);
+});
+
+it("takes over what is called the same here", () => {
+  const { seed, model } = written(sweep("seed: {value: 7}, mlp_ratio: {value: 2}, bias: {value: true}")) as unknown as Record<
+    string,
+    unknown
+  >;
+  expect([seed, model]).toEqual([7, expect.objectContaining({ mlp_ratio: 2, biases: true })]);
 });
 
 it.each([
