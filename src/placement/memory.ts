@@ -25,9 +25,9 @@ export const stateBytes = (model: ModelConfig): number => 3 * 4 * parameterCount
 
 type Shapes = Pick<Training, "model" | "train" | "lanes">;
 
-/** What is wrong when the training's weights, moments and gradients alone exceed the memory. */
+/** What is wrong when weights, moments and gradients alone exceed the memory. */
 export function memoryProblem(training: Shapes, what: string): Diagnostic | undefined {
-  const hint = "lower the width, the batch, the context or the vocabulary";
+  const hint = "lower the width, the number of layers or the vocabulary";
   return beyondMemory(leastBytes(programOf(training)), `${what} of width ${training.model.width} needs`, hint);
 }
 
