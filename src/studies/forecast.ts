@@ -14,11 +14,11 @@ import { OpenFolder } from "../run/open-folder.ts";
 import { runPath } from "../run/run-folder.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";
-import { openingTrials, plannedWork } from "../sweep/agenda.ts";
+import { mostRaced, openingTrials, plannedWork } from "../sweep/agenda.ts";
 import { checkpointBytes } from "../training/checkpoint.ts";
 import { programOf, type Training } from "../training/train.ts";
 import { WorkerFailed } from "../workers/pool.ts";
-import { checkpointsKept, countPlan, oneOf, type Counted, type PlanCounts } from "./counts.ts";
+import { checkpointsKept, countPlan, oneOf, type Counted, type PlanCounts, type Raced } from "./counts.ts";
 import { withEngines, type Setting } from "./setting.ts";
 import { stoppable } from "./stopping.ts";
 
@@ -35,10 +35,19 @@ export interface Forecast extends Counted {
   readonly checkpointBytes: number;
 }
 
+/** What racing may add at most, with what depends on the engine. */
+export interface RacedForecast extends Raced {
+  readonly seconds: number;
+  /** What its checkpoints need on disk beyond the proxies', which are gone by then: nothing. */
+  readonly checkpointBytes: 0;
+}
+
 /** What a sweep and its target will cost. */
 export interface PlanSummary extends PlanCounts {
   readonly setup: Setup;
+  /** Without what racing may add. */
   readonly proxies: Forecast;
+  readonly racing: RacedForecast;
   readonly target: Forecast;
 }
 
@@ -111,11 +120,17 @@ async function timePlan(
       checkpointsKept * Math.min(jobs, counted.models) * checkpointBytes(training) +
       (counted.models > 1 && spec.search.early_stopping !== null ? (trials.length * checkpointBytes(training)) / training.lanes.length : 0),
   });
+  const { rounds, perRound } = mostRaced(spec);
   const proxyStep = { seconds: timed.secondsPerSweepStep / trials.length, timedShare: timed.share ?? 1 };
   return {
     ...counts,
     setup,
     proxies: await cost(counts.proxies, proxies, plannedWork(spec).trialSteps, proxyStep),
+    racing: {
+      ...counts.racing,
+      seconds: evaluated * rounds * train.steps * Math.ceil(Math.ceil(perRound / stackSize) / jobs) * timed.secondsPerStep,
+      checkpointBytes: 0,
+    },
     target: await cost(counts.target, target, train.steps, targetStep),
   };
 }
