@@ -57,7 +57,7 @@ const timedOn = ({ timedShare }: Forecast): string =>
 const forecastRows: readonly Row<Forecast>[] = [
   ["time, about", ({ seconds }) => duration(seconds)],
   ["from", timedOn],
-  ["memory, up to", ({ memoryBytes, models }) => `${bytesOf(memoryBytes)}${models > 1 ? " a worker" : ""}`],
+  ["memory, up to about", ({ memoryBytes, models }) => `${bytesOf(memoryBytes)}${models > 1 ? " a worker" : ""}`],
   ["checkpoints, up to", (part) => bytesOf(part.checkpointBytes)],
 ];
 

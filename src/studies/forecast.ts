@@ -7,7 +7,7 @@ import { engines as registry } from "../engines/registry.ts";
 import { chosenTiming, type Setup } from "../placement/arrangements.ts";
 import type { EngineOptions, Engines } from "../placement/engines.ts";
 import { timeStepWithin, type Timing } from "../placement/graduated.ts";
-import { checkMemory, memoryProblem } from "../placement/memory.ts";
+import { checkMemory, memoryProblem, workerMemory } from "../placement/memory.ts";
 import { workOf } from "../placement/parts.ts";
 import { dumpProgram } from "../program/dump.ts";
 import { OpenFolder } from "../run/open-folder.ts";
@@ -26,7 +26,7 @@ export { checkProxy } from "../placement/memory.ts";
 
 /** One of the two parts of a run, with what depends on the engine and on how the work is spread. */
 export interface Forecast extends Counted {
-  /** What one worker needs while it trains. */
+  /** What one worker needs of its device while it trains and keeps checkpoints, at most about. */
   readonly memoryBytes: number;
   readonly seconds: number;
   /** The share of a training step that was timed; null where the time follows from the proxies' by FLOPs. */
@@ -108,11 +108,10 @@ async function timePlan(
   const targetStep = await timeTarget({ pool, training: target, jobs: 1, kind: setup.device.kind }, perWork, setting);
   const evaluations = (Math.ceil(train.steps / train.evaluate.every) + 1) * train.evaluate.batches;
   const evaluated = 1 + (evaluations * forwardShare) / train.steps;
-  const { processBytes, footprint } = registry[setup.engine];
   /** What depends on the engine, when so many model-steps take so many seconds each. */
   const cost = async (counted: Counted, training: Training, modelSteps: number, step: StepShare): Promise<Forecast> => ({
     ...counted,
-    memoryBytes: processBytes + (await footprint(programOf(training), training.threads)).bytes,
+    memoryBytes: (await workerMemory(registry[setup.engine], training, setup.device.kind)).deviceBytes,
     seconds: evaluated * modelSteps * step.seconds,
     timedShare: step.timedShare,
     // Early stopping keeps every trial until it is decided.
