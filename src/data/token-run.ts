@@ -37,11 +37,14 @@ export interface TokenReader {
 /** A training step's windows are many and small, so runs up to this size are read whole. */
 const wholeBytes = 64 * 2 ** 20;
 
+const bytesOf = ({ pieces }: TokenRun): number => pieces.reduce((sum, { file, count }) => sum + count * file.bytesPerToken, 0);
+/** Memory that an open run's tokens take. */
+export const openBytes = (run: TokenRun): number => (bytesOf(run) > wholeBytes ? 0 : Int32Array.BYTES_PER_ELEMENT * run.count);
+
 /** Opens a run for reading: runs above `readWholeUpTo` bytes by offset, smaller ones from memory. */
 export function openTokens(run: TokenRun, readWholeUpTo = wholeBytes): TokenReader {
   const reader = byOffset(run);
-  const bytes = run.pieces.reduce((sum, { file, count }) => sum + count * file.bytesPerToken, 0);
-  if (bytes > readWholeUpTo) return reader;
+  if (bytesOf(run) > readWholeUpTo) return reader;
   try {
     const whole = new Int32Array(run.count);
     reader.read(0, whole);

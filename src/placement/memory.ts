@@ -1,5 +1,8 @@
-/** Whether a model can be trained on this machine at all, before anything is started. */
+/** Whether a model can be trained on this machine at all, before anything is started, and what memory its worker takes. */
 import { totalmem } from "node:os";
+import { openBytes } from "../data/token-run.ts";
+import type { Device } from "../engines/engine.ts";
+import type { EngineEntry } from "../engines/registry.ts";
 import { UserError, type Diagnostic } from "../errors.ts";
 import { parameterCount, type ModelConfig } from "../model/config.ts";
 import { bytesOf } from "../numbers.ts";
@@ -23,11 +26,42 @@ export function beyondMemory(bytes: number, what: string, hint: string): Diagnos
 /** Bytes of a model's weights and of AdamW's two moments of each. */
 export const stateBytes = (model: ModelConfig): number => 3 * 4 * parameterCount(model);
 
+/** Memory that a worker takes at its fullest. */
+export interface WorkerMemory {
+  /** What it takes of its device, which for a CPU is the host. */
+  readonly deviceBytes: number;
+  readonly hostBytes: number;
+  readonly largestTensorBytes: number;
+}
+
+/**
+ * What a worker holds of each weight besides the engine: starting states and checkpoints, three numbers each when they are
+ * whole, of which several may wait for the garbage collector. Measured on Linux with a checkpoint after each step.
+ */
+const copiesBytes = 42;
+/** A token and its target. */
+const tokenBytes = 8;
+
+/** Memory of a worker that trains this, keeping checkpoints: about the most, since when garbage is collected is not known. */
+export async function workerMemory(
+  { processBytes, footprint }: Pick<EngineEntry, "processBytes" | "footprint">,
+  training: Training,
+  kind: Device["kind"],
+): Promise<WorkerMemory> {
+  const { model, train, lanes, data } = training;
+  const { bytes, largestTensorBytes } = await footprint(programOf(training), training.threads);
+  const evaluated = tokenBytes * train.evaluationBatches * train.batch * model.context;
+  const tokens = openBytes(data.train) + openBytes(data.validation) + evaluated;
+  const own = processBytes + copiesBytes * lanes.length * parameterCount(model) + tokens;
+  const [deviceBytes, hostBytes] = kind === "cpu" ? [own + bytes, own + bytes] : [processBytes + bytes, own];
+  return { deviceBytes, hostBytes, largestTensorBytes };
+}
+
 type Shapes = Pick<Training, "model" | "train" | "lanes">;
 
-/** What is wrong when the training's weights, moments and gradients alone exceed the memory. */
+/** What is wrong when weights, moments and gradients alone exceed the memory. */
 export function memoryProblem(training: Shapes, what: string): Diagnostic | undefined {
-  const hint = "lower the width, the batch, the context or the vocabulary";
+  const hint = "lower the width, the number of layers or the vocabulary";
   return beyondMemory(leastBytes(programOf(training)), `${what} of width ${training.model.width} needs`, hint);
 }
 

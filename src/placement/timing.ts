@@ -8,12 +8,13 @@ import type { EngineEntry } from "../engines/registry.ts";
 import type { Size } from "../model/config.ts";
 import type { Plan } from "../spec/plan.ts";
 import { trainingOf, type Tried } from "../spec/training.ts";
-import { programOf, type Training } from "../training/train.ts";
+import type { Training } from "../training/train.ts";
 import { attempts, resultOf } from "../workers/attempts.ts";
 import { WorkerFailed, type WorkerPool } from "../workers/pool.ts";
 import type { EngineDescription } from "../workers/tasks.ts";
 import { arrange, type Arrangement, type Setup } from "./arrangements.ts";
 import { mostTimedWork, secondsToTime, tellingWork, timeStep, timeStepWithin, type Clock, type StepTime } from "./graduated.ts";
+import { workerMemory } from "./memory.ts";
 
 /** What is to be trained. */
 export interface Work {
@@ -121,8 +122,8 @@ const workTraining = ({ plan, trials, size }: Work, { stackSize, threads }: Arra
 
 /** Whether the memory estimate of a training fits its device, while so many of it run on as many devices as there are workers. */
 async function fits(entry: EngineEntry, device: Device, training: Training, jobs: number, workers: number): Promise<boolean> {
-  const { bytes, largestTensorBytes } = await entry.footprint(programOf(training), training.threads);
+  const { deviceBytes, hostBytes, largestTensorBytes } = await workerMemory(entry, training, device.kind);
   const together = device.kind === "gpu" ? Math.ceil(jobs / workers) : jobs;
-  const onDevice = together * (entry.processBytes + bytes) <= memoryShare * device.memoryBytes;
-  return onDevice && jobs * entry.processBytes <= memoryShare * totalmem() && largestTensorBytes <= (device.tensorBytes ?? Infinity);
+  const isFitting = together * deviceBytes <= memoryShare * device.memoryBytes && jobs * hostBytes <= memoryShare * totalmem();
+  return isFitting && largestTensorBytes <= (device.tensorBytes ?? Infinity);
 }

@@ -107,8 +107,11 @@ export function sizeOf(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Bytes below which no engine can train: weights, two moments and gradients, and the largest single tensor. */
-export function leastBytes({ shapes, parameters }: Program): number {
-  const weights = parameters.reduce((sum, name) => sum + sizeOf(shapes.get(name) ?? []), 0);
-  return 16 * weights + 4 * Math.max(...[...shapes.values()].map(sizeOf));
+/**
+ * Bytes below which no engine can train: each trial's weights and two moments, and one trial's gradients. Activations are not
+ * among them: however large a batch, the native engine holds those of few sequences at a time, and logits never whole.
+ */
+export function leastBytes(program: Program): number {
+  const weights = program.parameters.reduce((sum, name) => sum + sizeOf(shapeOf(program, name)), 0);
+  return 4 * (3 * weights + weights / program.dims.trials);
 }

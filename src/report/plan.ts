@@ -36,13 +36,18 @@ const countedRows: readonly Row<Counted>[] = [
 
 /** What is known of a plan by counting. */
 export function renderCounts(counts: PlanCounts, style: Style): string {
-  const { name, method, trials, confirmations, steps, tokensPerStep, proxies, target } = counts;
+  const { name, method, trials, confirmations, racing, steps, tokensPerStep, proxies, target } = counts;
   const confirmed = confirmations > 0 ? ` and ${confirmations} confirmations` : "";
   return [
     `${style.bold(name)}: ${trials} ${method} trials${confirmed}`,
     `every model: ${steps} steps of ${countOf(tokensPerStep)} tokens`,
     partsTable(counts, countedRows, style),
     `tuning costs ${percentOf(proxies.flops / target.flops)} of the target's training`,
+    ...(racing.models > 0
+      ? [
+          `racing may add up to ${racing.models} trainings, ${flopsOf(racing.flops)}, which makes it ${percentOf((proxies.flops + racing.flops) / target.flops)}`,
+        ]
+      : []),
   ].join("\n");
 }
 
@@ -52,21 +57,23 @@ const timedOn = ({ timedShare }: Forecast): string =>
 const forecastRows: readonly Row<Forecast>[] = [
   ["time, about", ({ seconds }) => duration(seconds)],
   ["from", timedOn],
-  ["memory, up to", ({ memoryBytes, models }) => `${bytesOf(memoryBytes)}${models > 1 ? " a worker" : ""}`],
+  ["memory, up to about", ({ memoryBytes, models }) => `${bytesOf(memoryBytes)}${models > 1 ? " a worker" : ""}`],
   ["checkpoints, up to", (part) => bytesOf(part.checkpointBytes)],
 ];
 
 /** What a plan comes to on the engine that it was timed on. */
 export function renderForecast(summary: PlanSummary, style: Style): string {
-  const { engine, device, arrangement } = summary.setup;
+  const { racing, setup } = summary;
+  const { engine, device, arrangement } = setup;
   const { stackSize, jobs } = arrangement;
   const isScaled = [summary.proxies, summary.target].some(({ timedShare }) => timedShare !== 1);
   return [
     `${style.bold("on this machine")}: with ${engine} on ${device.name},`,
     `in stacks of ${stackSize}, ${jobs} at a time`,
     partsTable(summary, forecastRows, style),
+    ...(racing.models > 0 ? [`racing may take up to about ${duration(racing.seconds)} more, and no more checkpoints at a time`] : []),
     "",
-    renderTimed(summary.setup, style),
+    renderTimed(setup, style),
     "times are of a few steps here, without other load",
     ...(isScaled ? ["where not all of a step was timed, the rest is scaled by FLOPs: a rough guess"] : []),
   ].join("\n");

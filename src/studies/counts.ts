@@ -6,7 +6,7 @@ import { flopsPerStep, parameterCount, type Size } from "../model/config.ts";
 import { stateBytes } from "../placement/memory.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";
-import { openingTrials, plannedWork } from "../sweep/agenda.ts";
+import { mostRaced, openingTrials, plannedWork } from "../sweep/agenda.ts";
 import { checkpointBytes } from "../training/checkpoint.ts";
 import type { Training } from "../training/train.ts";
 
@@ -23,13 +23,20 @@ export interface Counted extends Size {
   readonly modelCheckpointBytes: number;
 }
 
+/** What racing may add at most to the proxies, which are counted without: trainings of the best on further seeds. */
+export interface Raced {
+  readonly models: number;
+  readonly flops: number;
+}
+
 /** What is known of a sweep and its target by counting. */
 export interface PlanCounts {
   readonly name: string;
   readonly method: string;
   readonly trials: number;
-  /** Trainings of the best on fresh seeds. */
+  /** Trainings of the best on fresh seeds, without those that racing may add. */
   readonly confirmations: number;
+  readonly racing: Raced;
   readonly steps: number;
   readonly tokensPerStep: number;
   readonly proxies: Counted;
@@ -49,6 +56,8 @@ export function countPlan(plan: Plan): PlanCounts {
   const { train } = spec;
   const { proxy, target } = sizesOf(spec);
   const { trainings, trialSteps } = plannedWork(spec);
+  const { rounds, perRound } = mostRaced(spec);
+  const raced = rounds * perRound;
   const count = (size: Size, models: number, modelSteps: number): Counted => {
     const { model } = oneOf(plan, size);
     return {
@@ -66,6 +75,7 @@ export function countPlan(plan: Plan): PlanCounts {
     method: spec.search.method,
     trials: spec.search.trials,
     confirmations: trainings - spec.search.trials,
+    racing: { models: raced, flops: raced * train.steps * flopsPerStep(oneOf(plan, proxy).model, train.batch) },
     steps: train.steps,
     tokensPerStep: train.batch * spec.model.context,
     proxies: count(proxy, trainings, trialSteps),

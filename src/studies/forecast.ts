@@ -7,18 +7,18 @@ import { engines as registry } from "../engines/registry.ts";
 import { chosenTiming, type Setup } from "../placement/arrangements.ts";
 import type { EngineOptions, Engines } from "../placement/engines.ts";
 import { timeStepWithin, type Timing } from "../placement/graduated.ts";
-import { checkMemory, memoryProblem } from "../placement/memory.ts";
+import { checkMemory, memoryProblem, workerMemory } from "../placement/memory.ts";
 import { workOf } from "../placement/parts.ts";
 import { dumpProgram } from "../program/dump.ts";
 import { OpenFolder } from "../run/open-folder.ts";
 import { runPath } from "../run/run-folder.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";
-import { openingTrials, plannedWork } from "../sweep/agenda.ts";
+import { mostRaced, openingTrials, plannedWork } from "../sweep/agenda.ts";
 import { checkpointBytes } from "../training/checkpoint.ts";
 import { programOf, type Training } from "../training/train.ts";
 import { WorkerFailed } from "../workers/pool.ts";
-import { checkpointsKept, countPlan, oneOf, type Counted, type PlanCounts } from "./counts.ts";
+import { checkpointsKept, countPlan, oneOf, type Counted, type PlanCounts, type Raced } from "./counts.ts";
 import { withEngines, type Setting } from "./setting.ts";
 import { stoppable } from "./stopping.ts";
 
@@ -26,7 +26,7 @@ export { checkProxy } from "../placement/memory.ts";
 
 /** One of the two parts of a run, with what depends on the engine and on how the work is spread. */
 export interface Forecast extends Counted {
-  /** What one worker needs while it trains. */
+  /** What one worker needs of its device while it trains and keeps checkpoints, at most about. */
   readonly memoryBytes: number;
   readonly seconds: number;
   /** The share of a training step that was timed; null where the time follows from the proxies' by FLOPs. */
@@ -35,10 +35,19 @@ export interface Forecast extends Counted {
   readonly checkpointBytes: number;
 }
 
+/** What racing may add at most, with what depends on the engine. */
+export interface RacedForecast extends Raced {
+  readonly seconds: number;
+  /** What its checkpoints need on disk beyond the proxies', which are gone by then: nothing. */
+  readonly checkpointBytes: 0;
+}
+
 /** What a sweep and its target will cost. */
 export interface PlanSummary extends PlanCounts {
   readonly setup: Setup;
+  /** Without what racing may add. */
   readonly proxies: Forecast;
+  readonly racing: RacedForecast;
   readonly target: Forecast;
 }
 
@@ -99,11 +108,10 @@ async function timePlan(
   const targetStep = await timeTarget({ pool, training: target, jobs: 1, kind: setup.device.kind }, perWork, setting);
   const evaluations = (Math.ceil(train.steps / train.evaluate.every) + 1) * train.evaluate.batches;
   const evaluated = 1 + (evaluations * forwardShare) / train.steps;
-  const { processBytes, footprint } = registry[setup.engine];
   /** What depends on the engine, when so many model-steps take so many seconds each. */
   const cost = async (counted: Counted, training: Training, modelSteps: number, step: StepShare): Promise<Forecast> => ({
     ...counted,
-    memoryBytes: processBytes + (await footprint(programOf(training), training.threads)).bytes,
+    memoryBytes: (await workerMemory(registry[setup.engine], training, setup.device.kind)).deviceBytes,
     seconds: evaluated * modelSteps * step.seconds,
     timedShare: step.timedShare,
     // Early stopping keeps every trial until it is decided.
@@ -111,11 +119,17 @@ async function timePlan(
       checkpointsKept * Math.min(jobs, counted.models) * checkpointBytes(training) +
       (counted.models > 1 && spec.search.early_stopping !== null ? (trials.length * checkpointBytes(training)) / training.lanes.length : 0),
   });
+  const { rounds, perRound } = mostRaced(spec);
   const proxyStep = { seconds: timed.secondsPerSweepStep / trials.length, timedShare: timed.share ?? 1 };
   return {
     ...counts,
     setup,
     proxies: await cost(counts.proxies, proxies, plannedWork(spec).trialSteps, proxyStep),
+    racing: {
+      ...counts.racing,
+      seconds: evaluated * rounds * train.steps * Math.ceil(Math.ceil(perRound / stackSize) / jobs) * timed.secondsPerStep,
+      checkpointBytes: 0,
+    },
     target: await cost(counts.target, target, train.steps, targetStep),
   };
 }

@@ -252,6 +252,13 @@ export function plannedWork(spec: CompleteSpec): PlannedWork {
 export const racedIn = (spec: CompleteSpec, { trials }: RunState): number =>
   trials.filter(isRaced(spec)).filter(({ status }) => status !== "failed").length;
 
+/** The trainings that racing may add at most: each added seed is for all that are confirmed, while none can be told apart. */
+export function mostRaced(spec: CompleteSpec): { readonly rounds: number; readonly perRound: number } {
+  const { seeds, least } = freshSeedsOf(spec) ?? { seeds: [], least: 0 };
+  const perRound = spec.search.confirm?.top ?? 0;
+  return perRound < 2 ? { rounds: 0, perRound: 0 } : { rounds: seeds.length - least, perRound };
+}
+
 /** How far a run has come in its steps. */
 export interface StepsMade {
   /** Steps of all trainings that are known of, those that racing has added among them. */

@@ -141,6 +141,8 @@ describe("plan", () => {
     expect(code).toBe(0);
     expect(stderr).not.toContain("reading");
     expect(stdout).toContain("6 random trials and 4 confirmations");
+    expect(stdout).toContain("racing may add up to 4 trainings");
+    expect(stdout).toMatch(/^racing may take up to about \d+:\d\d more, and no more checkpoints at a time$/m);
     expect(stdout).toContain("in stacks of 4");
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     expect(existsSync(join(folder, "never"))).toBe(false);

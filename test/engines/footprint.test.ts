@@ -7,12 +7,12 @@ import { openTfjs } from "../../src/engines/tfjs/engine.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { trainingStep } from "../../src/model/transformer.ts";
 import { table } from "../../src/parametrization/table.ts";
-import type { Program } from "../../src/program/program.ts";
+import { leastBytes, type Program } from "../../src/program/program.ts";
 import { initialState } from "../../src/training/initialize.ts";
 
 const config: ModelConfig = { layers: 2, width: 32, headDim: 16, context: 24, mlpRatio: 4, vocabSize: 96, biases: false, zeroInit: [] };
-const programOf = (trials: number, model: Partial<ModelConfig> = {}): Program =>
-  trainingStep({ ...config, ...model }, { trials, batch: 4, beta1: 0.9, beta2: 0.95, weightDecay: false });
+const step = { batch: 4, beta1: 0.9, beta2: 0.95, weightDecay: false };
+const programOf = (trials: number, model: Partial<ModelConfig> = {}): Program => trainingStep({ ...config, ...model }, { ...step, trials });
 
 describe.each(["onnxruntime", "native"] as const)("the footprint on %s", (name) => {
   const { footprint } = engines[name];
@@ -22,6 +22,18 @@ describe.each(["onnxruntime", "native"] as const)("the footprint on %s", (name) 
     expect(one.bytes).toBeGreaterThan(3 * 4 * weights);
     expect(eight.bytes).toBeGreaterThan(one.bytes + 7 * 3 * 4 * weights);
     expect(eight.bytes).toBeLessThan(8.5 * one.bytes);
+  });
+});
+
+describe("what no engine can do without", () => {
+  const large = { width: 16, headDim: 16, layers: 1, context: 1024, vocabSize: 50_257 };
+  it.each<[string, Program]>([
+    ["a small model", programOf(1)],
+    ["a stack", programOf(8)],
+    ["logits that would fill the memory", trainingStep({ ...config, ...large }, { ...step, trials: 1, batch: 128 })],
+  ])("is no more than native and onnxruntime hold: %s", async (_, program) => {
+    for (const { footprint } of [engines.native, engines.onnxruntime])
+      expect(leastBytes(program)).toBeLessThanOrEqual((await footprint(program, 1)).bytes);
   });
 });
 

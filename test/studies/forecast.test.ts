@@ -26,6 +26,17 @@ describe("a forecast", () => {
     expect(setup.timed[0]).not.toHaveProperty("share");
   });
 
+  it("tells what racing may add at most, apart from what is trained in any case", async () => {
+    const { setting } = surroundings(folder);
+    const { proxies, confirmations, racing, setup } = await forecast(await planOf(tinySpec()), { ...options, stack: 1, jobs: 1 }, setting);
+    expect([proxies.models, confirmations]).toEqual([8, 4]);
+    expect(racing).toMatchObject({ models: 4, flops: proxies.flops / 2, checkpointBytes: 0 });
+    expect(racing.seconds / (proxies.seconds / 2)).toBeCloseTo(1);
+    expect(setup.arrangement.jobs).toBe(1);
+    const without = await planOf(tinySpec().replace("seeds: 2", "seeds: 2, most_seeds: 2"));
+    expect(countPlan(without).racing).toEqual({ models: 0, flops: 0 });
+  });
+
   it("of models of which no step can be waited for, and of a target that fits no machine, is from parts and says so", async () => {
     const text = tinySpec()
       .replace("layers: 1", "layers: 96")

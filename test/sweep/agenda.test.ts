@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { designers } from "../../src/search/designers.ts";
 import { completeSpec, type CompleteSpec } from "../../src/spec/complete.ts";
 import { specSchema } from "../../src/spec/schema.ts";
-import { Agenda, isRaced, plannedWork, reached, rungReports } from "../../src/sweep/agenda.ts";
+import { Agenda, isRaced, mostRaced, plannedWork, reached, rungReports } from "../../src/sweep/agenda.ts";
 import { judge } from "../../src/sweep/select.ts";
 import { RunState } from "../../src/run/state.ts";
 import type { TrialResult } from "../../src/run/trial-result.ts";
@@ -128,6 +128,17 @@ describe("racing", () => {
     expect(agenda.confirmations(state).filter(isRaced(spec))).toHaveLength(4);
     expect(plannedWork(spec).trainings).toBe(20);
     expect(reached(spec, state)).toEqual({ trainings: 24, raced: 4, undecided: 0, isDone: true });
+  });
+  it.each<[string, number, object]>([
+    ["up to the most seeds", 8, { top: 4, seeds: 2 }],
+    ["as many as are asked for", 12, { top: 3, seeds: 1, most_seeds: 5 }],
+    ["none of one trial", 0, { top: 1, seeds: 2 }],
+    ["none without further seeds", 0, { top: 4, seeds: 2, most_seeds: 2 }],
+  ])("adds no more than is planned with, which is what it adds to trials that are all alike: %s", (_, most, confirm) => {
+    const alikeSpec = specOf({ trials: 8, confirm });
+    const raced = play(alikeSpec, Infinity, undefined, (trial) => 3 - lossOf(trial, 90)).state.trials.filter(isRaced(alikeSpec));
+    const { rounds, perRound } = mostRaced(alikeSpec);
+    expect([rounds * perRound, raced.length]).toEqual([most, most]);
   });
   it("has the same plan however many are trained at a time, and after any part of the journal", () => {
     const whole = play(spec, Infinity, undefined, alike);

@@ -44,13 +44,14 @@ export async function nativeEngine({ library, isPrebuilt, remark }: Kernels): Pr
   };
 }
 
-/** Memory of a training step: every lane's state, and a workspace for each team of threads. */
+/** Memory of training and evaluating: every lane's state, and for each team of threads a workspace of either kind. */
 export function footprintOf(program: Program, threads: number): Footprint {
   const laneMemory = new LaneMemory(program, layout);
-  const { lines } = placeTemporaries(lower(program, nativeTarget, laneMemory, "train"), []);
-  const workspace = 4 * lines * layout.lineFloats;
+  const [training, evaluating] = (["train", "evaluate"] as const).map(
+    (purpose) => 4 * placeTemporaries(lower(program, nativeTarget, laneMemory, purpose), []).lines * layout.lineFloats,
+  );
   const teams = Math.min(threads, program.dims.trials);
-  return { bytes: 4 * program.dims.trials * laneMemory.floats + teams * workspace, largestTensorBytes: workspace };
+  return { bytes: 4 * program.dims.trials * laneMemory.floats + teams * (training + evaluating), largestTensorBytes: training };
 }
 
 /** Finds a place in the workspace for each intermediate value; those of `names` stay to the end. */
