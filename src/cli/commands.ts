@@ -200,7 +200,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: (code: n
     .addOption(stack)
     .addOption(engine)
     .addOption(json)
-    .option("--program", "print the training step of the proxies, op by op")
+    .addOption(new Option("--program", "print the training step of the proxies, op by op").conflicts("json"))
     .action(async (file: string, options: PlanCommand) => exit(await (await import("./plan.ts")).plan(file, options, terminal, version)));
   program
     .command("table")

@@ -32,7 +32,7 @@ function interval(text: string): Interval {
 
 /** Reads widths or depths that are parted by commas. */
 export function sizes(text: string): readonly number[] {
-  return text.split(",").map((each) => upTo(bounds.width)(each.trim()));
+  return text.split(/, */).map(upTo(bounds.width));
 }
 
 /** Reads a number above 0. */

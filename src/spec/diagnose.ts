@@ -56,6 +56,7 @@ function expectation(schema: z.core.$ZodType): string {
   const inner = unwrap(schema);
   if (inner instanceof z.ZodUnion) return [...new Set(inner.options.map(expectation))].join(", or ");
   if (inner instanceof z.ZodEnum) return inner.options.join(" | ");
+  if (inner instanceof z.ZodLiteral) return [...inner.values].map(String).join(" | ");
   if (inner instanceof z.ZodObject)
     return `{${Object.entries(inner.shape as Record<string, z.core.$ZodType>)
       .filter(([, part]) => !(part instanceof z.ZodOptional))
@@ -64,14 +65,28 @@ function expectation(schema: z.core.$ZodType): string {
   return typeNames[inner._zod.def.type] ?? inner._zod.def.type;
 }
 
-/** The branch of a union that the user most likely meant: the one with the fewest mistakes. */
-function likelyBranch(branches: readonly (readonly Issue[])[]): number {
+/** How many of the keys that were written an option knows. */
+function knownKeys(option: z.core.$ZodType, value: unknown): number {
+  const inner = unwrap(option);
+  if (!(inner instanceof z.ZodObject) || typeof value !== "object" || value === null) return 0;
+  return Object.keys(value).filter((key) => Object.hasOwn(inner.shape, key)).length;
+}
+
+/** The branch of a union that the user most likely meant: the one with the fewest mistakes, and the most of the keys that were written. */
+function likelyBranch(branches: readonly (readonly Issue[])[], options: readonly z.core.$ZodType[], value: unknown): number {
   // A branch of another type altogether is the least likely.
   const weight = (issue: Issue): number =>
     issue.code === "unrecognized_keys" ? 10 * issue.keys.length : issue.path.length === 0 ? 1000 : issue.path.length === 1 ? 10 : 1;
   const mistakes = (issues: readonly Issue[]): number => issues.reduce((sum, issue) => sum + weight(issue), 0);
-  const counts = branches.map(mistakes);
+  const counts = branches.map((issues, index) => mistakes(issues) - 25 * knownKeys(options[index], value));
   return counts.indexOf(Math.min(...counts));
+}
+
+/** Words that were true and false in YAML 1.1, and are words since. */
+const truths: Readonly<Record<string, boolean>> = { yes: true, on: true, no: false, off: false };
+function truthHint(value: unknown): string | undefined {
+  const word = typeof value === "string" ? value.toLowerCase() : "";
+  return Object.hasOwn(truths, word) ? `did you mean ${truths[word]}? YAML has no other words for it since 1.2` : undefined;
 }
 
 function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: Path): readonly Finding[] {
@@ -80,7 +95,10 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
   switch (issue.code) {
     case "invalid_type": {
       if (valueAt(data, path) === undefined) return [{ code: "missing_key", path, message: `${String(path.at(-1))} is required` }];
-      return [{ code: "wrong_type", path, message: `expected ${typeNames[issue.expected] ?? issue.expected}, found ${found}` }];
+      const hint = issue.expected === "boolean" ? truthHint(valueAt(data, path)) : undefined;
+      return [
+        { code: "wrong_type", path, message: `expected ${typeNames[issue.expected] ?? issue.expected}, found ${found}`, ...hinted(hint) },
+      ];
     }
     case "unrecognized_keys": {
       const owner = schemaAt(schema, issue.path as Path) ?? schema;
@@ -121,9 +139,9 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
     case "invalid_union": {
       const union = unwrap(schemaAt(schema, issue.path as Path) ?? schema);
       const options = union instanceof z.ZodUnion ? union.options : [];
-      const branch = likelyBranch(issue.errors);
-      const option = options[branch];
       const value = valueAt(data, path);
+      const branch = likelyBranch(issue.errors, options, value);
+      const option = options[branch];
       const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
       if (option === undefined || !isMapping || !(unwrap(option) instanceof z.ZodObject)) {
         const near =
@@ -139,7 +157,7 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
             code: "wrong_type",
             path,
             message: `expected ${expectation(union)}, found ${found}`,
-            ...hinted(near ? `did you mean ${near}?` : scalar),
+            ...hinted(near ? `did you mean ${near}?` : (scalar ?? truthHint(value))),
           },
         ];
       }
@@ -171,10 +189,9 @@ export function schemaFindings(schema: z.ZodType, data: unknown): readonly Findi
   const result = schema.safeParse(data);
   if (result.success) return [];
   const findings = result.error.issues.flatMap((issue) => findingsOf(issue, schema, data, []));
-  // A number may break two limits of its type at once; one line says enough.
+  // A number may break two limits of its type at once; one line says enough, and the last limit is the narrowest.
   const key = ({ code, path }: Finding): string => `${code} ${path.join(".")}`;
-  const seen = new Set<string>();
-  return findings.filter((finding) => seen.size !== seen.add(key(finding)).size);
+  return [...new Map(findings.map((finding) => [key(finding), finding])).values()];
 }
 
 /** The parts of `data` that fit the schema, with defaults; whatever does not fit is undefined. */

@@ -43,7 +43,7 @@ const names: readonly (readonly [here: string, names: readonly string[], note?: 
   ["train.evaluate.batches", ["eval_iters"]],
   [
     "data.source",
-    ["dataset", "dataset_name", "data_path", "train_file", "data_dir", "train_data"],
+    ["files", "tokens", "dataset", "dataset_name", "data_path", "train_file", "data_dir", "train_data"],
     "a corpus, {files: […]} or {tokens: …}",
   ],
   ["data.source.vocab_size", ["vocab_size", "padded_vocab_size"], "for token files; a tokenizer has its own"],

@@ -3,6 +3,7 @@
  * tells what it found in one diagnostic; parses nothing.
  */
 import type { Diagnostic } from "../errors.ts";
+import { shellWord } from "../shell.ts";
 import { meaningOf } from "./foreign-keys.ts";
 
 /** Formats by what tells them, the surest first; `sign` is searched for in the text's first part. */
@@ -18,13 +19,17 @@ const formats: readonly (readonly [what: string, sign: RegExp])[] = [
 /** As much of a text as tells what it is. */
 const mostLooked = 20_000;
 
+const mostAssigned = 12;
+
 /** Names that are assigned to in another format and known here, with what they are. */
 function assigned(text: string): string {
   const known = [...text.matchAll(/^\s*["']?([\w-]+)["']?\s*[=:]/gm)].flatMap(([, name]) => {
     const meaning = meaningOf(name);
-    return meaning !== undefined && "here" in meaning ? [`${name} is ${meaning.here}`] : [];
+    if (meaning === undefined || !("here" in meaning)) return [];
+    return [`${name} is ${meaning.here}${meaning.note === undefined ? "" : ` (${meaning.note})`}`];
   });
-  return [...new Set(known)].slice(0, 8).join(", ");
+  const all = [...new Set(known)];
+  return `${all.slice(0, mostAssigned).join(", ")}${all.length > mostAssigned ? `, and ${all.length - mostAssigned} more` : ""}`;
 }
 
 /** What a text that is no YAML mapping looks like; undefined when nothing tells. */
@@ -45,17 +50,24 @@ export function formatFinding(text: string, file: string): Diagnostic | undefine
 const tools: readonly {
   readonly what: string;
   readonly isIt: (has: (key: string) => boolean) => boolean;
-  readonly hint: string;
+  readonly hint: (file: string) => string;
+  readonly code?: string;
 }[] = [
+  {
+    what: "the results.json of a sweep",
+    code: "results_file",
+    isIt: (has) => has("spec_hash") && has("trials"),
+    hint: (file) => `\`mutransfer transfer --best ${shellWord(file)}\` takes it; the spec that it came from is in it, under \`spec\``,
+  },
   {
     what: "a W&B sweep",
     isIt: (has) => has("parameters") && (has("method") || has("program") || has("metric") || has("command")),
-    hint: "`mutransfer init --from` translates it, and the keys below say where theirs belong",
+    hint: (file) => `\`mutransfer init --from ${shellWord(file)} spec.yaml\` translates it, and the keys below say where theirs belong`,
   },
   {
     what: "a Hydra config",
     isIt: (has) => has("defaults") || has("hydra") || has("_target_"),
-    hint: "a spec stands by itself: `mutransfer init` writes one to start from, and the keys below say where theirs belong",
+    hint: () => "a spec stands by itself: `mutransfer init` writes one to start from, and the keys below say where theirs belong",
   },
 ];
 
@@ -65,5 +77,5 @@ export function toolFinding(data: unknown, file: string): Diagnostic | undefined
   const has = (key: string): boolean => Object.hasOwn(data, key);
   if (has("search") || has("width")) return undefined;
   const tool = tools.find(({ isIt }) => isIt(has));
-  return tool && { code: "not_a_spec", message: `${file} looks like ${tool.what}`, hint: tool.hint };
+  return tool && { code: tool.code ?? "not_a_spec", message: `${file} looks like ${tool.what}`, hint: tool.hint(file) };
 }

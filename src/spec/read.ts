@@ -24,6 +24,8 @@ export interface SpecFile {
   readonly directory: string;
 }
 
+/** Mistakes in how many sets a space holds. */
+const ofSpaceSize: ReadonlySet<string> = new Set(["too_many_trials", "grid_size", "grid_too_large"]);
 /** Mistakes that are told of at once; the rest of a file that has more is noise. */
 const mostMistakes = 100;
 
@@ -47,12 +49,15 @@ export async function readPlan(
   const open = placeholders(document.data);
   const isOpen = ({ path }: Finding): boolean => open.some((each) => each.path.join("\0") === path.join("\0"));
   const tool = toolFinding(document.data, file);
+  // Nothing in it is meant to be a spec's.
+  if (tool?.code === "results_file") throw new UserError(tool);
   const salvaged = salvage(specSchema, document.data) as PartialSpec;
+  const mistakes = schemaFindings(specSchema, document.data);
+  // What a space holds is not known while one of its parameters is not.
+  const isSpaceOpen = mistakes.some(({ path: [section, part] }) => section === "search" && part === "parameters");
   const findings = [
-    ...schemaFindings(specSchema, document.data)
-      .filter((finding) => !isOpen(finding))
-      .flatMap((finding) => explained(finding, document.data)),
-    ...ruleFindings(salvaged ?? {}),
+    ...mistakes.filter((finding) => !isOpen(finding)).flatMap((finding) => explained(finding, document.data)),
+    ...ruleFindings(salvaged ?? {}).filter(({ code }) => !isSpaceOpen || !ofSpaceSize.has(code)),
     ...nonsenseFindings(salvaged ?? {}),
     ...placeholderFinding(open),
   ];
@@ -78,8 +83,22 @@ const mostSyntaxMistakes = 3;
 function notReadable({ problems }: SpecDocument, text: string, file: string): UserError {
   const isSyntax = problems.some(({ code }) => code === "yaml_syntax");
   const format = isSyntax ? formatFinding(text, file) : undefined;
-  return new UserError([...problems.slice(0, mostSyntaxMistakes), ...(format === undefined ? [] : [format])]);
+  // Between braces one that is not quoted is no value to YAML.
+  const [open] = isSyntax ? (placeholder.exec(text) ?? []) : [];
+  return new UserError([
+    ...problems.slice(0, mostSyntaxMistakes),
+    ...(open === undefined ? [] : [{ ...notFilledIn(open), path: "" }]),
+    ...(format === undefined ? [] : [format]),
+  ]);
 }
+
+/** What is to be filled in before a file is read: of Hydra and envsubst, and of templates. */
+const placeholder = /\$\{[^}]*\}|\{\{[^}]*\}\}/;
+const notFilledIn = (text: string, more = ""): Omit<Finding, "path"> => ({
+  code: "placeholder",
+  message: `${text} is not filled in here${more}`,
+  hint: "write the values themselves; Hydra prints a config with its own filled in (`--resolve`), envsubst fills in a shell's variables",
+});
 
 interface Placeholder {
   readonly path: Path;
@@ -88,7 +107,7 @@ interface Placeholder {
 /** Every `${…}` among the values of a spec. */
 function placeholders(data: unknown, path: Path = []): readonly Placeholder[] {
   if (typeof data === "string") {
-    const found = /\$\{[^}]*\}/.exec(data);
+    const found = placeholder.exec(data);
     return found === null ? [] : [{ path, text: found[0] }];
   }
   if (Array.isArray(data)) return data.flatMap((each, index) => placeholders(each, [...path, index]));
@@ -99,10 +118,7 @@ function placeholders(data: unknown, path: Path = []): readonly Placeholder[] {
 function placeholderFinding(open: readonly Placeholder[]): readonly Finding[] {
   if (open.length === 0) return [];
   const [{ path, text }] = open;
-  const more = open.length > 1 ? `, as one of ${open.length}` : "";
-  const hint =
-    "write the values themselves; Hydra prints a config with its own filled in (`--resolve`), envsubst fills in a shell's variables";
-  return [{ code: "placeholder", path, message: `${text} is not filled in here${more}`, hint }];
+  return [{ ...notFilledIn(text, open.length > 1 ? `, as one of ${open.length}` : ""), path }];
 }
 
 /** What is known of a vocabulary without its text. */

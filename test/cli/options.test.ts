@@ -22,6 +22,9 @@ describe("what is typed for a number", () => {
     for (const text of ["1e3", "5.0", "1e999", "9".repeat(30)]) expect(() => read(text), text).toThrow(InvalidArgumentError);
     expect([5, [5]]).toContainEqual(read("5"));
   });
+  it("of --sizes may follow a comma and a blank", () => {
+    expect(sizes("64, 128,256")).toEqual([64, 128, 256]);
+  });
   it("of --learning-rate may have an exponent, and is above 0", () => {
     expect(["1e-3", "2.5E+0", ".5", "3.", "1000"].map(positiveNumber)).toEqual([1e-3, 2.5, 0.5, 3, 1000]);
     for (const text of ["0", "0e5", "1e999", ".", "1e", "0x1p3"]) expect(() => positiveNumber(text), text).toThrow(InvalidArgumentError);

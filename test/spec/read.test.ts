@@ -352,7 +352,6 @@ describe("mistakes", () => {
       "width_not_divisible 3:16 width.proxy",
       "duplicate_key 4:19",
       "wrong_value 4:47 train.schedule.name",
-      "too_many_trials 5:18 search.trials",
       "unknown_key 5:62 search.parameters.lerning_rate",
       "not_transferable 5:88 search.parameters.weight_decay",
     ]);
@@ -412,4 +411,40 @@ describe("what does not transfer", () => {
     expect((await problems(other)).map(({ code }) => code)).toEqual(["unknown_key", "unknown_key"]);
     expect((await problems(`${smallest}train: {step: 3}\n`))[0]).toMatchObject({ code: "unknown_key", hint: "did you mean steps?" });
   });
+});
+
+describe("what is told", () => {
+  it.each<[string, string, readonly string[]]>([
+    [
+      "of a distribution that there is none of: its name, and not its keys",
+      withSearch("{trials: 4, parameters: {learning_rate: {distribution: normal, mu: 1, sigma: 2}}}"),
+      ["search.parameters.learning_rate.distribution", "search.parameters.learning_rate.mu", "search.parameters.learning_rate.sigma"],
+    ],
+    [
+      "of a space one of whose parameters is mistaken: that, and nothing of how many sets it holds",
+      withSearch("{trials: 9, parameters: {learning_rate: {distribution: log_uniform, min: 0.1, max: .inf}, init_std: {values: [1, 2]}}}"),
+      ["search.parameters.learning_rate.max"],
+    ],
+  ])("%s", async (_, text, paths) => expect((await problems(text)).map(({ path }) => path)).toEqual(paths));
+
+  it.each<[string, string, RegExp]>([
+    ["a word of YAML 1.1", withSearch("{trials: 4, confirm: no}"), /expected false, or \{seeds: …\}, found "no"\n.*did you mean false\?/],
+    ["a number beyond all limits", `${smallest}seed: 99999999999999999999999\n`, /at most 4294967295/],
+    ["files beside a source", smallest.replace("{source: moby-dick}", "{files: [a.txt]}"), /did you mean source\? \(a corpus, \{files/],
+    ["a placeholder between braces", smallest.replace("target: 128", "target: ${n}"), /\$\{n\} is not filled in here/],
+    ["a template's placeholder", `${smallest}seed: "{{ seed }}"\n`, /\{\{ seed \}\} is not filled in here/],
+    ["a W&B sweep", "method: random\nparameters: {lr: {value: 1}}\n", /mutransfer init --from \S+ spec.yaml/],
+    [
+      "a results.json",
+      JSON.stringify({ version: 4, spec_hash: "a", trials: [] }),
+      /^\S+ looks like the results.json of a sweep\n.*transfer --best/,
+    ],
+    [
+      "settings with notes",
+      "n_head = 6\nmin_lr = 1e-4\n",
+      /n_head is model.head_dim \(the size.*min_lr is train.schedule.final \(as a factor/,
+    ],
+  ])("of %s", async (_, text, told) =>
+    expect((await problems(text)).map(({ message, hint }) => `${message}\n${hint ?? ""}`).join("\n")).toMatch(told),
+  );
 });
