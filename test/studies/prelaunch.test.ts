@@ -42,7 +42,7 @@ beforeAll(async () => {
   results = { text: readFileSync(path, "utf8"), file: path };
 });
 
-it("is not written down before its end, and goes on from its checkpoints", async () => {
+itInCi("is not written down before its end, and goes on from its checkpoints", async () => {
   const { setting, of } = surroundings(folder, (event, stop) => event.event === "stack_progress" && event.step >= 10 && stop());
   await expect(transfer(results, options, setting)).rejects.toBeInstanceOf(Stopped);
   expect([existsSync(file), of("prelaunch_started").length, of("sweep_started").map(({ name }) => name)]).toEqual([
@@ -59,7 +59,8 @@ it("is written down before the target's first step, prints nothing, and is not m
   const said = spies.map(({ mock }) => mock.calls);
   vi.restoreAllMocks();
   expect(said).toEqual([[], []]);
-  expect(stopped.of("stack_resumed").length).toBe(1);
+  // From the checkpoints of the test before, where that was run.
+  expect(stopped.of("stack_resumed").length).toBe(process.env["MUTRANSFER_CI"] ? 1 : 0);
   expect(stopped.of("prelaunch_finished").map(({ prelaunch }) => prelaunch)).toEqual([written()]);
   const again = surroundings(folder, (event, stop) => event.event === "prelaunch_finished" && stop());
   await expect(transfer(results, { ...options, force: true }, again.setting)).rejects.toBeInstanceOf(Stopped);

@@ -16,7 +16,8 @@ interface Span {
 }
 function spansOf(matrices: Iterable<StoredMatrix>, spanFloats: number): readonly Span[] {
   const spans: Span[] = [];
-  for (const each of matrices) {
+  // States name their parameters in any order.
+  for (const each of [...matrices].sort((a, b) => a.begin - b.begin)) {
     const [last, end] = [spans.at(-1), each.begin + each.floats];
     if (last === undefined || end - last.begin > spanFloats) spans.push({ begin: each.begin, matrices: [each], end });
     else {
