@@ -72,6 +72,13 @@ function knownKeys(option: z.core.$ZodType, value: unknown): number {
   return Object.keys(value).filter((key) => Object.hasOwn(inner.shape, key)).length;
 }
 
+/** The branch that does not know some keys, and the most of the others that were written. */
+function branchWithout(keys: readonly string[], options: readonly z.core.$ZodType[], value: unknown): z.core.$ZodType {
+  const fits = (option: z.core.$ZodType): number =>
+    option instanceof z.ZodObject && !keys.some((key) => Object.hasOwn(option.shape, key)) ? knownKeys(option, value) : -1;
+  return options.reduce((best, option) => (fits(option) > fits(best) ? option : best));
+}
+
 /** The branch of a union that the user most likely meant: the one with the fewest mistakes, and the most of the keys that were written. */
 function likelyBranch(branches: readonly (readonly Issue[])[], options: readonly z.core.$ZodType[], value: unknown): number {
   // A branch of another type altogether is the least likely.
@@ -101,12 +108,15 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
       ];
     }
     case "unrecognized_keys": {
-      const owner = schemaAt(schema, issue.path as Path) ?? schema;
+      const around = schemaAt(schema, issue.path as Path) ?? schema;
+      // A union hands on the mistakes of the one branch that fits but for its keys.
+      const owner = around instanceof z.ZodUnion ? branchWithout(issue.keys, around.options, valueAt(data, path)) : around;
       const known = owner instanceof z.ZodObject ? Object.keys(owner.shape) : [];
       return issue.keys.map((key) => {
         const meaning = meaningAt([...path, key]);
         const near = nearest(key, known);
-        const here = meaning && meaningHint(meaning, [...path, key]);
+        const isListed = key === "distribution" && ["value", "values"].some((each) => known.includes(each));
+        const here = isListed ? "remove it: only a range has one" : meaning && meaningHint(meaning, [...path, key]);
         return {
           code: "unknown_key",
           path: [...path, key],

@@ -54,6 +54,14 @@ export function parseSpecDocument(text: string, file: string): SpecDocument {
         }),
     position: positionAt(pos[0]),
   }));
+  for (const { code, message, pos } of document.warnings)
+    if (code === "TAG_RESOLVE_FAILED")
+      problems.push({
+        code: "yaml_syntax",
+        message: `${message.replace(/^Unresolved tag: /, "")} is a tag that means nothing here`,
+        hint: "remove it, and write the value itself",
+        position: positionAt(pos[0]),
+      });
   if (problems.length === 0)
     problems.push(...mergeProblems(document).map(({ offset, ...rest }) => ({ ...rest, position: positionAt(offset) })));
   let data: unknown;

@@ -117,6 +117,12 @@ export function untransferableFinding(key: string, path: Path, further = ""): Fi
 const isAsked = ([section, second, ...rest]: Path): boolean =>
   section === "search" ? rest.length === (second === "parameters" ? 1 : 0) : section !== "data";
 
+/** Whether a key is one number outside of the search that another tool sets under that name: it is set here too, not tuned. */
+function isPlainSetting(path: Path, isMany: boolean): boolean {
+  const meaning = meaningOf(String(path.at(-1)));
+  return path[0] !== "search" && !isMany && meaning !== undefined && "here" in meaning;
+}
+
 /** Keys under which people look for what is the target's own. */
 const ofOneSize = ["target", "proxy"];
 
@@ -142,6 +148,7 @@ export function explained(finding: Finding, data: unknown): readonly Finding[] {
   const isMany = typeof value === "object" && value !== null;
   const within = code === "unknown_key" && isMany && meaningAt(path) !== undefined ? foreignWithin(value, path) : [];
   if (within.length > 0) return [finding, ...within];
+  if (isPlainSetting(path, isMany)) return [finding];
   if (!isAsked(path) || (code !== "unknown_key" && !(code === "wrong_type" && isMany))) return [finding];
   const own = untransferableFinding(key, path);
   if (own !== undefined) return [own];

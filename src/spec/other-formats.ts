@@ -26,7 +26,7 @@ function assigned(text: string): string {
   const known = [...text.matchAll(/^\s*["']?([\w-]+)["']?\s*[=:]/gm)].flatMap(([, name]) => {
     const meaning = meaningOf(name);
     if (meaning === undefined || !("here" in meaning)) return [];
-    return [`${name} is ${meaning.here}${meaning.note === undefined ? "" : ` (${meaning.note})`}`];
+    return [meaning.note === undefined ? `${name} is ${meaning.here}` : `${name} becomes ${meaning.here} (${meaning.note})`];
   });
   const all = [...new Set(known)];
   return `${all.slice(0, mostAssigned).join(", ")}${all.length > mostAssigned ? `, and ${all.length - mostAssigned} more` : ""}`;

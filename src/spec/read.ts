@@ -93,7 +93,7 @@ function notReadable({ problems }: SpecDocument, text: string, file: string): Us
 }
 
 /** What is to be filled in before a file is read: of Hydra and envsubst, and of templates. */
-const placeholder = /\$\{[^}]*\}|\{\{[^}]*\}\}/;
+const placeholder = /\$\{[^}]*\}|\{\{[^}]*\}\}|^\$[A-Za-z_]\w*$/;
 const notFilledIn = (text: string, more = ""): Omit<Finding, "path"> => ({
   code: "placeholder",
   message: `${text} is not filled in here${more}`,

@@ -379,7 +379,7 @@ describe("what does not transfer", () => {
   it.each(kinds)("%s says so wherever it is asked for, with the way out and a source", async (key, wayOut, source) => {
     const texts: readonly (readonly [text: string, path: string])[] = [
       [withParameter(`${key}: {values: [1, 2]}`), `search.parameters.${key}`],
-      [`${smallest}${key}: 2\n`, key],
+      [`${smallest}${key}: [1, 2]\n`, key],
       [`${smallest}target: {width: 64, ${key}: 2}\n`, `target.${key}`],
     ];
     for (const [text, path] of texts) {
@@ -433,6 +433,13 @@ describe("what is told", () => {
     ["files beside a source", smallest.replace("{source: moby-dick}", "{files: [a.txt]}"), /did you mean source\? \(a corpus, \{files/],
     ["a placeholder between braces", smallest.replace("target: 128", "target: ${n}"), /\$\{n\} is not filled in here/],
     ["a template's placeholder", `${smallest}seed: "{{ seed }}"\n`, /\{\{ seed \}\} is not filled in here/],
+    ["a shell's variable", smallest.replace("128", "$TARGET"), /\$TARGET is not filled in here/],
+    ["a tag", smallest.replace("small", "!env NAME"), /^!env is a tag that means nothing here\nremove it/],
+    ["a choice", withParameter("init_std: {distribution: choice, values: [1, 2]}"), /^unknown key distribution\nremove it/],
+    ["a constant", withParameter("init_std: {distribution: constant, value: 1}"), /^unknown key distribution\nremove it/],
+    ["nanoGPT's batch", `${smallest}batch_size: 12\n`, /^unknown key batch_size\ndid you mean train.batch\?$/],
+    ["one of Adam's rates", `${smallest}beta2: 0.99\n`, /^unknown key beta2\ndid you mean train.optimizer.beta2\?$/],
+    ["another tool's context", `${smallest}block_size: 64\n`, /^unknown key block_size\ndid you mean model.context\?$/],
     ["a W&B sweep", "method: random\nparameters: {lr: {value: 1}}\n", /mutransfer init --from \S+ spec.yaml/],
     [
       "a results.json",
@@ -442,7 +449,7 @@ describe("what is told", () => {
     [
       "settings with notes",
       "n_head = 6\nmin_lr = 1e-4\n",
-      /n_head is model.head_dim \(the size.*min_lr is train.schedule.final \(as a factor/,
+      /n_head becomes model.head_dim \(the size.*min_lr becomes train.schedule.final \(as a factor/,
     ],
   ])("of %s", async (_, text, told) =>
     expect((await problems(text)).map(({ message, hint }) => `${message}\n${hint ?? ""}`).join("\n")).toMatch(told),
