@@ -19,13 +19,16 @@ interface Range {
   readonly quantized?: boolean;
 }
 
+/** What is computed has no more digits than anybody means. */
+const digits = 6;
+
 const range =
   ({ distribution, of, note, quantized = false }: Range) =>
   ({ min, max, q }: Mapping): Translated => {
     if (!isNumber(min) || !isNumber(max)) return { reason: "its min and max are no numbers" };
     if (min > max) return { reason: `its min ${min} is above its max ${max}` };
-    // What is computed has no more digits than anybody means.
-    const bounds = of === undefined ? [min, max] : [of(min), of(max)].sort((a, b) => a - b).map((bound) => Number(bound.toPrecision(4)));
+    const bounds =
+      of === undefined ? [min, max] : [of(min), of(max)].sort((a, b) => a - b).map((bound) => Number(bound.toPrecision(digits)));
     const notes = [
       ...(note === undefined ? [] : [note(min, max)]),
       ...(quantized ? [`values are not rounded to multiples of ${isNumber(q) ? q : 1}`] : []),
@@ -35,12 +38,12 @@ const range =
 const exponents: Range = {
   distribution: "log_uniform",
   of: Math.exp,
-  note: (min, max) => `W&B's log_uniform has exponents: e^${min} to e^${max}`,
+  note: (min, max) => `W&B's log_uniform has exponents: e^${min} to e^${max}, to ${digits} digits`,
 };
 const inverse: Range = {
   distribution: "log_uniform",
   of: (bound) => Math.exp(-bound),
-  note: (min, max) => `1 / e^${max} to 1 / e^${min}`,
+  note: (min, max) => `1 / e^${max} to 1 / e^${min}, to ${digits} digits`,
 };
 const listed = ({ values, probabilities }: Mapping): Translated =>
   Array.isArray(values) && values.length > 0 && values.every(isNumber)
@@ -70,12 +73,32 @@ const distributions: Readonly<Record<string, (parameter: Mapping) => Translated>
   ...{ beta: none("beta"), q_beta: none("beta") },
 };
 
+/** What a parameter says beside its domain, and no note tells of. */
+function unused({ distribution, ...parameter }: Mapping, domain: Mapping): readonly string[] {
+  const told = [
+    ...Object.keys(domain),
+    ...(String(distribution).startsWith("q_") ? ["q"] : []),
+    ...("values" in domain ? ["probabilities"] : []),
+  ];
+  return Object.keys(parameter).filter((key) => !told.includes(key));
+}
+
 /** A parameter's domain; `isWhole` tells of min and max whether they are written as whole numbers. */
 export function translated(parameter: Mapping, isWhole: (key: "min" | "max") => boolean): Translated {
+  const found = domainOf(parameter, isWhole);
+  if ("reason" in found) return found;
+  const left = unused(parameter, found.domain);
+  const notes = [...(found.note === undefined ? [] : [found.note]), ...(left.length > 0 ? [`without its ${left.join(", ")}`] : [])];
+  return notes.length > 0 ? { ...found, note: notes.join("; ") } : found;
+}
+
+function domainOf(parameter: Mapping, isWhole: (key: "min" | "max") => boolean): Translated {
   const { distribution, value, values, min, max } = parameter;
   if (distribution !== undefined) {
-    const name = typeof distribution === "string" ? distribution : JSON.stringify(distribution);
-    return Object.hasOwn(distributions, name) ? distributions[name](parameter) : { reason: `W&B has no distribution ${name}` };
+    if (typeof distribution !== "string") return { reason: "its distribution is no word" };
+    return Object.hasOwn(distributions, distribution)
+      ? distributions[distribution](parameter)
+      : { reason: `W&B has no distribution ${distribution}` };
   }
   if (value !== undefined) return fixed(parameter);
   if (values !== undefined) return listed(parameter);

@@ -34,9 +34,15 @@ class Translation {
     this.placed.set(path, { from, told });
   }
 
+  /** Whether parameters of the sweep are searched; the template's are where none of them could be taken over. */
+  get hasParameters(): boolean {
+    return [...this.placed.keys()].some((place) => place.startsWith(inSpace));
+  }
+
   /** Gives back what makes the spec no spec, with the reason, until it is one. */
   settle(): void {
     for (;;) {
+      if (!this.hasParameters) this.takeTemplateParameters();
       const data = this.document.toJS() as unknown;
       const salvaged = (salvage(specSchema, data) ?? {}) as PartialSpec;
       const findings = [...schemaFindings(specSchema, data), ...ruleFindings(salvaged)];
@@ -50,12 +56,19 @@ class Translation {
     for (const { told } of this.placed.values()) this.kept.push(...told);
   }
 
+  private takeTemplateParameters(): void {
+    this.document.setIn(["search", "parameters"], parseDocument(specTemplate).getIn(["search", "parameters"]));
+    if (this.document.getIn(["search", "method"]) !== "grid") return;
+    this.giveBack("search.method", { message: "the template's parameters are ranges; search.method is random" });
+    this.document.setIn(["search", "trials"], usualTrials);
+  }
+
   private placeOf({ path }: Finding): string | undefined {
     const where = path.join(".");
     return [...this.placed.keys()].find((place) => `${where}.`.startsWith(`${place}.`) || `${place}.`.startsWith(`${where}.`));
   }
 
-  private giveBack(place: string, { code, message }: Finding): void {
+  private giveBack(place: string, { code, message }: { readonly code?: string; readonly message: string }): void {
     const { from } = this.placed.get(place) as { from: string };
     this.placed.delete(place);
     const path = place.split(".");
@@ -76,9 +89,10 @@ export function specFromSweep(text: string, file: string): string {
   const { document, lost, kept } = translation;
   document.deleteIn(["search", "parameters"]);
   document.setIn(["search", "parameters"], document.createNode({}));
-  const named = sweep["name"];
-  if (typeof named === "string") document.set("name", named.replace(/[^\w.-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "") || "from-wandb");
-  for (const { name, path: at, domain } of flattened(isMapping(sweep["parameters"]) ? sweep["parameters"] : {})) {
+  nameOf(sweep, translation);
+  const { parameters } = sweep;
+  if (!isMapping(parameters)) lost.push("parameters: they are no mapping");
+  for (const { name, path: at, domain } of flattened(isMapping(parameters) ? parameters : {})) {
     const isWhole = (key: "min" | "max"): boolean => {
       const node = source.getIn([...at, key], true);
       return isScalar(node) && node.source !== undefined ? /^[-+]?\d+$/.test(node.source) : Number.isInteger(domain[key]);
@@ -99,8 +113,6 @@ export function specFromSweep(text: string, file: string): string {
     lost.push(`${key}: ${meaning !== undefined && "reason" in meaning ? meaning.reason : "it has no counterpart"}`);
   }
   translation.settle();
-  const hasParameters = Object.keys((document.toJS() as { search: { parameters: object } }).search.parameters).length > 0;
-  if (!hasParameters) document.setIn(["search", "parameters"], parseDocument(specTemplate).getIn(["search", "parameters"]));
   const list = (title: string, lines: readonly string[]): readonly string[] =>
     lines.length === 0 ? [] : [` ${title}`, ...lines.map((line) => `   ${line}`)];
   const head = [
@@ -108,7 +120,9 @@ export function specFromSweep(text: string, file: string): string {
     ...list("Taken over:", kept),
     ...list("Not taken over:", lost),
     " To be filled in: data, model, width and train, which are the template's where nothing above says otherwise.",
-    ...(hasParameters ? [] : [" None of its parameters could be taken over: those of search.parameters are the template's as well."]),
+    ...(translation.hasParameters
+      ? []
+      : [" None of its parameters could be taken over: those of search.parameters are the template's as well."]),
     ...(document.hasIn(["search", "parameters", "output_multiplier"])
       ? []
       : [" At small base widths the output multiplier decides: search it as well, log_uniform over 1 to 64."]),
@@ -121,22 +135,32 @@ export function specFromSweep(text: string, file: string): string {
 /** Keys of a sweep that are translated, or are nothing but it. */
 const translatedKeys = new Set(["name", "parameters", "method", "run_cap", "early_terminate"]);
 
+/** The sweep's name, as far as a spec may have it. */
+function nameOf({ name }: Mapping, { document, lost }: Translation): void {
+  if (name === undefined) return;
+  const here =
+    typeof name === "string" ? name.replace(/[^\w.-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "") || "from-wandb" : document.get("name");
+  document.set("name", here);
+  if (here !== name) lost.push(`name: it is ${String(here)} here, of letters, digits, '.', '_' and '-'`);
+}
+
 /** The method, how many trials, and whether they are stopped early. */
 function searchOf(sweep: Mapping, translation: Translation): void {
   const { document, kept, lost } = translation;
   const { method, run_cap: cap, early_terminate: early } = sweep;
-  const written = typeof method === "string" ? method : "random";
+  const written = typeof method === "string" ? method : "";
   const here = allowedMethods.find((each) => each === written) ?? valueMeaning("method", written, allowedMethods);
-  if (here === undefined) lost.push(`method ${written}: there is no such search here; search.method is random`);
-  else kept.push(`method ${written} is search.method ${here}`);
-  document.setIn(["search", "method"], here ?? "random");
+  if (here !== undefined) translation.place("search.method", here, `method ${written}`, [`method ${written} is search.method ${here}`]);
+  else if (method === undefined) kept.push("search.method is random: the sweep has no method");
+  else lost.push(`${`method ${written}`.trim()}: there is no such search here; search.method is random`);
   if (here === "grid") {
     document.deleteIn(["search", "trials"]);
     if (cap !== undefined) lost.push("run_cap: a grid has as many trials as it has points");
   } else if (cap === undefined)
     translation.place("search.trials", usualTrials, "search.trials", [`search.trials is ${usualTrials}: the sweep had no run_cap`]);
   else translation.place("search.trials", cap, "run_cap");
-  if (!isMapping(early)) return;
+  if (early === undefined) return;
+  if (!isMapping(early)) return void lost.push("early_terminate: it is no mapping");
   if (early["type"] !== "hyperband") return void lost.push(`early_terminate: there is no ${String(early["type"])} here`);
   document.setIn(["search", "early_stopping"], document.createNode({}, { flow: true }));
   const own = Object.keys(early).filter((key) => key !== "type");

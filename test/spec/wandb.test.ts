@@ -21,9 +21,9 @@ const written = (text: string): Written => parse(specFromSweep(text, "sweep.yaml
 
 describe("a distribution of W&B", () => {
   it.each<[string, string, readonly [number, number]]>([
-    ["log_uniform, whose bounds are exponents", "{distribution: log_uniform, min: -9.2, max: -2.3}", [1.01e-4, 0.1003]],
+    ["log_uniform, whose bounds are exponents", "{distribution: log_uniform, min: -9.2, max: -2.3}", [1.01039e-4, 0.100259]],
     ["log_uniform_values", "{distribution: log_uniform_values, min: 0.001, max: 0.1}", [0.001, 0.1]],
-    ["inv_log_uniform", "{distribution: inv_log_uniform, min: 2.3, max: 9.2}", [1.01e-4, 0.1003]],
+    ["inv_log_uniform", "{distribution: inv_log_uniform, min: 2.3, max: 9.2}", [1.01039e-4, 0.100259]],
     ["inv_log_uniform_values", "{distribution: inv_log_uniform_values, min: 0.001, max: 0.1}", [0.001, 0.1]],
   ])("%s is log_uniform over the same values", (_, domain, [min, max]) =>
     expect(written(sweep(`lr: ${domain}`)).search.parameters).toEqual({ learning_rate: { distribution: "log_uniform", min, max } }),
@@ -103,6 +103,7 @@ it.each<[string, string, RegExp]>([
     "lr: {distribution: constructor, min: 1, max: 2}",
     /W&B has no distribution constructor/,
   ],
+  ["a distribution that is no word", "lr: {distribution: &d [*d], min: 1, max: 2}", /lr: its distribution is no word/],
   ["parameters within themselves", "a: &a {parameters: {b: *a}}, lr: {value: 0.1}", /a.b: it says neither value/],
   [
     "values that a spec refuses",
@@ -122,11 +123,35 @@ it.each<[string, string, RegExp | undefined]>([
   ["unknown keys", "method: random\nqueue: x\ncontroller: {type: local}", /queue: it has.*\n.*controller: it has/],
   ["a cap that is no count", "method: random\nrun_cap: 2.5", /run_cap: /],
   ["a grid of a range", "method: grid", /output_mult: a grid cannot list/],
-  ["names that none may have", "method: random\nname: _test", undefined],
+  ["names that none may have", "method: random\nname: _test", /name: it is test here/],
+  ["a name that is no word", "method: random\nname: [1]", /name: it is my-sweep here/],
+  ["a method that is no word", "method: [random]", /method: there is no such search here/],
+  ["early_terminate that is no mapping", "method: random\nearly_terminate: hyperband", /early_terminate: it is no mapping/],
 ])("makes a spec in spite of %s", async (_, rest, reason) => {
   const text = sweep("output_mult: {min: 1.5, max: 64}, lr: {values: [0.1, 0.2]}", rest);
   if (reason !== undefined) expect(lostOf(text)).toMatch(reason);
   await planOf(specFromSweep(text, "s"));
+});
+
+it.each<[string, string, string, object]>([
+  ["random, with its cap", "foo: {value: 1}", "method: random\nrun_cap: 40", { method: "random", trials: 40 }],
+  ["random, without one", "lr: {min: 2, max: 1}", "method: random", { method: "random", trials: 16 }],
+  ["random, whose only list does not transfer", "weight_decay: {values: [0.1, 0.2]}", "method: random", { method: "random", trials: 16 }],
+  ["a grid, whose lists are gone", "foo: {values: [1, 2]}", "method: grid", { method: "random", trials: 16 }],
+])("searches the template's parameters where none is taken over: %s", async (_, parameters, rest, search) => {
+  const text = specFromSweep(sweep(parameters, rest), "s");
+  expect(text).not.toMatch(/the space holds no more/);
+  expect((await planOf(text)).spec.search).toMatchObject(search);
+});
+
+it("names what a domain has beside its values, and how far exponents are rounded", () => {
+  const text = specFromSweep(
+    sweep(
+      "lr: {min: 0.001, max: 0.1, mu: 3}, output_mult: {value: 2, values: [1, 2]}, input_mult: {distribution: log_uniform, min: 1, max: 2}",
+    ),
+    "s",
+  );
+  for (const told of [/lr: without its mu/, /output_mult: without its values/, /input_mult: .*, to 6 digits/]) expect(text).toMatch(told);
 });
 
 it("has no more trials than there are sets, and says what hyperband and lists become", async () => {
