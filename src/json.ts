@@ -19,3 +19,7 @@ export const jsonLine = (value: object): string => `${JSON.stringify(withKeys(va
 export const jsonText = (value: object): string => `${JSON.stringify(withKeys(value, snake), null, 2)}\n`;
 /** What `jsonText` has written, with the program's own keys; throws for what is no JSON. */
 export const parseJsonText = (text: string): unknown => withKeys(JSON.parse(text), camel);
+
+/** Whether a value is a mapping of keys to values, and no list. */
+export const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

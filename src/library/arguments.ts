@@ -4,6 +4,7 @@
  * and what they do, is not known here.
  */
 import { UserError, type Diagnostic } from "../errors.ts";
+import { isMapping } from "../json.ts";
 
 /** What a value has to be. */
 export interface Rule {
@@ -12,9 +13,6 @@ export interface Rule {
 }
 /** A rule for every key of O. */
 export type Rules<O> = { readonly [K in keyof O]-?: Rule };
-
-type Mapping = Readonly<Record<string, unknown>>;
-const isMapping = (value: unknown): value is Mapping => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A whole number between two others. */
 export const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER): Rule => ({
@@ -83,9 +81,7 @@ export function problemsIn<O>(
     const rule = ruleOf(key);
     const found = value[key];
     if (rule === undefined)
-      return [
-        { ...wrong(at(key), Object.keys(rules).join(" | "), key), message: `${at(key)}: unknown; known: ${Object.keys(rules).join(", ")}` },
-      ];
+      return [{ code: "bad_argument", path: at(key), message: `${at(key)}: unknown; known: ${Object.keys(rules).join(", ")}` }];
     if (found === undefined && !required.some((each) => each === key)) return [];
     return rule.holds(found) ? [] : [wrong(at(key), rule.expected, found)];
   });

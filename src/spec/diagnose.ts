@@ -6,6 +6,7 @@
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import type { Diagnostic } from "../errors.ts";
+import { isMapping } from "../json.ts";
 import type { Path } from "./document.ts";
 import { meaningAt, meaningHint, valueMeaning } from "./foreign-keys.ts";
 
@@ -152,8 +153,7 @@ function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: 
       const value = valueAt(data, path);
       const branch = likelyBranch(issue.errors, options, value);
       const option = options[branch];
-      const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
-      if (option === undefined || !isMapping || !(unwrap(option) instanceof z.ZodObject)) {
+      if (option === undefined || !isMapping(value) || !(unwrap(option) instanceof z.ZodObject)) {
         const near =
           typeof value === "string"
             ? nearest(

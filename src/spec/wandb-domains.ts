@@ -2,8 +2,6 @@
 
 /** A mapping of a file. */
 export type Mapping = Readonly<Record<string, unknown>>;
-/** Whether a value is one. */
-export const isMapping = (value: unknown): value is Mapping => typeof value === "object" && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 
 /** What one parameter's values are here, with what is to be said of it; or why they are nothing. */

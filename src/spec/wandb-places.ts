@@ -2,10 +2,11 @@
  * Where the parameters of a W&B sweep belong in a spec, or why nowhere: by their names and by what they stand in.
  * What their values are is wandb-domains.ts's business.
  */
+import { isMapping } from "../json.ts";
 import { transferable } from "../parametrization/roles.ts";
 import { meaningHint, meaningOf } from "./foreign-keys.ts";
 import { untransferableFinding } from "./not-transferable.ts";
-import { isMapping, type Mapping, type Translated } from "./wandb-domains.ts";
+import type { Mapping, Translated } from "./wandb-domains.ts";
 
 /** A parameter, and where it stands in the file. */
 export interface Parameter {

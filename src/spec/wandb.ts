@@ -5,6 +5,7 @@
  */
 import { isScalar, parseDocument } from "yaml";
 import { UserError } from "../errors.ts";
+import { isMapping } from "../json.ts";
 import { schemaFindings, salvage, type Finding } from "./diagnose.ts";
 import { parseSpecDocument } from "./document.ts";
 import { meaningOf, valueMeaning } from "./foreign-keys.ts";
@@ -12,7 +13,7 @@ import { formatFinding, toolFinding } from "./other-formats.ts";
 import { ruleFindings, type PartialSpec } from "./rules.ts";
 import { specSchema } from "./schema.ts";
 import { specTemplate } from "./template.ts";
-import { isMapping, translated, type Mapping } from "./wandb-domains.ts";
+import { translated, type Mapping } from "./wandb-domains.ts";
 import { flattened, inSpace, placeOf, refusalOf } from "./wandb-places.ts";
 
 const allowedMethods = ["random", "grid", "sobol", "tpe", "gp"] as const;

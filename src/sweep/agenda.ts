@@ -179,9 +179,6 @@ export function judgedTrials(
 export const openingTrials = (spec: CompleteSpec): readonly Trial[] =>
   new Agenda(spec).due(new RunState(), () => false).map(({ trial }) => trial);
 
-/** Whether there is nothing left to train; what has failed counts as given up. */
-export const isDone = (spec: CompleteSpec, state: RunState): boolean => reached(spec, state).isDone;
-
 /** Whether a trial may still be trained. */
 const isOpen =
   (state: RunState, isGivenUp: Settled) =>
