@@ -9,7 +9,7 @@
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { flopsPerStep } from "../src/model/config.ts";
+import { flopsPerStep } from "../src/model/counts.ts";
 import { checkLosses, Contestant, contestant, cores, median, ours, peer, type Command } from "./contest.ts";
 import { modelOf, productEdge, works } from "./work.ts";
 

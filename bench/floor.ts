@@ -9,7 +9,7 @@ import { cardLimits, cudaTarget } from "../src/engines/cuda/target.ts";
 import { LaneMemory } from "../src/engines/lowered/lane-memory.ts";
 import { lower } from "../src/engines/lowered/lower.ts";
 import type { Operand } from "../src/engines/lowered/instructions.ts";
-import { flopsPerStep } from "../src/model/config.ts";
+import { flopsPerStep } from "../src/model/counts.ts";
 import { programOf } from "./ours.ts";
 import { modelOf, type Work } from "./work.ts";
 

@@ -12,7 +12,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { flopsPerStep } from "../src/model/config.ts";
+import { flopsPerStep } from "../src/model/counts.ts";
 import { fileNameOf, findCard, measure, provenance } from "./card.ts";
 import { checkLosses, Contestant, median } from "./contest.ts";
 import { floorSeconds } from "./floor.ts";

@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../src/cache.ts";
-import { flopsPerStep } from "../src/model/config.ts";
+import { flopsPerStep } from "../src/model/counts.ts";
 import { modelConfig, sizesOf } from "../src/spec/plan.ts";
 import { readPlan } from "../src/spec/read.ts";
 import { mean, pooledDeviation } from "../src/statistics.ts";

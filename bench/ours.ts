@@ -1,6 +1,6 @@
 /** The benchmarks' work in this project's engines. */
 import type { CompileOptions, Engine, Executable, TrainChunk } from "../src/engines/engine.ts";
-import { trainingStep } from "../src/model/transformer.ts";
+import { trainingStep } from "../src/model/step.ts";
 import type { Program } from "../src/program/program.ts";
 import { batchesOf, modelOf, optimizer, startingState, type Work } from "./work.ts";
 

@@ -2,7 +2,8 @@
  * The work every contestant does, stated once: GPTs whose weights and tokens come
  * from formulas that the peers' scripts repeat, AdamW at a constant rate.
  */
-import { parametersOf, type ModelConfig } from "../src/model/config.ts";
+import type { ModelConfig } from "../src/model/config.ts";
+import { parametersOf } from "../src/model/transformer.ts";
 import { sizeOf } from "../src/program/program.ts";
 import type { Batches, State } from "../src/engines/engine.ts";
 import type { Ref } from "../src/program/ops.ts";

@@ -97,12 +97,8 @@ export interface State {
   readonly parameters: ReadonlyMap<Ref, ParameterState>;
 }
 
-/** One parameter of all trials, [N, …] each; moments as `adamw` defines them. */
-export interface ParameterState {
-  readonly weight: Float32Array;
-  readonly firstMoment: Float32Array;
-  readonly secondMoment: Float32Array;
-}
+/** One parameter of all trials, [N, …] each: its weight and, by the names of `slots`, what its update keeps. */
+export type ParameterState = Readonly<Record<string, Float32Array>> & { readonly weight: Float32Array };
 
 /** In the order in which they are considered: GPUs first, from the fastest on. */
 export const engineNames = ["cuda", "tfjs", "webgpu", "native", "onnxruntime"] as const;

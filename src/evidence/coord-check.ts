@@ -5,7 +5,7 @@
  */
 import type { Batches } from "../engines/engine.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
-import type { Hyperparameters } from "../parametrization/roles.ts";
+import type { CompleteHyperparameters } from "../parametrization/roles.ts";
 import type { Conditions, Exercise, Reading, Regime, Subject } from "../training/coordinates.ts";
 import type { CoordCheck } from "./records.ts";
 import { coordinatesOf, judge, type Judged } from "./verdict.ts";
@@ -31,7 +31,7 @@ export interface CheckPlan extends Pick<Judged, "axis" | "substitutes" | "withou
   readonly controls: readonly Control[];
   /** How many parameters the subject of a size has. */
   readonly parameters: (size: number) => number;
-  readonly hyperparameters: Required<Hyperparameters>;
+  readonly hyperparameters: CompleteHyperparameters;
   /** Adam's ε at the base width, as the spec has it. */
   readonly epsilon: number;
   /** Seeds of the first round, and of further ones, which only regimes with doubtful coordinates are given. */
@@ -44,7 +44,7 @@ export interface CheckPlan extends Pick<Judged, "axis" | "substitutes" | "withou
 }
 
 /** An ε far above the gradients of one batch's mean loss, which an output multiplier multiplies, so that updates are proportional to gradient ÷ ε. */
-const dominantEpsilon = ({ output_multiplier: output }: Required<Hyperparameters>): number => 0.01 * Math.max(1, output);
+const dominantEpsilon = ({ output_multiplier: output }: CompleteHyperparameters): number => 0.01 * Math.max(1, output);
 /** Share of a weight that decays in one step: after ten, two thirds. */
 const strongDecay = 0.1;
 /** Steps after which a rule of learning rate, multiplier, ε or decay has shown: in two, what starts at zero has moved what is after it. */

@@ -4,7 +4,7 @@
  */
 import { UserError, type Diagnostic } from "../errors.ts";
 import { attentionScale, residualMultiplier, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
-import { parametrizations, transferable, type Hyperparameters, type Parametrization, type Role } from "../parametrization/roles.ts";
+import { type CompleteHyperparameters, type Hyperparameters, type Parametrization, parametrizations, type Role, transferable } from "../parametrization/roles.ts";
 import { depthTable, table } from "../parametrization/table.ts";
 import { defined, flag, mapping, nonNegative, oneOf, positive, problemsIn, whole, wrong, type Rules } from "./arguments.ts";
 
@@ -72,7 +72,7 @@ export function parametrize<Name extends string>(input: ParametrizeInput<Name>):
   if (problems.length > 0) throw new UserError(problems);
   const { parametrization = "mup", width, baseWidth, headDim, depth, epsilon = 1e-8, tensors } = input;
   const defaults = Object.fromEntries(Object.entries(transferable).map(([name, each]) => [name, each.default]));
-  const hyperparameters = { ...defaults, weight_decay: 0, ...defined(input.hyperparameters) } as Required<Hyperparameters>;
+  const hyperparameters = { ...defaults, weight_decay: 0, ...defined(input.hyperparameters) } as CompleteHyperparameters;
   const depthRules = depthTable[parametrization];
   const scaling: Scaling = {
     ...{ rules: table[parametrization], width, baseWidth, headDim, epsilon },

@@ -1,12 +1,25 @@
 /**
- * The forward pass: a decoder-only pre-norm transformer with learned positions,
- * causal attention, tanh GELU and an untied readout, as coarse ops. Multipliers
- * enter as (N,) scalars, so training, evaluation and inspection cannot miss one.
+ * The model: a decoder-only pre-norm transformer as coarse ops, every tensor declared
+ * where it enters. Parameters, program and what coordinate checks read all come from
+ * this one pass. Multipliers enter as (N,) scalars; knows no scale values.
  */
 import type { Role } from "../parametrization/roles.ts";
 import type { Branch, ForwardOp, Ref } from "../program/ops.ts";
-import { buildProgram, type Program } from "../program/program.ts";
-import { parametersOf, type ModelConfig, type ParameterTensor } from "./config.ts";
+import type { Shape } from "../program/shapes.ts";
+import type { ModelConfig } from "./config.ts";
+
+/** One tensor that is trained. */
+export interface ParameterTensor {
+  readonly name: string;
+  readonly role: Role;
+  /** Shape without the trial axis; products are x·W, so weights are [fan_in, fan_out]. */
+  readonly shape: Shape;
+  /** Inputs of the product; 1 for embeddings, gains and biases. */
+  readonly fanIn: number;
+  readonly zeroInit: boolean;
+  /** Whether it belongs to a block. */
+  readonly inBlock: boolean;
+}
 
 /** Names of the (N,) scalars of a model's program. */
 export const multipliers = {
@@ -15,99 +28,133 @@ export const multipliers = {
   output: "output_multiplier",
   residual: "residual_multiplier",
 } as const;
-/** Parameters that share their scalars: those of a role, or of a role inside blocks where depth has rules. */
-export type ScalarGroup = Role | `block_${Role}`;
-/** The scalar group of a parameter. */
-export const scalarGroupOf = ({ scaledResiduals }: ModelConfig, { role, inBlock }: ParameterTensor): ScalarGroup =>
-  scaledResiduals && inBlock ? `block_${role}` : role;
-/** Names of the (N,) scalars of a scalar group: learning rate, learning rate × weight decay, and Adam's ε. */
-export const learningRateOf = (scalarGroup: ScalarGroup): Ref => `learning_rate.${scalarGroup}`;
-/** The scalar that is the weight decay of a group of parameters. */
-export const decayOf = (scalarGroup: ScalarGroup): Ref => `decay.${scalarGroup}`;
-/** The scalar that is Adam's ε for a group of parameters. */
-export const epsilonOf = (scalarGroup: ScalarGroup): Ref => `epsilon.${scalarGroup}`;
 
-/** What a training step depends on besides the model. */
-export interface StepOptions {
-  readonly trials: number;
-  readonly batch: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  /** Whether any trial decays its weights; without it the update has no decay term. */
-  readonly weightDecay: boolean;
+/** A model that nothing trains yet. */
+export interface Model {
+  /** In forward order. */
+  readonly parameters: readonly ParameterTensor[];
+  /** Activations are named after the block they leave. */
+  readonly forward: readonly ForwardOp[];
+  /** The role of what makes each activation, for whom a rule is to be looked for. */
+  readonly roles: ReadonlyMap<Ref, Role>;
+  /** Weights of all products, a tensor counted as often as it is used. */
+  readonly productWeights: number;
 }
 
-/** The forward ops of one model; activations are named after the block they leave. */
-export function forwardOps(config: ModelConfig): readonly ForwardOp[] {
-  const bias = (name: string): { bias?: Ref } => (config.biases ? { bias: `${name}.bias` } : {});
-  const norm = (name: string): { gain: Ref; shift?: Ref } => ({ gain: `${name}.gain`, ...(config.biases && { shift: `${name}.bias` }) });
-  const branch = (name: string, multiplier?: Ref): Branch => ({
-    weight: `${name}.weight`,
-    ...bias(name),
-    ...(multiplier && { multiplier }),
-    out: name,
-  });
-  const residual = config.scaledResiduals && { multiplier: multipliers.residual };
-  const linear = (name: string, x: Ref): ForwardOp => ({
-    kind: "linear",
-    x,
-    weight: `${name}.weight`,
-    ...bias(name),
-    ...residual,
-    out: name,
-  });
-  const block = (index: number, x: Ref): ForwardOp[] => {
-    const attention = `blocks.${index}.attention`;
-    const mlp = `blocks.${index}.mlp`;
-    const [query, key, value, output] = ["query", "key", "value", "output"].map((part) => `${attention}.${part}`) as [Ref, Ref, Ref, Ref];
-    return [
-      {
-        kind: "norm_linear",
-        x,
-        ...norm(`${attention}.norm`),
-        branches: [branch(query, multipliers.attention), branch(key), branch(value)],
-      },
-      { kind: "attention", query, key, value, heads: config.width / config.headDim, out: `${attention}.mixed` },
-      linear(output, `${attention}.mixed`),
-      { kind: "add", a: x, b: output, out: attention },
-      { kind: "norm_linear", x: attention, ...norm(`${mlp}.norm`), branches: [branch(`${mlp}.up`)] },
-      { kind: "gelu", x: `${mlp}.up`, out: `${mlp}.active` },
-      linear(`${mlp}.down`, `${mlp}.active`),
-      { kind: "add", a: attention, b: `${mlp}.down`, out: `blocks.${index}` },
-    ];
-  };
-  const lastBlock = config.layers === 0 ? "embedded" : `blocks.${config.layers - 1}`;
-  return [
-    { kind: "embedding", table: "token_embedding", positions: "position_embedding", multiplier: multipliers.input, out: "embedded" },
-    ...Array.from({ length: config.layers }, (_, index) => block(index, index === 0 ? "embedded" : `blocks.${index - 1}`)).flat(),
-    {
+class Building {
+  readonly parameters: ParameterTensor[] = [];
+  readonly forward: ForwardOp[] = [];
+  readonly roles = new Map<Ref, Role>();
+  productWeights = 0;
+  private readonly config: ModelConfig;
+
+  constructor(config: ModelConfig) {
+    this.config = config;
+  }
+
+  /** Declares a tensor; returns its name. */
+  parameter(name: string, role: Role, shape: Shape, fanIn = 1, zeroInit = false): Ref {
+    this.parameters.push({ name, role, shape, fanIn, zeroInit, inBlock: name.startsWith("blocks.") });
+    return name;
+  }
+  /** Appends an op; what it makes is made by tensors of this role. Returns the name of what it makes. */
+  emit(role: Role, op: ForwardOp): Ref {
+    this.forward.push(op);
+    const made = op.kind === "norm_linear" ? op.branches.map(({ out }) => out) : [op.out];
+    for (const out of made) this.roles.set(out, role);
+    return made[0];
+  }
+
+  /** A product with a weight and, in models with biases, a bias of its own. */
+  linear(name: string, fanIn: number, fanOut: number, zeroInit = false): Pick<Branch, "weight" | "bias" | "out"> {
+    this.productWeights += fanIn * fanOut;
+    return {
+      weight: this.parameter(`${name}.weight`, "hidden", [fanIn, fanOut], fanIn, zeroInit),
+      ...(this.config.biases && { bias: this.parameter(`${name}.bias`, "bias", [fanOut]) }),
+      out: name,
+    };
+  }
+  /** A norm's kind and parameters. */
+  norm(name: string): Pick<Extract<ForwardOp, { kind: "norm_linear" }>, "kind" | "norm" | "gain" | "shift"> {
+    const { norm = "layer_norm", biases, width } = this.config;
+    const shifted = biases && norm === "layer_norm";
+    return {
       kind: "norm_linear",
-      x: lastBlock,
-      ...norm("final_norm"),
-      branches: [{ weight: "readout.weight", multiplier: multipliers.output, out: "logits" }],
-    },
-    { kind: "cross_entropy", logits: "logits", out: "loss" },
-  ];
+      norm,
+      gain: this.parameter(`${name}.gain`, "norm", [width]),
+      ...(shifted && { shift: this.parameter(`${name}.bias`, "bias", [width]) }),
+    };
+  }
 }
 
-/** The training step of N trials of one model. */
-export function trainingStep(config: ModelConfig, options: StepOptions): Program {
-  const parameters = parametersOf(config);
-  const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
-  const decayed: readonly Role[] = ["embedding", "hidden", "readout"];
-  return buildProgram(
-    { trials: options.trials, batch: options.batch, context: config.context },
-    new Map(parameters.map(({ name, shape }) => [name, shape])),
-    forwardOps(config),
-    {
-      beta1: options.beta1,
-      beta2: options.beta2,
-      scalarsOf: (name) => {
-        const parameter = byName.get(name) as ParameterTensor;
-        const scalarGroup = scalarGroupOf(config, parameter);
-        const decay = options.weightDecay && decayed.includes(parameter.role) ? { decay: decayOf(scalarGroup) } : {};
-        return { learningRate: learningRateOf(scalarGroup), epsilon: epsilonOf(scalarGroup), ...decay };
-      },
-    },
-  );
+/** Widths inside a model's blocks: those of keys and values, and of feed-forward layers; whole but for the rounding of a product, as the spec checks. */
+export const innerWidths = ({ width, queriesPerKv = 1, mlpRatio }: ModelConfig): { readonly keyValue: number; readonly feedForward: number } => ({
+  keyValue: width / queriesPerKv,
+  feedForward: Math.round(mlpRatio * width),
+});
+
+function attention(model: Building, config: ModelConfig, name: string, x: Ref): Ref {
+  const { width, headDim, zeroInit, qkNorm, ropeTheta: theta } = config;
+  const { keyValue } = innerWidths(config);
+  const scale = { multiplier: multipliers.attention };
+  const norm = model.norm(`${name}.norm`);
+  // A norm would undo a scale before it, so that the scale comes after it.
+  const branches = [
+    { ...model.linear(`${name}.query`, width, width, zeroInit.includes("query")), ...(!qkNorm && scale) },
+    model.linear(`${name}.key`, width, keyValue),
+    model.linear(`${name}.value`, width, keyValue),
+  ];
+  model.emit("hidden", { ...norm, x, branches });
+  const heads = (part: "query" | "key"): Ref => {
+    if (!qkNorm && theta === undefined) return `${name}.${part}`;
+    const gain = qkNorm && { gain: model.parameter(`${name}.${part}_norm.gain`, "head_norm", [headDim]) };
+    const turned = { ...gain, ...(qkNorm && part === "query" && scale), ...(theta !== undefined && { theta }) };
+    return model.emit("hidden", { kind: "heads", x: `${name}.${part}`, headDim, ...turned, out: `${name}.${part}.heads` });
+  };
+  const [query, key] = [heads("query"), heads("key")];
+  return model.emit("hidden", { kind: "attention", query, key, value: `${name}.value`, headDim, out: `${name}.mixed` });
 }
+
+function feedForward(model: Building, config: ModelConfig, name: string, x: Ref): Ref {
+  const { width, mlp = "gelu" } = config;
+  const inner = innerWidths(config).feedForward;
+  const norm = model.norm(`${name}.norm`);
+  const parts = mlp === "swiglu" ? (["gate", "up"] as const) : (["up"] as const);
+  model.emit("hidden", { ...norm, x, branches: parts.map((part) => model.linear(`${name}.${part}`, width, inner)) });
+  const [up, out] = [`${name}.up`, `${name}.active`];
+  return model.emit("hidden", mlp === "swiglu" ? { kind: mlp, gate: `${name}.gate`, up, out } : { kind: mlp, x: up, out });
+}
+
+/** Everything about a model of one size that does not depend on how it is trained. */
+export function modelOf(config: ModelConfig): Model {
+  const { layers, width, context, vocabSize, zeroInit, ropeTheta, tiedEmbeddings, scaledResiduals } = config;
+  const model = new Building(config);
+  const residual = scaledResiduals && { multiplier: multipliers.residual };
+  /** What a product adds to the residual stream. */
+  const added = (name: string, fanIn: number, x: Ref, stream: Ref, out: Ref): Ref => {
+    const made = model.emit("hidden", { kind: "linear", x, ...model.linear(name, fanIn, width), ...residual });
+    return model.emit("hidden", { kind: "add", a: stream, b: made, out });
+  };
+
+  const table = model.parameter("token_embedding", "embedding", [vocabSize, width]);
+  const readoutWeight = "readout.weight";
+  if (tiedEmbeddings) model.emit("embedding", { kind: "transpose", x: table, out: readoutWeight });
+  const positions = ropeTheta === undefined && { positions: model.parameter("position_embedding", "embedding", [context, width]) };
+  let stream = model.emit("embedding", { kind: "embedding", table, ...positions, multiplier: multipliers.input, out: "embedded" });
+  for (let index = 0; index < layers; index++) {
+    const [heads, mlp] = [`blocks.${index}.attention`, `blocks.${index}.mlp`];
+    stream = added(`${heads}.output`, width, attention(model, config, heads, stream), stream, heads);
+    const active = feedForward(model, config, mlp, stream);
+    stream = added(`${mlp}.down`, innerWidths(config).feedForward, active, stream, `blocks.${index}`);
+  }
+  const norm = model.norm("final_norm");
+  if (!tiedEmbeddings) model.parameter(readoutWeight, "readout", [width, vocabSize], width, zeroInit.includes("readout"));
+  model.productWeights += width * vocabSize;
+  const readout = { weight: readoutWeight, multiplier: multipliers.output, out: "logits" };
+  model.emit("readout", { ...norm, x: stream, branches: [readout] });
+  model.emit("readout", { kind: "cross_entropy", logits: "logits", out: "loss" });
+  return model;
+}
+
+/** Every parameter tensor of the model, in forward order. */
+export const parametersOf = (config: ModelConfig): readonly ParameterTensor[] => modelOf(config).parameters;

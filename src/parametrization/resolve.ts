@@ -2,7 +2,8 @@
  * From hyperparameters stated at the base width to what one tensor gets at one
  * width and depth. The only place where a width or a depth is raised to a power.
  */
-import type { Hyperparameters, Role } from "./roles.ts";
+import { invariant } from "../errors.ts";
+import { optional, type CompleteHyperparameters, type Role } from "./roles.ts";
 import type { DepthExponents, Rules } from "./table.ts";
 
 /** Everything about a run, apart from the hyperparameters, that scales depend on. */
@@ -14,6 +15,8 @@ export interface Scaling {
   readonly headDim: number;
   /** Adam's ε at the base width. */
   readonly epsilon: number;
+  /** Whether Muon trains hidden matrices, with a learning rate of its own. */
+  readonly muon?: true;
   /** Absent where nothing follows the depth. */
   readonly depth?: { readonly rules: DepthExponents; readonly layers: number; readonly baseLayers: number };
 }
@@ -42,7 +45,7 @@ export interface ResolvedScales {
 /** The value each rule scales, at the base width. Gains and biases are not decayed, as in GPT-2. */
 const baseValues: {
   readonly [R in Role]: (
-    hyperparameters: Required<Hyperparameters>,
+    hyperparameters: CompleteHyperparameters,
     baseFanIn: number,
   ) => Pick<ResolvedScales, "multiplier" | "initStd" | "weightDecay">;
 } = {
@@ -62,19 +65,35 @@ const baseValues: {
     weightDecay: hyperparameters.weight_decay,
   }),
   norm: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
+  head_norm: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
   bias: () => ({ multiplier: 1, initStd: 0, weightDecay: 0 }),
 };
 
+type Rate = (hyperparameters: CompleteHyperparameters, muon: boolean) => number;
+const adam: Rate = ({ learning_rate: rate }) => rate;
+const ofNorms: Rate = ({ learning_rate: rate, norm_learning_rate: factor = optional.norm_learning_rate.default }) => rate * factor;
+/** The learning rate of each role at the base width. */
+const baseRates: { readonly [R in Role]: Rate } = {
+  embedding: ({ learning_rate: rate, embedding_learning_rate: factor = optional.embedding_learning_rate.default }) => rate * factor,
+  hidden: (hyperparameters, muon) =>
+    muon ? (hyperparameters.muon_learning_rate ?? optional.muon_learning_rate.default) : hyperparameters.learning_rate,
+  readout: adam,
+  norm: ofNorms,
+  head_norm: ofNorms,
+  bias: adam,
+};
+
 /** Scales of one tensor: base value × m^exponent for each quantity. */
-export function resolve(hyperparameters: Required<Hyperparameters>, scaling: Scaling, tensor: ScaledTensor): ResolvedScales {
+export function resolve(hyperparameters: CompleteHyperparameters, scaling: Scaling, tensor: ScaledTensor): ResolvedScales {
   const widthMultiplier = scaling.width / scaling.baseWidth;
   const exponents = scaling.rules[tensor.role];
+  invariant(exponents, "resolve", `no rules for ${tensor.role}`);
   const base = baseValues[tensor.role](hyperparameters, tensor.baseFanIn);
   const byDepth = (quantity: keyof DepthExponents): number => (tensor.inBlock ? depthFactor(scaling, quantity) : 1);
   return {
     multiplier: base.multiplier * widthMultiplier ** exponents.multiplier,
     initStd: tensor.zeroInit ? 0 : base.initStd * widthMultiplier ** exponents.initStd,
-    learningRate: hyperparameters.learning_rate * widthMultiplier ** exponents.learningRate * byDepth("learningRate"),
+    learningRate: baseRates[tensor.role](hyperparameters, scaling.muon === true) * widthMultiplier ** exponents.learningRate * byDepth("learningRate"),
     weightDecay: base.weightDecay * widthMultiplier ** exponents.weightDecay,
     epsilon: scaling.epsilon * widthMultiplier ** exponents.epsilon * byDepth("epsilon"),
   };
@@ -93,6 +112,6 @@ export function residualMultiplier(scaling: Scaling): number {
  * Factor on q·k: α·√(base head dim) / head dim. Head dim is the same at every width here
  * (heads grow instead), so this is α/√(head dim) in both parametrizations. Source: TP-V, definition 4.1.
  */
-export function attentionScale(hyperparameters: Required<Hyperparameters>, scaling: Scaling): number {
+export function attentionScale(hyperparameters: CompleteHyperparameters, scaling: Scaling): number {
   return (hyperparameters.attention_multiplier * Math.sqrt(scaling.headDim)) / scaling.headDim;
 }

@@ -21,8 +21,8 @@ export interface Exponents {
   readonly epsilon: number;
 }
 
-/** A parametrization's rules for width: its row of the abc table. */
-export type Rules = { readonly [R in Role]: Exponents };
+/** A parametrization's rules for width: its row of the abc table; models without norms of heads have none for them. */
+export type Rules = { readonly [R in Exclude<Role, "head_norm">]: Exponents } & { readonly head_norm?: Exponents };
 
 const none: Exponents = { multiplier: 0, initStd: 0, learningRate: 0, weightDecay: 0, epsilon: 0 };
 
@@ -45,22 +45,41 @@ export const depthExponents = (a: number): DepthExponents => ({ residual: -a, le
 /** Each parametrization's rules for depth, where it has any. */
 export const depthTable: { readonly [P in Parametrization]?: DepthExponents } = { completep: depthExponents(1) };
 
-const mup: Rules = {
+const mup: Required<Rules> = {
   embedding: { ...none, epsilon: -1 },
   hidden: { multiplier: 0, initStd: -0.5, learningRate: -1, weightDecay: 1, epsilon: -1 },
   readout: { ...none, multiplier: -1, epsilon: -1 },
   norm: { ...none, epsilon: -1 },
+  // The gradient of what all heads share is a sum over heads: their number grows as the gradient of each shrinks.
+  head_norm: none,
   bias: { ...none, epsilon: -1 },
 };
 
-const sp: Rules = { embedding: none, hidden: none, readout: none, norm: none, bias: none };
+const sp: Required<Rules> = { embedding: none, hidden: none, readout: none, norm: none, head_norm: none, bias: none };
 /** std ∝ 1/√fan_in, which grows with the width for hidden tensors and the readout alike. */
 const byFanIn: Exponents = { ...none, initStd: -0.5 };
 
 /** Each parametrization's rules for width: the abc table. */
-export const table: { readonly [P in Parametrization]: Rules } = {
+export const table: { readonly [P in Parametrization]: Required<Rules> } = {
   sp,
   sp_fan_in: { ...sp, hidden: byFanIn, readout: byFanIn },
   mup,
   completep: mup,
 };
+
+/**
+ * What hidden matrices follow where Muon trains them: nothing but their initial std, since the update's own factor √(fan_out/fan_in) makes its
+ * spectral norm that of the weights at every width, and learning rate × decay is the same at all of them with no rule for either.
+ * Source: Yang, Simon & Bernstein 2023, "A spectral condition for feature learning", condition 1.
+ */
+const underMuon = { learningRate: 0, weightDecay: 0, epsilon: 0 } as const;
+
+/** The rules for the width of a model's tensors under its optimizer. */
+export function rulesOf(parametrization: Parametrization, model: { readonly qkNorm?: boolean; readonly muon?: boolean }): Rules {
+  const { head_norm, ...rules } = table[parametrization];
+  return {
+    ...rules,
+    ...(model.muon && { hidden: { ...rules.hidden, ...underMuon } }),
+    ...(model.qkNorm && { head_norm }),
+  };
+}

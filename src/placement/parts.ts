@@ -2,7 +2,8 @@
  * What is timed of a training step that takes long: a part of it, and what share of the step
  * that part is. How much there is time for is timing.ts's business.
  */
-import { flopsPerStep, parameterCount, type ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { flopsPerStep, parameterCount } from "../model/counts.ts";
 import type { Training } from "../training/train.ts";
 
 type Shapes = Pick<Training, "model" | "train" | "lanes">;

@@ -25,8 +25,9 @@ const rules: { readonly [K in ForwardKind]: BackwardRule<K> } = {
       of,
       dOut: tape.gradient(of.out),
       dTable: tape.contribute(of.table),
-      dPositions: tape.contribute(of.positions),
+      ...(of.positions && { dPositions: tape.contribute(of.positions) }),
     }),
+  transpose: ({ x, out }, tape) => tape.emit({ kind: "transpose", x: tape.gradient(out), out: tape.contribute(x) }),
   norm_linear: (of, tape) =>
     tape.emit({
       kind: "norm_linear_backward",
@@ -49,6 +50,14 @@ const rules: { readonly [K in ForwardKind]: BackwardRule<K> } = {
       dWeight: tape.contribute(of.weight),
       ...(of.bias && { dBias: tape.contribute(of.bias) }),
     }),
+  heads: (of, tape) =>
+    tape.emit({
+      kind: "heads_backward",
+      of,
+      dOut: tape.gradient(of.out),
+      dX: tape.contribute(of.x),
+      ...(of.gain && { dGain: tape.contribute(of.gain) }),
+    }),
   attention: (of, tape) =>
     tape.emit({
       kind: "attention_backward",
@@ -59,6 +68,15 @@ const rules: { readonly [K in ForwardKind]: BackwardRule<K> } = {
       dValue: tape.contribute(of.value),
     }),
   gelu: (of, tape) => tape.emit({ kind: "gelu_backward", of, dOut: tape.gradient(of.out), dX: tape.contribute(of.x) }),
+  relu2: (of, tape) => tape.emit({ kind: "relu2_backward", of, dOut: tape.gradient(of.out), dX: tape.contribute(of.x) }),
+  swiglu: (of, tape) =>
+    tape.emit({
+      kind: "swiglu_backward",
+      of,
+      dOut: tape.gradient(of.out),
+      dGate: tape.contribute(of.gate),
+      dUp: tape.contribute(of.up),
+    }),
   add: ({ a, b, out }, tape) => {
     const gradient = tape.gradient(out);
     tape.alias(a, gradient);

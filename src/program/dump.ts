@@ -10,12 +10,12 @@ function operands(fields: object): string {
   return Object.entries(fields)
     .filter(([key]) => key !== "kind" && key !== "of")
     .map(([key, value]) =>
-      Array.isArray(value) ? value.map((branch: object) => `(${operands(branch)})`).join(" ") : `${key}=${String(value)}`,
+      Array.isArray(value)
+        ? value.map((each: object | string) => (typeof each === "string" ? each : `(${operands(each)})`)).join(" ")
+        : `${key}=${String(value)}`,
     )
     .join(" ");
 }
-
-const sections = ["forward", "backward", "updates"] as const;
 
 /** The text of a program. */
 export function dumpProgram(program: Program): string {
@@ -23,11 +23,16 @@ export function dumpProgram(program: Program): string {
   const shape = (ref: Ref): string => `[${shapeOf(program, ref).join(",")}]`;
   const line = (op: Op): string => `  ${op.kind} ${operands(op)}`;
   return [
-    `N=${trials} B=${batch} T=${context} beta1=${program.beta1} beta2=${program.beta2}`,
+    `N=${trials} B=${batch} T=${context}`,
     "scalars",
     ...program.scalars.map((ref) => `  ${ref} ${shape(ref)}`),
     "parameters",
     ...program.parameters.map((ref) => `  ${ref} ${shape(ref)}`),
-    ...sections.flatMap((section) => [section, ...program[section].map(line)]),
+    "forward",
+    ...program.forward.map(line),
+    "backward",
+    ...program.backward.map(line),
+    "updates",
+    ...[...(program.clip ? [program.clip] : []), ...program.updates].map(line),
   ].join("\n");
 }

@@ -5,16 +5,19 @@
  */
 import { invariant } from "../errors.ts";
 import { differentiate } from "./backward.ts";
-import type { ForwardOp, Op, Ref, UpdateOp } from "./ops.ts";
+import type { ForwardOp, Op, OpOf, Ref, UpdateKind, UpdateOp } from "./ops.ts";
 import { outputsOf, type Dimensions, type Shape } from "./shapes.ts";
 
-/** AdamW's decay rates and per-parameter scalar names. */
+/** How parameters are trained. */
 export interface OptimizerSpec {
-  readonly beta1: number;
-  readonly beta2: number;
-  /** Scalars of one parameter; `decay` is learning rate × weight decay, absent when there is none. */
-  readonly scalarsOf: (parameter: Ref) => { readonly learningRate: Ref; readonly decay?: Ref; readonly epsilon: Ref };
+  /** The update of one parameter by its gradient; `scale` is what all gradients are multiplied by, where they are clipped. */
+  readonly updateOf: (parameter: Ref, gradient: Ref, scale?: Ref) => UpdateOp;
+  /** The most that the norm of all gradients of a trial may be. */
+  readonly clip?: number | undefined;
 }
+
+/** What each update keeps of its parameter from step to step besides the weight: arrays of its shape that begin at zero. */
+export const slots: { readonly [K in UpdateKind]: readonly string[] } = { adamw: ["firstMoment", "secondMoment"], muon: ["momentum"] };
 
 /** A training step of N trials. */
 export interface Program {
@@ -25,10 +28,10 @@ export interface Program {
   readonly scalars: readonly Ref[];
   readonly forward: readonly ForwardOp[];
   readonly backward: readonly Op[];
+  /** What is done to all gradients together before any update. */
+  readonly clip: OpOf<"clip"> | undefined;
   readonly updates: readonly UpdateOp[];
   readonly gradients: ReadonlyMap<Ref, Ref>;
-  readonly beta1: number;
-  readonly beta2: number;
   /** The (N,) loss, in nats. */
   readonly loss: Ref;
 }
@@ -46,17 +49,15 @@ export function buildProgram(
   const final = forward.at(-1);
   invariant(final?.kind === "cross_entropy", "buildProgram", "the last forward op is not cross_entropy");
   const { ops: backward, gradients } = differentiate(forward);
-  const updates = [...parameters.keys()].map((parameter): UpdateOp => {
+  const gradientOf = (parameter: Ref): Ref => {
     const gradient = gradients.get(parameter);
     invariant(gradient !== undefined, "buildProgram", `${parameter} receives no gradient`);
-    return { kind: "adamw", parameter, gradient, ...optimizer.scalarsOf(parameter) };
-  });
-  const scalars = [
-    ...new Set([
-      ...forward.flatMap(multipliersOf),
-      ...updates.flatMap(({ learningRate, decay, epsilon }) => [learningRate, epsilon, ...(decay ? [decay] : [])]),
-    ]),
-  ];
+    return gradient;
+  };
+  const all = [...parameters.keys()].map(gradientOf);
+  const clip = optimizer.clip === undefined ? undefined : ({ kind: "clip", gradients: all, limit: optimizer.clip, out: "clip" } as const);
+  const updates = [...parameters.keys()].map((parameter, index) => optimizer.updateOf(parameter, all[index], clip?.out));
+  const scalars = [...new Set([...forward.flatMap(multipliersOf), ...updates.flatMap(scalarsOf)])];
 
   const shapes = new Map<Ref, Shape>();
   const define = (ref: Ref, shape: Shape): void => {
@@ -70,9 +71,9 @@ export function buildProgram(
     invariant(shape, "buildProgram", `${ref} is read before it is written`);
     return shape;
   };
-  for (const op of [...forward, ...backward, ...updates]) for (const [ref, shape] of outputsOf(op, lookup, dims)) define(ref, shape);
+  for (const op of [...forward, ...backward, ...(clip ? [clip] : []), ...updates])
+    for (const [ref, shape] of outputsOf(op, lookup, dims)) define(ref, shape);
 
-  const { beta1, beta2 } = optimizer;
   return {
     dims,
     shapes,
@@ -80,20 +81,41 @@ export function buildProgram(
     scalars,
     forward,
     backward,
+    clip,
     updates,
     gradients,
-    beta1,
-    beta2,
     loss: final.out,
   };
 }
 
 function multipliersOf(op: ForwardOp): readonly Ref[] {
   if (op.kind === "embedding") return [op.multiplier];
-  if (op.kind === "linear") return op.multiplier ? [op.multiplier] : [];
+  if (op.kind === "linear" || op.kind === "heads") return op.multiplier ? [op.multiplier] : [];
   if (op.kind === "norm_linear") return op.branches.flatMap(({ multiplier }) => multiplier ?? []);
   return [];
 }
+const scalarsOf = (op: UpdateOp): readonly Ref[] => [
+  op.learningRate,
+  ...(op.kind === "adamw" ? [op.epsilon] : []),
+  ...(op.decay ? [op.decay] : []),
+];
+
+/** Everything that a training step does, in order. */
+export const stepOps = ({ forward, backward, clip, updates }: Program): readonly Op[] => [
+  ...forward,
+  ...backward,
+  ...(clip ? [clip] : []),
+  ...updates,
+];
+
+/** The update of a parameter. */
+function updateOf({ parameters, updates }: Program, parameter: Ref): UpdateOp {
+  const update = updates[parameters.indexOf(parameter)] as UpdateOp | undefined;
+  invariant(update, "updateOf", `the program has no parameter ${parameter}`);
+  return update;
+}
+/** The arrays that make up a parameter's state: its weight, and what its update keeps. */
+export const statePartsOf = (program: Program, parameter: Ref): readonly string[] => ["weight", ...slots[updateOf(program, parameter).kind]];
 
 /** Shape [N, …] of a tensor that the program is known to have. */
 export function shapeOf(program: Program, ref: Ref): Shape {
@@ -108,10 +130,11 @@ export function sizeOf(shape: Shape): number {
 }
 
 /**
- * Bytes below which no engine can train: each trial's weights and two moments, and one trial's gradients. Activations are not
+ * Bytes below which no engine can train: each trial's weights and what updates keep, and one trial's gradients. Activations are not
  * among them: however large a batch, the native engine holds those of few sequences at a time, and logits never whole.
  */
 export function leastBytes(program: Program): number {
-  const weights = program.parameters.reduce((sum, name) => sum + sizeOf(shapeOf(program, name)), 0);
-  return 4 * (3 * weights + weights / program.dims.trials);
+  const { parameters, dims } = program;
+  const floats = parameters.map((name) => sizeOf(shapeOf(program, name)) * (statePartsOf(program, name).length + 1 / dims.trials));
+  return 4 * floats.reduce((sum, each) => sum + each, 0);
 }

@@ -3,8 +3,12 @@
  * [0, 1] and never as an absolute rate, and Adam's bias corrections.
  */
 
+import type { Program } from "./program.ts";
+
 /** The shape of the decay after warm-up. */
-export type ScheduleName = "constant" | "linear" | "cosine";
+export const scheduleNames = ["constant", "linear", "cosine", "wsd"] as const;
+/** A schedule by the name that specs have for it. */
+export type ScheduleName = (typeof scheduleNames)[number];
 
 /** How learning rates change over a training. */
 export interface Schedule {
@@ -13,19 +17,25 @@ export interface Schedule {
   readonly warmup: number;
   /** Factor reached at the last step; ignored by `constant`. */
   readonly final: number;
+  /** Fraction of all steps over which `wsd` falls at the end; others fall from the warm-up on. */
+  readonly decay?: number;
 }
 
+const straight = (progress: number): number => 1 - progress;
 const decays: { readonly [K in ScheduleName]: (progress: number) => number } = {
   constant: () => 1,
-  linear: (progress) => 1 - progress,
+  linear: straight,
   cosine: (progress) => 0.5 * (1 + Math.cos(Math.PI * progress)),
+  wsd: straight,
 };
 
 /** Factor in [0, 1] that multiplies every learning rate at `step`, counted from 1 to `steps`. */
 export function scheduleFactor(schedule: Schedule, step: number, steps: number): number {
   const warmupSteps = Math.round(schedule.warmup * steps);
   if (step <= warmupSteps) return step / warmupSteps;
-  const progress = steps === warmupSteps ? 1 : (step - warmupSteps) / (steps - warmupSteps);
+  const flatSteps = schedule.decay === undefined ? warmupSteps : Math.max(warmupSteps, steps - Math.round(schedule.decay * steps));
+  if (step <= flatSteps) return 1;
+  const progress = steps === flatSteps ? 1 : (step - flatSteps) / (steps - flatSteps);
   return schedule.final + (1 - schedule.final) * decays[schedule.name](progress);
 }
 
@@ -44,9 +54,10 @@ export type StepScalars = Readonly<Record<(typeof stepScalars)[number], Float32A
 
 /**
  * Values of the step scalars for K steps after `done` updates, (K,) each.
- * f·η·(a·m)/(√(b·v) + ε) = η·(f·a/√b) · m/(√v + ε/√b), with a and b the bias corrections.
+ * f·η·(a·m)/(√(b·v) + ε) = η·(f·a/√b) · m/(√v + ε/√b), with a and b the bias corrections of AdamW.
  */
-export function stepScalarValues(beta1: number, beta2: number, done: number, factors: Float32Array): StepScalars {
+export function stepScalarValues({ updates }: Program, done: number, factors: Float32Array): StepScalars {
+  const { beta1, beta2 } = updates.find((op) => op.kind === "adamw") ?? { beta1: 0, beta2: 0 };
   const corrections = Array.from(factors, (_, index) => biasCorrections(beta1, beta2, done + index + 1));
   return {
     factor: factors,

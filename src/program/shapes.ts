@@ -3,7 +3,7 @@
  * names the op and both shapes. Every shape has the trial axis N in front.
  */
 import { invariant } from "../errors.ts";
-import { dispatch, type Kind, type Op, type OpOf, type Ref } from "./ops.ts";
+import { dispatch, type Kind, type Op, type OpOf, type Ref, type UpdateOp } from "./ops.ts";
 
 /** Sizes of a tensor's axes. */
 export type Shape = readonly number[];
@@ -24,6 +24,11 @@ function expectShape(where: string, ref: Ref, actual: Shape, expected: Shape): v
   invariant(same, where, `${ref} is [${actual.join(",")}], expected [${expected.join(",")}]`);
 }
 
+/** Asserts that rows consist of whole heads. */
+function expectHeads(where: string, ref: Ref, shape: Shape, headDim: number): void {
+  invariant(last(shape) % headDim === 0, where, `heads of ${headDim} do not divide ${ref}, which is [${shape.join(",")}]`);
+}
+
 function last(shape: Shape): number {
   return shape[shape.length - 1];
 }
@@ -32,12 +37,28 @@ function last(shape: Shape): number {
 const like = (shape: Lookup, ...pairs: (readonly [Ref | undefined, Ref | undefined])[]): Outputs =>
   pairs.flatMap(([gradient, of]) => (gradient === undefined || of === undefined ? [] : [[gradient, shape(of)] as const]));
 
+/** What all updates ask of their operands. */
+function expectUpdate(
+  { kind, parameter, gradient, scale, learningRate, decay }: Pick<UpdateOp, "kind" | "parameter" | "gradient" | "scale" | "learningRate" | "decay">,
+  shape: Lookup,
+  trials: number,
+): Outputs {
+  expectShape(kind, gradient, shape(gradient), shape(parameter));
+  for (const ref of [scale, learningRate, decay]) if (ref) expectShape(kind, ref, shape(ref), [trials]);
+  return [];
+}
+
 const rules: { readonly [K in Kind]: ShapeRule<K> } = {
   embedding: ({ table, positions, multiplier, out }, shape, { trials, batch, context }) => {
     const width = last(shape(table));
-    expectShape("embedding", positions, shape(positions), [trials, context, width]);
+    if (positions) expectShape("embedding", positions, shape(positions), [trials, context, width]);
     expectShape("embedding", multiplier, shape(multiplier), [trials]);
     return [[out, [trials, batch, context, width]]];
+  },
+  transpose: ({ x, out }, shape) => {
+    const [trials, rows, columns] = shape(x);
+    expectShape("transpose", x, shape(x), [trials, rows, columns]);
+    return [[out, [trials, columns, rows]]];
   },
   norm_linear: ({ x, gain, shift, branches }, shape, { trials, batch, context }) => {
     const width = last(shape(x));
@@ -59,12 +80,26 @@ const rules: { readonly [K in Kind]: ShapeRule<K> } = {
     if (multiplier) expectShape("linear", multiplier, shape(multiplier), [trials]);
     return [[out, [trials, batch, context, fanOut]]];
   },
-  attention: ({ query, key, value, heads, out }, shape) => {
-    for (const ref of [key, value]) expectShape("attention", ref, shape(ref), shape(query));
-    invariant(last(shape(query)) % heads === 0, "attention", `${heads} heads do not divide [${shape(query).join(",")}]`);
+  heads: ({ x, headDim, gain, multiplier, theta, out }, shape, { trials }) => {
+    expectHeads("heads", x, shape(x), headDim);
+    if (gain) expectShape("heads", gain, shape(gain), [trials, headDim]);
+    if (multiplier) expectShape("heads", multiplier, shape(multiplier), [trials]);
+    invariant(theta === undefined || headDim % 2 === 0, "heads", `a head of ${headDim} has no pairs to turn`);
+    return [[out, shape(x)]];
+  },
+  attention: ({ query, key, value, headDim, out }, shape) => {
+    expectShape("attention", value, shape(value), shape(key));
+    expectShape("attention", key, shape(key), [...shape(query).slice(0, -1), last(shape(key))]);
+    for (const ref of [query, key]) expectHeads("attention", ref, shape(ref), headDim);
+    expectHeads("attention", query, shape(query), last(shape(key)));
     return [[out, shape(query)]];
   },
   gelu: ({ x, out }, shape) => [[out, shape(x)]],
+  relu2: ({ x, out }, shape) => [[out, shape(x)]],
+  swiglu: ({ gate, up, out }, shape) => {
+    expectShape("swiglu", up, shape(up), shape(gate));
+    return [[out, shape(gate)]];
+  },
   add: ({ a, b, out }, shape) => {
     expectShape("add", b, shape(b), shape(a));
     return [[out, shape(a)]];
@@ -90,6 +125,10 @@ const rules: { readonly [K in Kind]: ShapeRule<K> } = {
     expectShape("linear_backward", dOut, shape(dOut), shape(of.out));
     return like(shape, [dX, of.x], [dWeight, of.weight], [dBias, of.bias]);
   },
+  heads_backward: ({ of, dOut, dX, dGain }, shape) => {
+    expectShape("heads_backward", dOut, shape(dOut), shape(of.out));
+    return like(shape, [dX, of.x], [dGain, of.gain]);
+  },
   attention_backward: ({ of, dOut, dQuery, dKey, dValue }, shape) => {
     expectShape("attention_backward", dOut, shape(dOut), shape(of.out));
     return like(shape, [dQuery, of.query], [dKey, of.key], [dValue, of.value]);
@@ -98,11 +137,23 @@ const rules: { readonly [K in Kind]: ShapeRule<K> } = {
     expectShape("gelu_backward", dOut, shape(dOut), shape(of.out));
     return like(shape, [dX, of.x]);
   },
+  relu2_backward: ({ of, dOut, dX }, shape) => {
+    expectShape("relu2_backward", dOut, shape(dOut), shape(of.out));
+    return like(shape, [dX, of.x]);
+  },
+  swiglu_backward: ({ of, dOut, dGate, dUp }, shape) => {
+    expectShape("swiglu_backward", dOut, shape(dOut), shape(of.out));
+    return like(shape, [dGate, of.gate], [dUp, of.up]);
+  },
   cross_entropy_backward: ({ of, dLogits }, shape) => like(shape, [dLogits, of.logits]),
-  adamw: ({ parameter, gradient, learningRate, decay, epsilon }, shape, { trials }) => {
-    expectShape("adamw", gradient, shape(gradient), shape(parameter));
-    for (const ref of [learningRate, epsilon, ...(decay ? [decay] : [])]) expectShape("adamw", ref, shape(ref), [trials]);
-    return [];
+  clip: ({ out }, _, { trials }) => [[out, [trials]]],
+  adamw: ({ epsilon, ...op }, shape, { trials }) => {
+    expectShape("adamw", epsilon, shape(epsilon), [trials]);
+    return expectUpdate(op, shape, trials);
+  },
+  muon: (op, shape, { trials }) => {
+    invariant(shape(op.parameter).length === 3, "muon", `${op.parameter} is no matrix`);
+    return expectUpdate(op, shape, trials);
   },
 };
 

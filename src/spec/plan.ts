@@ -5,7 +5,7 @@
 import type { Dataset, DataConfig } from "../data/dataset.ts";
 import type { ModelConfig, Size } from "../model/config.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
-import { transferable, type Hyperparameters, type TransferableName } from "../parametrization/roles.ts";
+import { type CompleteHyperparameters, type Hyperparameters, transferable, type TransferableName } from "../parametrization/roles.ts";
 import { depthTable, table } from "../parametrization/table.ts";
 import { hashOf } from "../hash.ts";
 import { rulesOf, underFirstRules, type CompleteSpec } from "./complete.ts";
@@ -75,8 +75,8 @@ export function scaling(spec: CompleteSpec, { width, layers }: Size): Scaling {
 }
 
 /** A trial's recorded hyperparameters with the ones the sweep does not vary. */
-export function completeHyperparameters(spec: CompleteSpec, hyperparameters: Hyperparameters): Required<Hyperparameters> {
-  return { weight_decay: spec.train.optimizer.weight_decay, ...hyperparameters } as Required<Hyperparameters>;
+export function completeHyperparameters(spec: CompleteSpec, hyperparameters: Hyperparameters): CompleteHyperparameters {
+  return { weight_decay: spec.train.optimizer.weight_decay, ...hyperparameters } as CompleteHyperparameters;
 }
 
 /** One set of hyperparameters that stands for the spec's space: values that are fixed, and defaults of those that are searched. */

@@ -8,9 +8,10 @@ import type { Batches } from "../engines/engine.ts";
 import { option, UserError, type Diagnostic } from "../errors.ts";
 import type { CheckPlan } from "../evidence/coord-check.ts";
 import type { Axis } from "../evidence/records.ts";
-import { parameterCount, type Size } from "../model/config.ts";
+import type { Size } from "../model/config.ts";
+import { parameterCount } from "../model/counts.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
-import type { Hyperparameters } from "../parametrization/roles.ts";
+import type { CompleteHyperparameters } from "../parametrization/roles.ts";
 import { beyondMemory } from "../placement/memory.ts";
 import { seedsFrom } from "../rng.ts";
 import { bounds } from "../spec/bounds.ts";
@@ -112,7 +113,7 @@ export function planCheck(plan: Plan, options: CheckOptions): { readonly checkPl
 }
 
 /** The learning rate of a check unless it is given. */
-function rateOf(stated: Required<Hyperparameters>, baseWidth: number): number {
+function rateOf(stated: CompleteHyperparameters, baseWidth: number): number {
   return Math.min(rateFactor * stated.learning_rate, mostMovement / (baseWidth * Math.max(1, stated.output_multiplier)));
 }
 

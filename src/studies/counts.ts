@@ -2,7 +2,8 @@
  * What a sweep and its target will cost, as far as it can be counted: of the spec alone,
  * before any engine is opened. What is timed is forecast.ts's business.
  */
-import { flopsPerStep, parameterCount, type Size } from "../model/config.ts";
+import type { Size } from "../model/config.ts";
+import { flopsPerStep, parameterCount } from "../model/counts.ts";
 import { stateBytes } from "../placement/memory.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";

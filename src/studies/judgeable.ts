@@ -4,7 +4,7 @@
  * bench/calibration/coordinates.ts.
  */
 import type { Substitute } from "../evidence/verdict.ts";
-import type { Hyperparameters, TransferableName } from "../parametrization/roles.ts";
+import type { CompleteHyperparameters, Hyperparameters, TransferableName } from "../parametrization/roles.ts";
 
 /** Lowest and highest value; the learning rate has limits of its own, and weight decay is the check's. */
 export const judgeable: { readonly [N in Exclude<TransferableName, "learning_rate">]: readonly [number, number] } = {
@@ -16,8 +16,8 @@ export const judgeable: { readonly [N in Exclude<TransferableName, "learning_rat
 };
 
 /** Hyperparameters at the nearest values at which flatness can be judged, and which of them are not the stated ones. */
-export function withinRange(stated: Required<Hyperparameters>): {
-  readonly hyperparameters: Required<Hyperparameters>;
+export function withinRange(stated: CompleteHyperparameters): {
+  readonly hyperparameters: CompleteHyperparameters;
   readonly substitutes: readonly Substitute[];
 } {
   const substitutes = (Object.keys(judgeable) as (keyof typeof judgeable)[]).flatMap((name): Substitute[] => {

@@ -5,7 +5,8 @@
 import { UserError } from "../errors.ts";
 import type { Prelaunch } from "../evidence/records.ts";
 import type { TargetVerdict } from "../evidence/target.ts";
-import { flopsPerStep, parameterCount, type Size } from "../model/config.ts";
+import type { Size } from "../model/config.ts";
+import { flopsPerStep, parameterCount } from "../model/counts.ts";
 import { transferable, type Hyperparameters } from "../parametrization/roles.ts";
 import { normEpsilon } from "../program/ops.ts";
 import type { Environment } from "../run/environment.ts";

@@ -3,7 +3,7 @@
  * trials ended. Holds no clock times: the same sweep gives the same bytes. The file's format is
  * run/results.ts's business.
  */
-import { flopsPerStep } from "../model/config.ts";
+import { flopsPerStep } from "../model/counts.ts";
 import type { Hyperparameters } from "../parametrization/roles.ts";
 import type { Environment } from "../run/environment.ts";
 import { resultsVersion, transferredOf, type Results, type ResultsHead } from "../run/results.ts";

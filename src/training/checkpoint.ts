@@ -8,15 +8,14 @@ import { z } from "zod";
 import { decodeSealed, encodeSealed, type NamedTensor } from "../data/safetensors.ts";
 import type { ParameterState, State } from "../engines/engine.ts";
 import { hashOf } from "../hash.ts";
-import { parametersOf } from "../model/config.ts";
+import { stateFloats } from "../model/step.ts";
 import type { Ref } from "../program/ops.ts";
-import { sizeOf } from "../program/program.ts";
+import { shapeOf, sizeOf, statePartsOf } from "../program/program.ts";
 import { initialScalars } from "./initialize.ts";
 import { isLoss, type CurvePoint, type LaneSnapshot } from "./outcome.ts";
 import { programOf, type Checkpoint, type Training } from "./train.ts";
 
 const format = "mutransfer checkpoint 1";
-const parts = ["weight", "firstMoment", "secondMoment"] as const satisfies readonly (keyof ParameterState)[];
 
 const loss = z.number().refine(isLoss).nullable();
 const step = z.int().nonnegative();
@@ -40,8 +39,8 @@ export function trainingIdentity({ model, scaling, train, lanes, dataSeed, data 
 }
 
 /** Bytes of a checkpoint's arrays. */
-export function checkpointBytes({ model, lanes }: Pick<Training, "model" | "lanes">): number {
-  return parametersOf(model).reduce((sum, { shape }) => sum + 4 * parts.length * lanes.length * sizeOf(shape), 0);
+export function checkpointBytes({ model, train, lanes }: Pick<Training, "model" | "train" | "lanes">): number {
+  return 4 * lanes.length * stateFloats(model, train);
 }
 
 /** The file's pieces; `labels` go into its metadata. */
@@ -49,10 +48,10 @@ export function encodeCheckpoint(
   { state, lanes }: Checkpoint,
   identity: string,
   labels: Readonly<Record<string, string>>,
-  shapeOf: (ref: Ref) => readonly number[],
+  shapeOfTensor: (ref: Ref) => readonly number[],
 ): readonly Uint8Array[] {
   const tensors = [...state.parameters].flatMap(([ref, arrays]) =>
-    parts.map((part): NamedTensor => ({ name: `${part}/${ref}`, shape: shapeOf(ref), data: arrays[part] })),
+    Object.entries(arrays).map(([part, data]): NamedTensor => ({ name: `${part}/${ref}`, shape: shapeOfTensor(ref), data })),
   );
   return encodeSealed(tensors, { format, identity, step: String(state.step), lanes: JSON.stringify(lanes), ...labels });
 }
@@ -68,17 +67,17 @@ export function decodeCheckpoint(bytes: Buffer, identity: string, training: Trai
   const lanes = lanesOf(metadata["lanes"] ?? "");
   if (!Number.isInteger(step) || step < 0 || step > training.train.steps || lanes?.length !== training.lanes.length) return incomplete;
   if (lanes.some((lane) => Math.max(lane.curve.at(-1)?.step ?? 0, lane.divergedAt ?? 0) > step)) return incomplete;
-  const { shapes } = programOf(training);
+  const program = programOf(training);
   const arrays = new Map(tensors.map(({ name, data }) => [name, data]));
   let isComplete = true;
   const array = (name: string, ref: Ref): Float32Array => {
     const data = arrays.get(name) ?? new Float32Array();
-    if (data.length !== sizeOf(shapes.get(ref) ?? [])) isComplete = false;
+    if (data.length !== sizeOf(shapeOf(program, ref))) isComplete = false;
     return data;
   };
-  const parameters = parametersOf(training.model).map(({ name }) => {
-    const [weight, firstMoment, secondMoment] = parts.map((part) => array(`${part}/${name}`, name));
-    return [name, { weight, firstMoment, secondMoment }] as const;
+  const parameters = program.parameters.map((ref) => {
+    const parts = statePartsOf(program, ref).map((part) => [part, array(`${part}/${ref}`, ref)] as const);
+    return [ref, Object.fromEntries(parts) as ParameterState] as const;
   });
   const state = { step, scalars: scalarsFor(training), parameters: new Map(parameters) };
   return isComplete ? { state, lanes } : incomplete;
@@ -106,7 +105,7 @@ export function partCheckpoint({ state, lanes }: Checkpoint, training: Training)
       state: {
         step: state.step,
         scalars: scalarsFor({ ...training, lanes: [training.lanes[lane]] }),
-        parameters: mapParameters(state, (arrays) => (name) => part(arrays[name])),
+        parameters: mapParameters(state, part),
       },
       lanes: [snapshot],
     };
@@ -117,7 +116,7 @@ export function partCheckpoint({ state, lanes }: Checkpoint, training: Training)
 export function joinCheckpoints(parts: readonly Checkpoint[], training: Training): Checkpoint | undefined {
   const [first] = parts;
   if (first === undefined || parts.some(({ state }) => state.step !== first.state.step)) return undefined;
-  const joined = (ref: Ref, name: keyof ParameterState): Float32Array => {
+  const joined = (ref: Ref, name: string): Float32Array => {
     const arrays = parts.map(({ state }) => (state.parameters.get(ref) as ParameterState)[name]);
     const all = new Float32Array(arrays[0].length * arrays.length);
     arrays.forEach((array, lane) => all.set(array, lane * array.length));
@@ -127,20 +126,17 @@ export function joinCheckpoints(parts: readonly Checkpoint[], training: Training
     state: {
       step: first.state.step,
       scalars: scalarsFor(training),
-      parameters: mapParameters(first.state, (_, ref) => (name) => joined(ref, name)),
+      parameters: mapParameters(first.state, (_, ref, name) => joined(ref, name)),
     },
     lanes: parts.flatMap(({ lanes }) => lanes),
   };
 }
 
-function mapParameters(
-  { parameters }: State,
-  map: (arrays: ParameterState, ref: Ref) => (name: keyof ParameterState) => Float32Array,
-): State["parameters"] {
+function mapParameters({ parameters }: State, map: (array: Float32Array, ref: Ref, name: string) => Float32Array): State["parameters"] {
   return new Map(
-    [...parameters].map(([ref, arrays]) => {
-      const of = map(arrays, ref);
-      return [ref, { weight: of("weight"), firstMoment: of("firstMoment"), secondMoment: of("secondMoment") }];
-    }),
+    [...parameters].map(([ref, arrays]) => [
+      ref,
+      Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, map(array, ref, name)])) as ParameterState,
+    ]),
   );
 }

@@ -4,10 +4,11 @@
  * the lanes of a stack. Blocks are alike, so that their tensors go by one name.
  */
 import type { Batches, State } from "../engines/engine.ts";
-import { parametersOf, type ModelConfig } from "../model/config.ts";
-import { forwardOps, trainingStep } from "../model/transformer.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { trainingStep } from "../model/step.ts";
+import { modelOf, parametersOf } from "../model/transformer.ts";
 import { residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
-import type { Hyperparameters } from "../parametrization/roles.ts";
+import type { CompleteHyperparameters } from "../parametrization/roles.ts";
 import type { Ref } from "../program/ops.ts";
 import { initialScalars, initialStates } from "./initialize.ts";
 import { attentionLogits, meanMagnitude, meanSquareChange } from "./tensor-statistics.ts";
@@ -25,7 +26,7 @@ export type Regime = "adam" | "epsilon" | "decay";
 /** One way to train a subject; but for controls from the start, what differs between conditions leaves the initial weights alone. */
 export interface Conditions {
   readonly regime: Regime;
-  readonly hyperparameters: Required<Hyperparameters>;
+  readonly hyperparameters: CompleteHyperparameters;
   /** Adam's ε at the base width. */
   readonly epsilon: number;
   /** A control's: which quantity's rules are broken, the scaling that breaks them, whether weights begin with it, and when it is read. */
@@ -80,14 +81,14 @@ const vectorsOf = (model: ModelConfig): readonly Ref[] =>
   parametersOf(model).flatMap(({ name, role }) => ((role === "norm" || role === "bias") && !name.endsWith("key.bias") ? [name] : []));
 
 const activationsOf = (model: ModelConfig): readonly Ref[] =>
-  forwardOps(model).flatMap((op) => {
+  modelOf(model).forward.flatMap((op) => {
     if (op.kind === "cross_entropy") return [];
     return op.kind === "norm_linear" ? op.branches.map(({ out }) => out) : [op.out];
   });
 
 /** Names under which a model's tensors are read, each after those that it is made of. */
 function tensorNames(model: ModelConfig): readonly string[] {
-  const names = forwardOps(model).flatMap((op): readonly (Ref | undefined)[] => {
+  const names = modelOf(model).forward.flatMap((op): readonly (Ref | undefined)[] => {
     if (op.kind === "cross_entropy") return [];
     if (op.kind === "attention") return [logitsOf(op.out), op.out];
     if (op.kind === "linear") return [op.bias, op.out];
@@ -131,7 +132,7 @@ export async function takeReadings(
     const lanes = seeds.map((seed) => ({ seed, hyperparameters: conditions[0].hyperparameters }));
     const starts = conditions.map(({ control }) => (control?.fromTheStart ? control.scaling : scaling));
     const scalings = [...new Set(starts)];
-    const states = initialStates(model, scalings, lanes, program.scalars);
+    const states = initialStates(model, scalings, lanes, program);
     const readings: Reading[] = [];
     for (const [index, { regime, hyperparameters, epsilon, control }] of conditions.entries()) {
       const start = states[scalings.indexOf(starts[index])];
@@ -158,7 +159,7 @@ export async function takeReadings(
 
 /** What leaves residual branches with a multiplier: it is read as it was before, so that it keeps its size like the rest. */
 const branchesOf = (model: ModelConfig): readonly Ref[] =>
-  forwardOps(model).flatMap((op) => (op.kind === "linear" && op.multiplier ? [op.out] : []));
+  modelOf(model).forward.flatMap((op) => (op.kind === "linear" && op.multiplier ? [op.out] : []));
 
 function rescale(x: Float32Array | undefined, factor: number): void {
   x?.forEach((value, index) => (x[index] = value * factor));
@@ -166,7 +167,7 @@ function rescale(x: Float32Array | undefined, factor: number): void {
 
 /** Activations, attention logits and vectors of all lanes at one step, [N, …] each. */
 function tensorsOf(model: ModelConfig, activations: Tensors, { parameters }: State): Tensors {
-  const scores = forwardOps(model).flatMap((op) => {
+  const scores = modelOf(model).forward.flatMap((op) => {
     if (op.kind !== "attention") return [];
     const [query, key] = [op.query, op.key].map((ref) => activations.get(ref) as Float32Array);
     return [[logitsOf(op.out), attentionLogits(query, key, model)] as const];

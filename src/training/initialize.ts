@@ -4,23 +4,24 @@
  * numbers an engine sees.
  */
 import type { ParameterState, State } from "../engines/engine.ts";
-import { parametersOf, type ModelConfig, type ParameterTensor } from "../model/config.ts";
-import { decayOf, epsilonOf, scalarGroupOf, learningRateOf, multipliers, type ScalarGroup } from "../model/transformer.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { decayOf, epsilonOf, learningRateOf, type ScalarGroup, scalarGroupOf } from "../model/step.ts";
+import { multipliers, parametersOf, type ParameterTensor } from "../model/transformer.ts";
 import { attentionScale, residualMultiplier, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
-import type { Hyperparameters } from "../parametrization/roles.ts";
+import type { CompleteHyperparameters } from "../parametrization/roles.ts";
 import type { Ref } from "../program/ops.ts";
-import { sizeOf } from "../program/program.ts";
+import { sizeOf, statePartsOf, type Program } from "../program/program.ts";
 import { randomStream } from "../rng.ts";
 
 /** One trial's place in a stack. */
 export interface Lane {
-  readonly hyperparameters: Required<Hyperparameters>;
+  readonly hyperparameters: CompleteHyperparameters;
   /** Decides the initial weights. */
   readonly seed: number;
 }
 
 /** Fan-in at the base width: every fan-in of this architecture is proportional to the width. */
-export function scalesOf(parameter: ParameterTensor, hyperparameters: Required<Hyperparameters>, scaling: Scaling): ResolvedScales {
+export function scalesOf(parameter: ParameterTensor, hyperparameters: CompleteHyperparameters, scaling: Scaling): ResolvedScales {
   const baseFanIn = parameter.fanIn === 1 ? 1 : (parameter.fanIn * scaling.baseWidth) / scaling.width;
   return resolve(hyperparameters, scaling, { role: parameter.role, baseFanIn, zeroInit: parameter.zeroInit, inBlock: parameter.inBlock });
 }
@@ -28,7 +29,7 @@ export function scalesOf(parameter: ParameterTensor, hyperparameters: Required<H
 /** One lane's weights under each of some scalings, all of the same draws. */
 function initialWeights(parameter: ParameterTensor, lane: Lane, scalings: readonly Scaling[]): readonly Float32Array[] {
   const weights = scalings.map(() => new Float32Array(sizeOf(parameter.shape)));
-  if (parameter.role === "norm") return weights.map((values) => values.fill(1));
+  if (parameter.role === "norm" || parameter.role === "head_norm") return weights.map((values) => values.fill(1));
   const stds = scalings.map((scaling) => scalesOf(parameter, lane.hyperparameters, scaling).initStd);
   if (stds.every((std) => std === 0)) return weights;
   const stream = randomStream(lane.seed, `weights ${parameter.name}`);
@@ -51,8 +52,9 @@ export function initialScalars(config: ModelConfig, scaling: Scaling, lanes: rea
       of(scalarGroup),
       (lane) => value(scalesOf(parameter, lane.hyperparameters, scaling)),
     ]);
-  const output = scalarGroups.get("readout") as ParameterTensor;
   const input = scalarGroups.get("embedding") as ParameterTensor;
+  // A readout that is the embedding has the readout's multiplier all the same.
+  const output = { ...input, ...scalarGroups.get("readout"), role: "readout" } as const;
   const values = new Map<Ref, (lane: Lane) => number>([
     [multipliers.input, (lane) => scalesOf(input, lane.hyperparameters, scaling).multiplier],
     [multipliers.output, (lane) => scalesOf(output, lane.hyperparameters, scaling).multiplier],
@@ -70,19 +72,23 @@ export function initialStates(
   config: ModelConfig,
   scalings: readonly Scaling[],
   lanes: readonly Lane[],
-  scalars: readonly Ref[],
+  program: Program,
 ): readonly State[] {
   const states = scalings.map((scaling) => ({
     step: 0,
-    scalars: initialScalars(config, scaling, lanes, scalars),
+    scalars: initialScalars(config, scaling, lanes, program.scalars),
     parameters: new Map<Ref, ParameterState>(),
   }));
   for (const parameter of parametersOf(config)) {
     const size = sizeOf(parameter.shape);
-    // Nobody writes to what an engine is to load, so that moments, which begin at zero, are one array.
+    // Nobody writes to what an engine is to load, so that what updates keep, which begins at zero, is one array.
     const zeros = new Float32Array(lanes.length * size);
+    const array = (part: string): Float32Array => (part === "weight" ? new Float32Array(zeros.length) : zeros);
     for (const { parameters } of states)
-      parameters.set(parameter.name, { weight: new Float32Array(zeros.length), firstMoment: zeros, secondMoment: zeros });
+      parameters.set(
+        parameter.name,
+        Object.fromEntries(statePartsOf(program, parameter.name).map((part) => [part, array(part)])) as ParameterState,
+      );
     lanes.forEach((lane, index) =>
       initialWeights(parameter, lane, scalings).forEach((values, k) =>
         states[k].parameters.get(parameter.name)?.weight.set(values, index * size),
@@ -93,5 +99,5 @@ export function initialStates(
 }
 
 /** Starting state of a stack of lanes, [N, …]; a lane's numbers do not depend on its neighbours. */
-export const initialState = (config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State =>
-  initialStates(config, [scaling], lanes, scalars)[0];
+export const initialState = (config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], program: Program): State =>
+  initialStates(config, [scaling], lanes, program)[0];

@@ -3,9 +3,8 @@
  * anything. In two parts, so that several processes can be timed while all of them train.
  */
 import { readWindows, trainingStarts, type TokenBatches } from "../data/batches.ts";
-import type { State } from "../engines/engine.ts";
-import { parametersOf } from "../model/config.ts";
-import { sizeOf, type Program } from "../program/program.ts";
+import type { ParameterState, State } from "../engines/engine.ts";
+import { shapeOf, sizeOf, statePartsOf, type Program } from "../program/program.ts";
 import { randomStream } from "../rng.ts";
 import { initialScalars } from "./initialize.ts";
 import { programOf, type Compile, type Training } from "./train.ts";
@@ -47,7 +46,7 @@ const timedStd = 0.02;
 /** So many weights are drawn, again and again: a step takes as long whatever they are, and drawing all of them takes longer than steps. */
 const drawn = 2 ** 12;
 
-function stateToTime({ model, scaling, lanes }: Training, { scalars }: Program): State {
+function stateToTime({ model, scaling, lanes }: Training, program: Program): State {
   const stream = randomStream(0, "timed weights");
   const few = Float32Array.from({ length: drawn }, () => timedStd * stream.normal());
   const weightsOf = (count: number): Float32Array => {
@@ -55,11 +54,12 @@ function stateToTime({ model, scaling, lanes }: Training, { scalars }: Program):
     for (let at = 0; at < count; at += drawn) weight.set(few.subarray(0, Math.min(drawn, count - at)), at);
     return weight;
   };
-  const parameters = parametersOf(model).map(({ name, shape }) => {
-    const count = lanes.length * sizeOf(shape);
-    return [name, { weight: weightsOf(count), firstMoment: new Float32Array(count), secondMoment: new Float32Array(count) }] as const;
+  const parameters = program.parameters.map((ref) => {
+    const count = sizeOf(shapeOf(program, ref));
+    const array = (part: string): Float32Array => (part === "weight" ? weightsOf(count) : new Float32Array(count));
+    return [ref, Object.fromEntries(statePartsOf(program, ref).map((part) => [part, array(part)])) as ParameterState] as const;
   });
-  return { step: 0, scalars: initialScalars(model, scaling, lanes, scalars), parameters: new Map(parameters) };
+  return { step: 0, scalars: initialScalars(model, scaling, lanes, program.scalars), parameters: new Map(parameters) };
 }
 
 /** The first batches; a part of a model that knows fewer tokens takes others in their place. */

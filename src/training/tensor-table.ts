@@ -2,9 +2,10 @@
  * The per-tensor values that follow from one set of hyperparameters at one width,
  * in the form users see (`mutransfer table`, transfer.json).
  */
-import { parametersOf, type ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { parametersOf } from "../model/transformer.ts";
 import { attentionScale, residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
-import type { Hyperparameters, Role } from "../parametrization/roles.ts";
+import type { CompleteHyperparameters, Role } from "../parametrization/roles.ts";
 import { scalesOf } from "./initialize.ts";
 
 /** What one tensor gets; blocks that get the same share a row. */
@@ -30,7 +31,7 @@ export interface TensorTable {
 }
 
 /** The table of a model at its size, for one set of hyperparameters. */
-export function tensorTable(config: ModelConfig, scaling: Scaling, hyperparameters: Required<Hyperparameters>): TensorTable {
+export function tensorTable(config: ModelConfig, scaling: Scaling, hyperparameters: CompleteHyperparameters): TensorTable {
   const tensors = parametersOf(config).map((parameter): TensorRow => {
     const { multiplier, initStd, learningRate, weightDecay, epsilon } = scalesOf(parameter, hyperparameters, scaling);
     return {

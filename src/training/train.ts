@@ -7,7 +7,7 @@ import { openTokens, type TokenRun } from "../data/token-run.ts";
 import type { CompileOptions, Executable, Precision, State } from "../engines/engine.ts";
 import { failpoint } from "../failpoints.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { trainingStep } from "../model/transformer.ts";
+import { trainingStep, type OptimizerConfig } from "../model/step.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
 import type { Program } from "../program/program.ts";
 import { scheduleFactor, type Schedule } from "../program/schedule.ts";
@@ -15,11 +15,9 @@ import { initialState, type Lane } from "./initialize.ts";
 import { LaneRecord, type CurvePoint, type LaneSnapshot, type Outcome } from "./outcome.ts";
 
 /** How every lane of a stack is trained, but for its hyperparameters. */
-export interface TrainConfig {
+export interface TrainConfig extends OptimizerConfig {
   readonly steps: number;
   readonly batch: number;
-  readonly beta1: number;
-  readonly beta2: number;
   readonly schedule: Schedule;
   readonly precision: Precision;
   readonly evaluateEvery: number;
@@ -64,13 +62,20 @@ export interface Observer {
 /** Length of one call to the engine that the loop aims at: short enough for a live display, long enough to cost nothing. */
 const callSeconds = 0.4;
 
+/** The optimizer's part of how lanes are trained. */
+export const optimizerOf = ({ beta1, beta2, muonMomentum, clip, zLoss }: OptimizerConfig): OptimizerConfig => ({
+  ...{ beta1, beta2 },
+  ...(muonMomentum !== undefined && { muonMomentum }),
+  ...(clip !== undefined && { clip }),
+  ...(zLoss !== undefined && { zLoss }),
+});
+
 /** The step a training trains with. */
 export function programOf({ model, train, lanes }: Pick<Training, "model" | "train" | "lanes">): Program {
   return trainingStep(model, {
     trials: lanes.length,
     batch: train.batch,
-    beta1: train.beta1,
-    beta2: train.beta2,
+    ...optimizerOf(train),
     weightDecay: lanes.some(({ hyperparameters }) => hyperparameters.weight_decay > 0),
   });
 }
@@ -121,7 +126,7 @@ export async function trainStack(
   const data = openData(training);
   try {
     const from = keeping?.from;
-    executable.load(from?.state ?? initialState(training.model, training.scaling, lanes, program.scalars));
+    executable.load(from?.state ?? initialState(training.model, training.scaling, lanes, program));
     const records = lanes.map((_, lane) => new LaneRecord(from?.lanes[lane]));
     let engineSeconds = 0;
     const timed = async <T>(work: () => Promise<T>): Promise<T> => {

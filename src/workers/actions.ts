@@ -4,7 +4,7 @@
  */
 import { encodeSafetensors } from "../data/safetensors.ts";
 import type { Engine } from "../engines/engine.ts";
-import { parametersOf } from "../model/config.ts";
+import { parametersOf } from "../model/transformer.ts";
 import { takeReadings } from "../training/coordinates.ts";
 import { prepareSteps, type PreparedSteps } from "../training/probe.ts";
 import { trainStack, type Trained, type Training } from "../training/train.ts";

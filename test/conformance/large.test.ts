@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import { trainingStep } from "../../src/model/step.ts";
 import { table } from "../../src/parametrization/table.ts";
 import { randomStream } from "../../src/rng.ts";
 import { initialState } from "../../src/training/initialize.ts";
@@ -42,7 +42,7 @@ describe.skipIf(!hasNative)("native and onnxruntime train alike", () => {
     };
     const program = trainingStep(config, { trials: 1, batch, beta1: 0.9, beta2: 0.95, weightDecay: true });
     const scaling = { rules: table.mup, width: config.width, baseWidth: 16, headDim: config.headDim, epsilon: 1e-8 };
-    const state = initialState(config, scaling, [{ seed: 3, hyperparameters }], program.scalars);
+    const state = initialState(config, scaling, [{ seed: 3, hyperparameters }], program);
     const stream = randomStream(4, "large batches");
     const steps = 3;
     const ids = (): Int32Array => Int32Array.from({ length: steps * batch * config.context }, () => stream.integer(config.vocabSize));

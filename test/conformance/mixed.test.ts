@@ -4,7 +4,7 @@ import { engineHost } from "../../src/cache.ts";
 import type { Engine, Precision, State } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import { trainingStep } from "../../src/model/step.ts";
 import { table } from "../../src/parametrization/table.ts";
 import type { Program } from "../../src/program/program.ts";
 import type { Ref } from "../../src/program/ops.ts";
@@ -51,7 +51,7 @@ function setup(model: Partial<ModelConfig>, batch: number): Setup {
   const ids = (): Int32Array => Int32Array.from({ length: count * batch * config.context }, () => stream.integer(config.vocabSize));
   return {
     program,
-    state: initialState(config, scaling, [{ seed: 3, hyperparameters }], program.scalars),
+    state: initialState(config, scaling, [{ seed: 3, hyperparameters }], program),
     batches: { count, tokens: ids(), targets: ids(), factors: new Float32Array(count).fill(1) },
   };
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { arch } from "node:os";
 import { describe, expect, it } from "vitest";
 import { engineHost } from "../../src/cache.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import { trainingStep } from "../../src/model/step.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { engineConformance } from "./suite.ts";
 import { hasNative } from "../support/native.ts";

@@ -5,11 +5,12 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Batches, Engine, Executable, State } from "../../src/engines/engine.ts";
-import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { trainingStep, type OptimizerConfig } from "../../src/model/step.ts";
+import { parametersOf } from "../../src/model/transformer.ts";
 import type { Scaling } from "../../src/parametrization/resolve.ts";
-import type { Hyperparameters } from "../../src/parametrization/roles.ts";
-import { depthExponents, depthTable, table } from "../../src/parametrization/table.ts";
+import type { CompleteHyperparameters } from "../../src/parametrization/roles.ts";
+import { depthExponents, depthTable, rulesOf, table } from "../../src/parametrization/table.ts";
 import type { Ref } from "../../src/program/ops.ts";
 import { sizeOf, type Program } from "../../src/program/program.ts";
 import { scheduleFactor } from "../../src/program/schedule.ts";
@@ -40,7 +41,7 @@ interface Golden {
     readonly width: number;
     readonly biases: boolean;
   };
-  readonly hyperparameters: Omit<Required<Hyperparameters>, "weight_decay">;
+  readonly hyperparameters: Omit<CompleteHyperparameters, "weight_decay">;
   readonly logits: readonly number[];
   readonly gradients: Readonly<Record<string, readonly number[]>>;
   readonly losses: readonly number[];
@@ -48,7 +49,7 @@ interface Golden {
 
 const goldens = JSON.parse(readFileSync(new URL("../golden/golden.json", import.meta.url), "utf8")) as Readonly<Record<string, Golden>>;
 
-const defaultHps: Required<Hyperparameters> = {
+const defaultHps: CompleteHyperparameters = {
   learning_rate: 0.01,
   init_std: 1,
   embedding_std: 1,
@@ -112,7 +113,13 @@ interface Setup {
   readonly scaling: Scaling;
   readonly program: Program;
 }
-function setup(overrides: Partial<ModelConfig>, trials: number, batch: number, weightDecay = false): Setup {
+function setup(
+  overrides: Partial<ModelConfig>,
+  trials: number,
+  batch: number,
+  weightDecay = false,
+  optimizer: Partial<OptimizerConfig> = {},
+): Setup {
   const config: ModelConfig = {
     layers: 2,
     width: 12,
@@ -125,14 +132,15 @@ function setup(overrides: Partial<ModelConfig>, trials: number, batch: number, w
     ...overrides,
   };
   const scaling: Scaling = {
-    rules: table.mup,
+    rules: rulesOf("mup", { ...config, muon: optimizer.muonMomentum !== undefined }),
+    ...(optimizer.muonMomentum !== undefined && { muon: true }),
     width: config.width,
     baseWidth: config.width,
     headDim: config.headDim,
     epsilon: 1e-8,
     ...(config.scaledResiduals && { depth: { rules: depthExponents(0.5), layers: config.layers, baseLayers: 1 } }),
   };
-  return { config, scaling, program: trainingStep(config, { trials, batch, beta1: 0.9, beta2: 0.95, weightDecay }) };
+  return { config, scaling, program: trainingStep(config, { trials, batch, beta1: 0.9, beta2: 0.95, weightDecay, ...optimizer }) };
 }
 
 /** Lanes that differ in everything a lane can differ in. */
@@ -149,7 +157,31 @@ const lanesOf = (count: number): readonly Lane[] =>
     },
   }));
 
-const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; readonly trials: number; readonly batch: number }>> = {
+interface Shape {
+  readonly model: Partial<ModelConfig>;
+  readonly trials: number;
+  readonly batch: number;
+  readonly optimizer?: Partial<OptimizerConfig>;
+}
+const shapes: Readonly<Record<string, Shape>> = {
+  "a llama-like block": {
+    model: { norm: "rms_norm", ropeTheta: 100, mlp: "swiglu", queriesPerKv: 3, width: 24, mlpRatio: 1.5 },
+    ...{ trials: 2, batch: 3 },
+  },
+  "a qwen3-like block with a z-loss": {
+    model: { norm: "rms_norm", ropeTheta: 1e6, mlp: "swiglu", queriesPerKv: 2, qkNorm: true, tiedEmbeddings: true, width: 16 },
+    ...{ trials: 3, batch: 2, optimizer: { zLoss: 0.1 } },
+  },
+  "rotary positions of heads that fill no line, squared ReLU, biases": {
+    model: { ropeTheta: 10, mlp: "relu2", biases: true, width: 20, headDim: 10, context: 19 },
+    ...{ trials: 2, batch: 2 },
+  },
+  "norms of heads with learned positions": { model: { qkNorm: true, headDim: 3, biases: true }, trials: 2, batch: 2 },
+  "tied embeddings": { model: { tiedEmbeddings: true, width: 20, headDim: 4, vocabSize: 37 }, trials: 2, batch: 2 },
+  "one head of keys and values": {
+    model: { queriesPerKv: 4, width: 32, headDim: 8, context: 70, scaledResiduals: true, ropeTheta: 1e4 },
+    ...{ trials: 1, batch: 2 },
+  },
   "one trial": { model: {}, trials: 1, batch: 3 },
   "three trials": { model: {}, trials: 3, batch: 3 },
   "biases, two trials": { model: { biases: true }, trials: 2, batch: 2 },
@@ -198,9 +230,9 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
       for (const executable of made.splice(0)) await executable.dispose();
     });
 
-    it.each(Object.entries(shapes))("to the reference: %s", async (_, { model, trials, batch }) => {
-      const { config, scaling, program } = setup(model, trials, batch);
-      const state = shuffled(initialState(config, scaling, lanesOf(trials), program.scalars));
+    it.each(Object.entries(shapes))("to the reference: %s", async (_, { model, trials, batch, optimizer }) => {
+      const { config, scaling, program } = setup(model, trials, batch, false, optimizer);
+      const state = shuffled(initialState(config, scaling, lanesOf(trials), program));
       const batches = randomBatches(config, batch, 1);
       const values = new Map<Ref, Float64Array>([
         ...[...state.parameters].map(([ref, { weight }]) => [ref, Float64Array.from(weight)] as const),
@@ -239,7 +271,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
       const program = trainingStep(config, { trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true });
       const lane = { seed: 1, hyperparameters: { ...hyperparameters, weight_decay: c.weight_decay } };
       const executable = await compile(program);
-      executable.load(goldenState(initialState(config, scaling, [lane], program.scalars), config));
+      executable.load(goldenState(initialState(config, scaling, [lane], program), config));
 
       const names = Object.keys(gradients);
       const inspected = await executable.inspect(goldenBatch(c, 1), [
@@ -266,7 +298,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
         const { config, scaling, program } = setup({ width, zeroInit: ["readout", "query"] }, 2, 3);
         const { losses } = await trained(
           await compile(program),
-          initialState(config, scaling, lanesOf(2), program.scalars),
+          initialState(config, scaling, lanesOf(2), program),
           randomBatches(config, 3, 1),
         );
         for (const loss of losses) expect(Math.abs(loss - Math.log(config.vocabSize))).toBeLessThan(tolerances.uniformLoss);
@@ -280,12 +312,12 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
       const batches = randomBatches(stacked.config, 3, 12);
       const together = await trained(
         await compile(stacked.program),
-        initialState(stacked.config, stacked.scaling, lanes, stacked.program.scalars),
+        initialState(stacked.config, stacked.scaling, lanes, stacked.program),
         batches,
       );
       const one = await compile(alone.program);
       for (const [slot, lane] of lanes.entries()) {
-        const single = await trained(one, initialState(alone.config, alone.scaling, [lane], alone.program.scalars), batches);
+        const single = await trained(one, initialState(alone.config, alone.scaling, [lane], alone.program), batches);
         single.losses.forEach((loss, step) =>
           expect(Math.abs(loss - together.losses[step * 4 + slot]), `slot ${slot}, step ${step}`).toBeLessThan(tolerances.stacked),
         );
@@ -295,7 +327,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
     it("leaves the neighbours of a NaN lane bit for bit as they were", async () => {
       const { config, scaling, program } = setup({}, 3, 3);
       const batches = randomBatches(config, 3, 6);
-      const clean = initialState(config, scaling, lanesOf(3), program.scalars);
+      const clean = initialState(config, scaling, lanesOf(3), program);
       const poisoned: State = {
         ...clean,
         parameters: new Map(
@@ -316,7 +348,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
     it("gives the same bits in one call of K steps as in K calls, and after reading and loading its state", async () => {
       const { config, scaling, program } = setup({}, 2, 3, true);
       const batches = randomBatches(config, 3, 8);
-      const start = initialState(config, scaling, lanesOf(2), program.scalars);
+      const start = initialState(config, scaling, lanesOf(2), program);
       const executable = await compile(program);
       const whole = await trained(executable, start, batches);
       let state = start;
@@ -334,7 +366,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
 
     it("keeps a state of its own: what becomes of the loaded arrays changes nothing", async () => {
       const { config, scaling, program } = setup({}, 2, 3);
-      const state = initialState(config, scaling, lanesOf(2), program.scalars);
+      const state = initialState(config, scaling, lanesOf(2), program);
       const executable = await compile(program);
       executable.load(state);
       const loaded = await executable.read();
@@ -347,7 +379,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
     it("reads those parameters only that are named", async () => {
       const { config, scaling, program } = setup({}, 2, 3);
       const executable = await compile(program);
-      executable.load(initialState(config, scaling, lanesOf(2), program.scalars));
+      executable.load(initialState(config, scaling, lanesOf(2), program));
       const [first, , third] = program.parameters;
       const [whole, part] = [await executable.read(), await executable.read([third, first])];
       expect([...part.parameters]).toEqual([third, first].map((ref) => [ref, whole.parameters.get(ref)]));
@@ -357,7 +389,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
     it.skipIf(!threaded).each([96, 700])("gives the same bits with one thread as with two, vocabulary %i", async (vocabSize) => {
       const { config, scaling, program } = setup({ width: 64, headDim: 16, context: 64, vocabSize, biases: true }, 1, 16);
       const batches = randomBatches(config, 16, 6);
-      const start = initialState(config, scaling, lanesOf(1), program.scalars);
+      const start = initialState(config, scaling, lanesOf(1), program);
       const [one, two] = [
         await trained(await compile(program, 1), start, batches),
         await trained(await compile(program, 2), start, batches),
@@ -370,7 +402,7 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
       const { config, scaling, program } = setup({}, 2, 3);
       const batches = randomBatches(config, 3, 1);
       const executable = await compile(program);
-      executable.load(initialState(config, scaling, lanesOf(2), program.scalars));
+      executable.load(initialState(config, scaling, lanesOf(2), program));
       const evaluated = await executable.evaluate(batches);
       expect([...(await executable.train({ ...batches, factors: Float32Array.of(1) }))]).toEqual([...evaluated]);
       expect([...(await executable.evaluate(batches))]).not.toEqual([...evaluated]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { engineHost } from "../../src/cache.ts";
 import { openTfjs } from "../../src/engines/tfjs/engine.ts";
 import { installedPackages, loadTfjs, tensorflowEnvironment } from "../../src/engines/tfjs/load.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import { trainingStep } from "../../src/model/step.ts";
 import { table } from "../../src/parametrization/table.ts";
 import { initialState } from "../../src/training/initialize.ts";
 import { engineConformance } from "./suite.ts";
@@ -37,7 +37,7 @@ describe.each(missing === undefined ? (["@tensorflow/tfjs-backend-cpu", addon] a
         threads: 1,
         precision: "float32",
       });
-      executable.load(initialState(config, scaling, lanes, program.scalars));
+      executable.load(initialState(config, scaling, lanes, program));
       const run = async (steps: number): Promise<number> => {
         const ids = new Int32Array(2 * steps).map((_, i) => i % 5);
         await executable.train({ count: steps, tokens: ids, targets: ids, factors: new Float32Array(steps).fill(1) });

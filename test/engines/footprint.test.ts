@@ -5,7 +5,7 @@ import { engines } from "../../src/engines/registry.ts";
 import { loadTfjs } from "../../src/engines/tfjs/load.ts";
 import { openTfjs } from "../../src/engines/tfjs/engine.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import { trainingStep } from "../../src/model/step.ts";
 import { table } from "../../src/parametrization/table.ts";
 import { leastBytes, type Program } from "../../src/program/program.ts";
 import { initialState } from "../../src/training/initialize.ts";
@@ -63,7 +63,7 @@ describe("the footprint as small ops", () => {
         config,
         scaling,
         [0, 1].map((seed) => ({ seed, hyperparameters })),
-        programOf(2).scalars,
+        programOf(2),
       ),
     );
     const ids = new Int32Array(4 * 24).map((_, i) => i % 96);

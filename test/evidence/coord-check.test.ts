@@ -8,7 +8,8 @@ import { coordCheckSchema, type CoordCheck } from "../../src/evidence/records.ts
 import { controlsOf } from "../../src/studies/controls.ts";
 import { takeReadings, type Subject } from "../../src/training/coordinates.ts";
 import { judge } from "../../src/evidence/verdict.ts";
-import { parameterCount, type ModelConfig } from "../../src/model/config.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { parameterCount } from "../../src/model/counts.ts";
 import type { Role } from "../../src/parametrization/roles.ts";
 import { depthTable, table, type DepthExponents, type Exponents, type Rules } from "../../src/parametrization/table.ts";
 import { brokenRules } from "../support/broken-rules.ts";

@@ -146,7 +146,7 @@ const lanes = training.lanes.map(() => ({
 }));
 export const checkpoint = Buffer.concat([
   ...encodeCheckpoint(
-    { state: initialState(training.model, training.scaling, training.lanes, program.scalars), lanes },
+    { state: initialState(training.model, training.scaling, training.lanes, program), lanes },
     identity,
     memberLabels(openingTrials(plan.spec).slice(0, 2)),
     (ref) => shapeOf(program, ref),

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { flopsPerStep, parameterCount, parametersOf, type ModelConfig } from "../../src/model/config.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { flopsPerStep, parameterCount } from "../../src/model/counts.ts";
+import { parametersOf } from "../../src/model/transformer.ts";
 
 const config: ModelConfig = {
   layers: 2,

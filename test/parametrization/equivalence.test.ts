@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import { trainingStep } from "../../src/model/step.ts";
 import { table, type Rules } from "../../src/parametrization/table.ts";
 import { randomStream } from "../../src/rng.ts";
 import { initialState } from "../../src/training/initialize.ts";
@@ -61,7 +61,7 @@ it("tables 3, 8 and 9 give the same Adam losses", async () => {
           config,
           { rules, width: 32, baseWidth: 8, headDim: 8, epsilon: 1e-20 },
           [{ seed: 1, hyperparameters }],
-          program.scalars,
+          program,
         ),
       );
       const result = await executable.train(batches);

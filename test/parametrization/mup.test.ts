@@ -7,10 +7,11 @@ import { describe, expect, it } from "vitest";
 import { engineHost } from "../../src/cache.ts";
 import type { Batches } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
-import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { trainingStep } from "../../src/model/step.ts";
+import { parametersOf } from "../../src/model/transformer.ts";
 import type { Scaling } from "../../src/parametrization/resolve.ts";
-import type { Hyperparameters } from "../../src/parametrization/roles.ts";
+import type { CompleteHyperparameters } from "../../src/parametrization/roles.ts";
 import { table } from "../../src/parametrization/table.ts";
 import { sizeOf } from "../../src/program/program.ts";
 import { initialState, scalesOf } from "../../src/training/initialize.ts";
@@ -20,7 +21,7 @@ interface MupGolden {
   readonly config: Readonly<
     Record<"layers" | "head_dim" | "context" | "batch" | "vocab" | "mlp_ratio" | "beta1" | "beta2" | "epsilon" | "steps" | "base", number>
   > & { readonly weight_decay: number };
-  readonly hyperparameters: Omit<Required<Hyperparameters>, "weight_decay">;
+  readonly hyperparameters: Omit<CompleteHyperparameters, "weight_decay">;
   readonly ratios: Readonly<
     Record<
       string,
@@ -34,7 +35,7 @@ interface MupGolden {
 }
 const golden = JSON.parse(readFileSync(new URL("../golden/mup_golden.json", import.meta.url), "utf8")) as MupGolden;
 const { config: c, ratios } = golden;
-const hyperparameters: Required<Hyperparameters> = { ...golden.hyperparameters, weight_decay: c.weight_decay };
+const hyperparameters: CompleteHyperparameters = { ...golden.hyperparameters, weight_decay: c.weight_decay };
 
 const modelAt = (width: number): ModelConfig => ({
   layers: c.layers,
@@ -84,7 +85,7 @@ describe.each(Object.entries(ratios))("microsoft/mup at width ratio %s", (ratio,
     const engine = await engines.onnxruntime.open(engineHost());
     const program = trainingStep(model, { trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true });
     const executable = await engine.compile(program, { threads: 1, precision: "float32" });
-    const start = initialState(model, scaling, [{ seed: 1, hyperparameters }], program.scalars);
+    const start = initialState(model, scaling, [{ seed: 1, hyperparameters }], program);
     const names = Object.keys(tensors);
     const weights = parametersOf(model).map((parameter) => {
       const { initStd } = scalesOf(parameter, hyperparameters, scaling);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { attentionScale, residualMultiplier, resolve, type Scaling } from "../../src/parametrization/resolve.ts";
-import type { Hyperparameters, Role } from "../../src/parametrization/roles.ts";
+import type { CompleteHyperparameters, Role } from "../../src/parametrization/roles.ts";
 import { depthExponents, depthTable, table, type DepthExponents } from "../../src/parametrization/table.ts";
 import { tolerances } from "../tolerances.ts";
 
 /** σ = 0.02 absolute at base width 256 is 0.32 in units of 1/√fan_in. */
-const hyperparameters: Required<Hyperparameters> = {
+const hyperparameters: CompleteHyperparameters = {
   learning_rate: 6e-3,
   init_std: 0.32,
   embedding_std: 0.02,

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { parameterCount } from "../../src/model/config.ts";
+import { parameterCount } from "../../src/model/counts.ts";
 import { workerMemory } from "../../src/placement/memory.ts";
 import { sizesOf } from "../../src/spec/plan.ts";
 import { readPlan } from "../../src/spec/read.ts";

@@ -1,7 +1,7 @@
 /** What is timed of a step that takes long. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parameterCount } from "../../src/model/config.ts";
+import { parameterCount } from "../../src/model/counts.ts";
 import { timedPart, workOf } from "../../src/placement/parts.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";

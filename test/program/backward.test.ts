@@ -25,6 +25,7 @@ const cases: Readonly<Record<string, Case>> = {
   "norm_linear, three branches": {
     op: {
       kind: "norm_linear",
+      norm: "layer_norm",
       x: "x",
       gain: "g",
       branches: [
@@ -38,6 +39,7 @@ const cases: Readonly<Record<string, Case>> = {
   "norm_linear with shift and biases": {
     op: {
       kind: "norm_linear",
+      norm: "layer_norm",
       x: "x",
       gain: "g",
       shift: "s",
@@ -53,10 +55,33 @@ const cases: Readonly<Record<string, Case>> = {
     op: { kind: "linear", x: "x", weight: "w", bias: "b", multiplier: "m", out: "y" },
     operands: { x: activation, w: [N, C, F], b: [N, F], m: [N] },
   },
+  "norm_linear without a mean": {
+    op: { kind: "norm_linear", norm: "rms_norm", x: "x", gain: "g", branches: [{ weight: "w1", out: "y1" }] },
+    operands: { x: activation, g: [N, C], w1: [N, C, F] },
+  },
+  "embedding without positions": {
+    op: { kind: "embedding", table: "table", multiplier: "m", out: "y" },
+    operands: { table: [N, V, C], m: [N] },
+  },
+  "heads that turn": { op: { kind: "heads", x: "x", headDim: 2, theta: 100, out: "y" }, operands: { x: activation } },
+  "heads with a norm": {
+    op: { kind: "heads", x: "x", headDim: 3, gain: "g", multiplier: "m", out: "y" },
+    operands: { x: activation, g: [N, 3], m: [N] },
+  },
+  "heads with a norm that turn": {
+    op: { kind: "heads", x: "x", headDim: 6, gain: "g", multiplier: "m", theta: 10, out: "y" },
+    operands: { x: activation, g: [N, 6], m: [N] },
+  },
   attention: {
-    op: { kind: "attention", query: "q", key: "k", value: "v", heads: 3, out: "y" },
+    op: { kind: "attention", query: "q", key: "k", value: "v", headDim: 2, out: "y" },
     operands: { q: activation, k: activation, v: activation },
   },
+  "attention of grouped queries": {
+    op: { kind: "attention", query: "q", key: "k", value: "v", headDim: 1, out: "y" },
+    operands: { q: activation, k: [N, B, T, 2], v: [N, B, T, 2] },
+  },
+  relu2: { op: { kind: "relu2", x: "x", out: "y" }, operands: { x: activation } },
+  swiglu: { op: { kind: "swiglu", gate: "x", up: "z", out: "y" }, operands: { x: activation, z: activation } },
   gelu: { op: { kind: "gelu", x: "x", out: "y" }, operands: { x: activation } },
   add: { op: { kind: "add", a: "x", b: "z", out: "y" }, operands: { x: activation, z: activation } },
   "add of a tensor to itself": { op: { kind: "add", a: "x", b: "x", out: "y" }, operands: { x: activation } },

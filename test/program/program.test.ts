@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { forwardOps, trainingStep } from "../../src/model/transformer.ts";
-import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { trainingStep } from "../../src/model/step.ts";
+import { modelOf, parametersOf } from "../../src/model/transformer.ts";
 import { dumpProgram } from "../../src/program/dump.ts";
 import { buildProgram } from "../../src/program/program.ts";
 
@@ -23,8 +24,9 @@ describe("a program", () => {
 
   it("names the op and both shapes when operands do not fit", () => {
     const parameters = new Map(parametersOf(config).map(({ name, shape }) => [name, name === "position_embedding" ? [5, 6] : shape]));
-    const optimizer = { beta1: 0.9, beta2: 0.95, scalarsOf: () => ({ learningRate: "rate", epsilon: "eps" }) };
-    expect(() => buildProgram({ trials: 3, batch: 2, context: 5 }, parameters, forwardOps(config), optimizer)).toThrow(
+    const constants = { learningRate: "rate", epsilon: "eps", beta1: 0.9, beta2: 0.95 };
+    const updateOf = (parameter: string, gradient: string) => ({ kind: "adamw", parameter, gradient, ...constants }) as const;
+    expect(() => buildProgram({ trials: 3, batch: 2, context: 5 }, parameters, modelOf(config).forward, { updateOf })).toThrow(
       "embedding: position_embedding is [3,5,6], expected [3,5,8]",
     );
   });

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { exitCodes } from "../../src/cli/exit-codes.ts";
 import { UserError } from "../../src/errors.ts";
-import { flopsPerStep } from "../../src/model/config.ts";
+import { flopsPerStep } from "../../src/model/counts.ts";
 import { modelConfig, sizesOf } from "../../src/spec/plan.ts";
 import { readPlan } from "../../src/spec/read.ts";
 import type { Environment } from "../../src/run/environment.ts";

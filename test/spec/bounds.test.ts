@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { checkProxy } from "../../src/placement/memory.ts";
 import { engines } from "../../src/engines/registry.ts";
 import { UserError } from "../../src/errors.ts";
-import { flopsPerStep } from "../../src/model/config.ts";
+import { flopsPerStep } from "../../src/model/counts.ts";
 import { bounds } from "../../src/spec/bounds.ts";
 import { sizesOf, modelConfig } from "../../src/spec/plan.ts";
 import { readPlan } from "../../src/spec/read.ts";

@@ -4,7 +4,7 @@ import { engineHost } from "../../src/cache.ts";
 import type { Engine, Precision, State } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
+import { trainingStep } from "../../src/model/step.ts";
 import { table } from "../../src/parametrization/table.ts";
 import type { Program } from "../../src/program/program.ts";
 import { randomStream } from "../../src/rng.ts";
@@ -59,7 +59,7 @@ export async function trained(
   const [tokens, targets] = [ids(), ids()];
   const executable = await engine.compile(program, { threads: 1, precision });
   try {
-    executable.load(initialState(config, scaling, lanes, program.scalars));
+    executable.load(initialState(config, scaling, lanes, program));
     const losses: number[] = [];
     for (let call = 0; call < calls; call++) {
       const [first, end] = [call, call + 1].map((each) => (each * made) / calls);

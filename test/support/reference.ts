@@ -3,7 +3,7 @@
  * trial at a time, straight from the formulas in program/ops.ts. Slow and simple:
  * it is what finite differences check and what engines are compared with.
  */
-import { dispatch, type Kind, type Op, type OpOf, type Ref } from "../../src/program/ops.ts";
+import { dispatch, type Kind, type Norm, type Op, type OpOf, type Ref } from "../../src/program/ops.ts";
 import { sizeOf, type Program } from "../../src/program/program.ts";
 import { outputsOf, type Dimensions, type Shape } from "../../src/program/shapes.ts";
 
@@ -55,13 +55,13 @@ interface Normalized {
   readonly hat: Float64Array;
   readonly inverseStd: Float64Array;
 }
-function normalize(x: Float64Array, width: number): Normalized {
+function normalize(x: Float64Array, width: number, norm: Norm = "layer_norm"): Normalized {
   const count = x.length / width;
   const hat = new Float64Array(x.length);
   const inverseStd = new Float64Array(count);
   for (let r = 0; r < count; r++) {
     const row = x.subarray(r * width, (r + 1) * width);
-    const mean = row.reduce((a, b) => a + b) / width;
+    const mean = norm === "layer_norm" ? row.reduce((a, b) => a + b) / width : 0;
     const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
     inverseStd[r] = 1 / Math.sqrt(variance + 1e-5);
     row.forEach((value, i) => (hat[r * width + i] = (value - mean) * at(inverseStd, r)));
@@ -69,21 +69,27 @@ function normalize(x: Float64Array, width: number): Normalized {
   return { hat, inverseStd };
 }
 
+/** Heads of queries, their size, and how the columns of a head of queries lie among those of its keys. */
+function headsOf(c: Context, op: OpOf<"attention">) {
+  const [C, K, D] = [lastSize(c, op.query), lastSize(c, op.key), op.headDim];
+  const H = C / D;
+  return { C, K, D, H, keyHead: (h: number): number => Math.floor(h / (C / K)) };
+}
+
 /** Attention weights [B, H, T, T] of one lane. */
 function attentionWeights(c: Context, op: OpOf<"attention">, n: number): Float64Array {
   const { batch: B, context: T } = c.dims;
-  const C = lastSize(c, op.query);
-  const D = C / op.heads;
+  const { C, K, D, H, keyHead } = headsOf(c, op);
   const [q, k] = [lane(c, op.query, n), lane(c, op.key, n)];
-  const weights = new Float64Array(B * op.heads * T * T);
+  const weights = new Float64Array(B * H * T * T);
   for (let b = 0; b < B; b++)
-    for (let h = 0; h < op.heads; h++)
+    for (let h = 0; h < H; h++)
       for (let t = 0; t < T; t++) {
-        const base = ((b * op.heads + h) * T + t) * T;
+        const base = ((b * H + h) * T + t) * T;
         let total = 0;
         for (let s = 0; s <= t; s++) {
           let score = 0;
-          for (let d = 0; d < D; d++) score += at(q, (b * T + t) * C + h * D + d) * at(k, (b * T + s) * C + h * D + d);
+          for (let d = 0; d < D; d++) score += at(q, (b * T + t) * C + h * D + d) * at(k, (b * T + s) * K + keyHead(h) * D + d);
           weights[base + s] = Math.exp(score);
           total += at(weights, base + s);
         }
@@ -110,21 +116,51 @@ function probabilities(logits: Float64Array, vocabulary: number): Float64Array {
   return result;
 }
 
+/** Heads of queries or keys, normalised where they have a norm. */
+function headNorm(c: Context, op: OpOf<"heads">, n: number): Normalized {
+  const x = lane(c, op.x, n);
+  return op.gain ? normalize(x, op.headDim, "rms_norm") : { hat: x, inverseStd: new Float64Array() };
+}
+/** Rows of heads with each pair (j, j + D/2) turned by its angle, as a product of complex numbers; back by a `sign` of −1. */
+function turn(c: Context, { x, headDim: D, theta }: OpOf<"heads">, rowsOfHeads: Float64Array, sign: 1 | -1): Float64Array {
+  if (theta === undefined) return rowsOfHeads;
+  const turned = new Float64Array(rowsOfHeads.length);
+  const width = lastSize(c, x);
+  for (let head = 0; head < turned.length; head += D)
+    for (let j = 0; j < D / 2; j++) {
+      const angle = sign * (Math.floor(head / width) % c.dims.context) * theta ** ((-2 * j) / D);
+      const [a, b] = [at(rowsOfHeads, head + j), at(rowsOfHeads, head + j + D / 2)];
+      turned[head + j] = a * Math.cos(angle) - b * Math.sin(angle);
+      turned[head + j + D / 2] = a * Math.sin(angle) + b * Math.cos(angle);
+    }
+  return turned;
+}
+
+const noOptimizer = (): never => {
+  throw new Error("the reference has no optimizer: PyTorch's losses check the update");
+};
+
 const scalar = (c: Context, ref: Ref | undefined, n: number): number => (ref === undefined ? 1 : at(lane(c, ref, n), 0));
 
 const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
   embedding: (op, c) =>
     eachLane(c, (n) => {
       const C = lastSize(c, op.table);
-      const [table, positions, out] = [lane(c, op.table, n), lane(c, op.positions, n), lane(c, op.out, n)];
+      const [table, out] = [lane(c, op.table, n), lane(c, op.out, n)];
+      const positions = op.positions === undefined ? new Float64Array(c.dims.context * C) : lane(c, op.positions, n);
       for (let r = 0; r < rows(c); r++)
         for (let i = 0; i < C; i++)
           out[r * C + i] = scalar(c, op.multiplier, n) * (at(table, at(c.tokens, r) * C + i) + at(positions, (r % c.dims.context) * C + i));
     }),
+  transpose: ({ x, out }, c) =>
+    eachLane(c, (n) => {
+      const [rows, columns] = (c.shapes.get(x) as Shape).slice(1);
+      lane(c, x, n).forEach((value, i) => (lane(c, out, n)[(i % columns) * rows + Math.floor(i / columns)] = value));
+    }),
   norm_linear: (op, c) =>
     eachLane(c, (n) => {
       const C = lastSize(c, op.x);
-      const { hat } = normalize(lane(c, op.x, n), C);
+      const { hat } = normalize(lane(c, op.x, n), C, op.norm);
       const gain = lane(c, op.gain, n);
       const shift = op.shift === undefined ? undefined : lane(c, op.shift, n);
       const y = hat.map((value, i) => value * at(gain, i % C) + (shift ? at(shift, i % C) : 0));
@@ -144,22 +180,45 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
       multiplyInto(out, lane(c, op.x, n), lane(c, op.weight, n), rows(c), K, F);
       out.forEach((value, i) => (out[i] = scalar(c, op.multiplier, n) * value));
     }),
+  heads: (op, c) =>
+    eachLane(c, (n) => {
+      const { hat } = headNorm(c, op, n);
+      const scaled = hat.map((value, i) => value * (op.gain ? at(lane(c, op.gain, n), i % op.headDim) : 1) * scalar(c, op.multiplier, n));
+      lane(c, op.out, n).set(turn(c, op, scaled, 1));
+    }),
+  heads_backward: ({ of, dOut, dX, dGain }, c) =>
+    eachLane(c, (n) => {
+      const D = of.headDim;
+      const { hat, inverseStd } = headNorm(c, of, n);
+      const d = turn(c, of, lane(c, dOut, n), -1).map((value) => value * scalar(c, of.multiplier, n));
+      if (!of.gain || !dGain) return lane(c, dX, n).set(d);
+      const gain = lane(c, of.gain, n);
+      d.forEach((value, i) => (lane(c, dGain, n)[i % D] = at(lane(c, dGain, n), i % D) + value * at(hat, i)));
+      const dHat = d.map((value, i) => value * at(gain, i % D));
+      for (let r = 0; r < d.length; r += D) {
+        let along = 0;
+        for (let i = r; i < r + D; i++) along += (at(dHat, i) * at(hat, i)) / D;
+        for (let i = r; i < r + D; i++) lane(c, dX, n)[i] = at(inverseStd, r / D) * (at(dHat, i) - at(hat, i) * along);
+      }
+    }),
   attention: (op, c) =>
     eachLane(c, (n) => {
       const { batch: B, context: T } = c.dims;
-      const C = lastSize(c, op.query);
-      const D = C / op.heads;
+      const { C, K, D, H, keyHead } = headsOf(c, op);
       const weights = attentionWeights(c, op, n);
       const [v, out] = [lane(c, op.value, n), lane(c, op.out, n)];
       for (let b = 0; b < B; b++)
-        for (let h = 0; h < op.heads; h++)
+        for (let h = 0; h < H; h++)
           for (let t = 0; t < T; t++)
             for (let d = 0; d < D; d++) {
               let sum = 0;
-              for (let s = 0; s <= t; s++) sum += at(weights, ((b * op.heads + h) * T + t) * T + s) * at(v, (b * T + s) * C + h * D + d);
+              for (let s = 0; s <= t; s++) sum += at(weights, ((b * H + h) * T + t) * T + s) * at(v, (b * T + s) * K + keyHead(h) * D + d);
               out[(b * T + t) * C + h * D + d] = sum;
             }
     }),
+  relu2: (op, c) => eachLane(c, (n) => lane(c, op.x, n).forEach((x, i) => (lane(c, op.out, n)[i] = Math.max(x, 0) ** 2))),
+  swiglu: (op, c) =>
+    eachLane(c, (n) => lane(c, op.gate, n).forEach((g, i) => (lane(c, op.out, n)[i] = (g / (1 + Math.exp(-g))) * at(lane(c, op.up, n), i)))),
   gelu: (op, c) => eachLane(c, (n) => lane(c, op.x, n).forEach((x, i) => (lane(c, op.out, n)[i] = geluOf(x)))),
   add: (op, c) => eachLane(c, (n) => lane(c, op.a, n).forEach((a, i) => (lane(c, op.out, n)[i] = a + at(lane(c, op.b, n), i)))),
   cross_entropy: (op, c) =>
@@ -173,7 +232,8 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
   embedding_backward: ({ of, dOut, dTable, dPositions }, c) =>
     eachLane(c, (n) => {
       const C = lastSize(c, of.table);
-      const [d, table, positions] = [lane(c, dOut, n), lane(c, dTable, n), lane(c, dPositions, n)];
+      const [d, table] = [lane(c, dOut, n), lane(c, dTable, n)];
+      const positions = dPositions === undefined ? new Float64Array(c.dims.context * C) : lane(c, dPositions, n);
       for (let r = 0; r < rows(c); r++)
         for (let i = 0; i < C; i++) {
           const g = scalar(c, of.multiplier, n) * at(d, r * C + i);
@@ -186,7 +246,7 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
     eachLane(c, (n) => {
       const { of } = op;
       const C = lastSize(c, of.x);
-      const { hat, inverseStd } = normalize(lane(c, of.x, n), C);
+      const { hat, inverseStd } = normalize(lane(c, of.x, n), C, of.norm);
       const gain = lane(c, of.gain, n);
       const shift = of.shift === undefined ? undefined : lane(c, of.shift, n);
       const y = hat.map((value, i) => value * at(gain, i % C) + (shift ? at(shift, i % C) : 0));
@@ -206,7 +266,7 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
       const dX = lane(c, op.dX, n);
       for (let r = 0; r < rows(c); r++) {
         const dHat = Array.from({ length: C }, (_, i) => at(dY, r * C + i) * at(gain, i));
-        const mean = dHat.reduce((a, b) => a + b) / C;
+        const mean = of.norm === "layer_norm" ? dHat.reduce((a, b) => a + b) / C : 0;
         const along = dHat.reduce((sum, value, i) => sum + value * at(hat, r * C + i), 0) / C;
         dHat.forEach((value, i) => (dX[r * C + i] = at(inverseStd, r) * (value - mean - at(hat, r * C + i) * along)));
       }
@@ -222,8 +282,7 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
   attention_backward: ({ of, dOut, dQuery, dKey, dValue }, c) =>
     eachLane(c, (n) => {
       const { batch: B, context: T } = c.dims;
-      const C = lastSize(c, of.query);
-      const D = C / of.heads;
+      const { C, K, D, H, keyHead } = headsOf(c, of);
       const weights = attentionWeights(c, of, n);
       const [q, k, v, d] = [of.query, of.key, of.value, dOut].map((ref) => lane(c, ref, n)) as [
         Float64Array,
@@ -234,13 +293,14 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
       const [dQ, dK, dV] = [dQuery, dKey, dValue].map((ref) => lane(c, ref, n)) as [Float64Array, Float64Array, Float64Array];
       const add = (x: Float64Array, i: number, value: number): void => void (x[i] = at(x, i) + value);
       for (let b = 0; b < B; b++)
-        for (let h = 0; h < of.heads; h++)
+        for (let h = 0; h < H; h++)
           for (let t = 0; t < T; t++) {
             const cell = (time: number, dim: number): number => (b * T + time) * C + h * D + dim;
-            const base = ((b * of.heads + h) * T + t) * T;
+            const keyCell = (time: number, dim: number): number => (b * T + time) * K + keyHead(h) * D + dim;
+            const base = ((b * H + h) * T + t) * T;
             const dWeights = Array.from({ length: t + 1 }, (_, s) => {
               let sum = 0;
-              for (let e = 0; e < D; e++) sum += at(d, cell(t, e)) * at(v, cell(s, e));
+              for (let e = 0; e < D; e++) sum += at(d, cell(t, e)) * at(v, keyCell(s, e));
               return sum;
             });
             const mean = dWeights.reduce((sum, value, s) => sum + value * at(weights, base + s), 0);
@@ -248,26 +308,41 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
               const weight = at(weights, base + s);
               const dScore = weight * (value - mean);
               for (let e = 0; e < D; e++) {
-                add(dV, cell(s, e), weight * at(d, cell(t, e)));
-                add(dQ, cell(t, e), dScore * at(k, cell(s, e)));
-                add(dK, cell(s, e), dScore * at(q, cell(t, e)));
+                add(dV, keyCell(s, e), weight * at(d, cell(t, e)));
+                add(dQ, cell(t, e), dScore * at(k, keyCell(s, e)));
+                add(dK, keyCell(s, e), dScore * at(q, cell(t, e)));
               }
             });
           }
     }),
+  relu2_backward: ({ of, dOut, dX }, c) =>
+    eachLane(c, (n) => lane(c, of.x, n).forEach((x, i) => (lane(c, dX, n)[i] = at(lane(c, dOut, n), i) * 2 * Math.max(x, 0)))),
+  swiglu_backward: ({ of, dOut, dGate, dUp }, c) =>
+    eachLane(c, (n) =>
+      lane(c, of.gate, n).forEach((g, i) => {
+        const [s, d] = [1 / (1 + Math.exp(-g)), at(lane(c, dOut, n), i)];
+        lane(c, dUp, n)[i] = d * g * s;
+        lane(c, dGate, n)[i] = d * at(lane(c, of.up, n), i) * (s + g * s * (1 - s));
+      }),
+    ),
   gelu_backward: ({ of, dOut, dX }, c) =>
     eachLane(c, (n) => lane(c, of.x, n).forEach((x, i) => (lane(c, dX, n)[i] = at(lane(c, dOut, n), i) * geluSlope(x)))),
   cross_entropy_backward: ({ of, dLogits }, c) =>
     eachLane(c, (n) => {
       const V = lastSize(c, of.logits);
       const d = lane(c, dLogits, n);
-      d.set(probabilities(lane(c, of.logits, n), V));
+      const logits = lane(c, of.logits, n);
+      d.set(probabilities(logits, V));
+      for (let r = 0; r < rows(c) && of.zLoss !== undefined; r++) {
+        const logSum = at(logits, r * V) - Math.log(at(d, r * V));
+        for (let i = r * V; i < (r + 1) * V; i++) d[i] = at(d, i) * (1 + 2 * of.zLoss * logSum);
+      }
       for (let r = 0; r < rows(c); r++) d[r * V + at(c.targets, r)] = at(d, r * V + at(c.targets, r)) - 1;
       d.forEach((value, i) => (d[i] = value / rows(c)));
     }),
-  adamw: () => {
-    throw new Error("the reference has no optimizer: PyTorch's losses check the update");
-  },
+  clip: noOptimizer,
+  adamw: noOptimizer,
+  muon: noOptimizer,
 };
 
 /** Runs ops in order on float64 values; adds what they write to `values`. */

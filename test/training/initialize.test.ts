@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
-import { parametersOf, type ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/transformer.ts";
-import type { Hyperparameters } from "../../src/parametrization/roles.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { trainingStep } from "../../src/model/step.ts";
+import { parametersOf } from "../../src/model/transformer.ts";
+import type { CompleteHyperparameters } from "../../src/parametrization/roles.ts";
 import { table } from "../../src/parametrization/table.ts";
 import { initialState, initialStates } from "../../src/training/initialize.ts";
 
-const hyperparameters: Required<Hyperparameters> = {
+const hyperparameters: CompleteHyperparameters = {
   learning_rate: 0.01,
   init_std: 0.8,
   embedding_std: 0.5,
@@ -26,14 +27,14 @@ const config: ModelConfig = {
   zeroInit: ["query"],
 };
 const scaling = { rules: table.mup, width: 128, baseWidth: 32, headDim: 16, epsilon: 1e-8 };
-const scalars = trainingStep(config, { trials: 2, batch: 1, beta1: 0.9, beta2: 0.95, weightDecay: true }).scalars;
+const program = trainingStep(config, { trials: 2, batch: 1, beta1: 0.9, beta2: 0.95, weightDecay: true });
 const lanes = [
   { hyperparameters, seed: 1 },
   { hyperparameters: { ...hyperparameters, learning_rate: 0.02, init_std: 1.6 }, seed: 1 },
 ];
 
 describe("a stack's starting state", () => {
-  const state = initialState(config, scaling, lanes, scalars);
+  const state = initialState(config, scaling, lanes, program);
   const std = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
   const lane = (name: string, n: number): Float32Array => {
     const { weight } = state.parameters.get(name) ?? { weight: new Float32Array() };
@@ -71,11 +72,11 @@ describe("a stack's starting state", () => {
 
   it("is under each of several scalings what it is alone", () => {
     const others = [scaling, { ...scaling, rules: table.sp }];
-    const together = initialStates(config, others, lanes, scalars);
+    const together = initialStates(config, others, lanes, program);
     expect(
       isDeepStrictEqual(
         [...together],
-        others.map((each) => initialState(config, each, lanes, scalars)),
+        others.map((each) => initialState(config, each, lanes, program)),
       ),
     ).toBe(true);
     expect(isDeepStrictEqual(together[1].parameters, state.parameters)).toBe(false);

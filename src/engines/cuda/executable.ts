@@ -96,7 +96,7 @@ export class CudaExecutable implements Executable {
   }
 
   async train(chunk: TrainChunk): Promise<Float32Array> {
-    const scalars = stepScalarValues(this.program.beta1, this.program.beta2, this.step, chunk.factors);
+    const scalars = stepScalarValues(this.program, this.step, chunk.factors);
     const losses = await this.call("train", await this.compile("train"), chunk, scalars);
     this.step += chunk.count;
     return losses;

@@ -10,6 +10,7 @@ import type { LaneMemory } from "./lane-memory.ts";
 import { Lowering, type SequenceGroup, type Purpose } from "./lowering.ts";
 import { biasRowOf, branchForward, branchGradients, branchTargets, normBackward, normalize } from "./norm.ts";
 import { forwardProduct, productGradients } from "./products.ts";
+import { clip, muon } from "./updates.ts";
 import { crossEntropy, readoutAndLoss } from "./readout.ts";
 import type { Target } from "./target.ts";
 
@@ -27,7 +28,8 @@ export function lower(program: Program, target: Target, laneMemory: LaneMemory, 
     lowering.begin(sequenceGroup);
     for (const op of ops) dispatch(rules, op, lowering);
   }
-  if (purpose === "train") for (const op of program.updates) dispatch(rules, op, lowering);
+  const afterwards = purpose === "train" ? [...(program.clip ? [program.clip] : []), ...program.updates] : [];
+  for (const op of afterwards) dispatch(rules, op, lowering);
   return { instructions: lowering.instructions, buffers: lowering.operands };
 }
 
@@ -54,7 +56,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
     l.emit({
       kind: "embed",
       table: l.operand(table),
-      positions: l.operand(positions),
+      positions: l.optional(positions),
       multiplier: l.operand(multiplier),
       out: l.operand(out),
       width: l.matrix(out).columns,
@@ -68,7 +70,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       dOut: l.operand(dOut),
       multiplier: l.operand(of.multiplier),
       dTable: l.operand(dTable),
-      dPositions: l.operand(dPositions),
+      dPositions: l.optional(dPositions),
       width: l.matrix(dOut).columns,
       vocabulary: l.matrix(dTable).rows,
       context: l.program.dims.context,
@@ -76,6 +78,12 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       rows: l.rows,
       accumulate: Number(!l.sequenceGroup.isFirst),
     }),
+  // A parameter is turned before the first sequence group, a gradient after the last.
+  transpose: ({ x, out }, l) => {
+    const isParameter = l.laneMemory.operand(x) !== undefined;
+    if (isParameter ? l.sequenceGroup.isFirst : l.sequenceGroup.isLast)
+      l.emit({ kind: "transposeMatrix", x: l.operand(x), out: l.operand(out), ...l.matrix(x) });
+  },
   norm_linear: (op, l) => {
     normalize(l, op);
     if (op === l.readout) return; // its products come with the loss
@@ -111,6 +119,32 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       rows: l.rows,
     });
   },
+  heads: (op, l) =>
+    l.emit({
+      kind: "turnHeads",
+      x: l.operand(op.x),
+      ...headOperands(op, l),
+      out: l.inPlace(op.out, op.x),
+    }),
+  heads_backward: ({ of, dOut, dX, dGain }, l) => {
+    const products = dGain === undefined ? undefined : l.temporary(l.matrixLines(l.matrix(of.x)));
+    const from = l.operand(dOut);
+    l.emit({
+      kind: "turnHeadsBackward",
+      dOut: from,
+      x: of.gain ? l.operand(of.x) : undefined,
+      ...headOperands(of, l),
+      dX: l.inPlace(dX, dOut),
+      products,
+    });
+    if (dGain === undefined) return;
+    const { columns } = l.matrix(of.x);
+    const sums = l.operands.get(`sums:${dGain}`) ?? l.lasts(`sums:${dGain}`, l.temporary(l.matrixLines({ rows: 1, columns })));
+    const accumulate = Number(!l.sequenceGroup.isFirst);
+    l.emit({ kind: "columnSum", x: products, multiplier: undefined, out: sums, rows: l.rows, columns, accumulate });
+    if (l.sequenceGroup.isLast)
+      l.emit({ kind: "foldHeads", x: sums, out: l.operand(dGain), headDim: of.headDim, heads: columns / of.headDim });
+  },
   attention: (op, l) => l.emit({ kind: "attention", ...attentionOperands(op, l), out: l.operand(op.out), ...attentionSizes(op, l) }),
   attention_backward: ({ of, dOut, dQuery, dKey, dValue }, l) =>
     l.emit({
@@ -122,52 +156,92 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       dValue: l.operand(dValue),
       ...attentionSizes(of, l),
     }),
-  gelu: ({ x, out }, l) => {
-    const from = l.operand(x);
-    const derivative = l.purpose === "evaluate" ? undefined : l.inPlace(`derivative:${x}`, x);
-    l.emit({ kind: "gelu", x: from, out: l.operand(out), derivative, lines: l.matrixLines(l.matrix(x)) });
+  gelu: elementwise,
+  gelu_backward: timesDerivative,
+  relu2: elementwise,
+  relu2_backward: timesDerivative,
+  swiglu: ({ gate, up, out }, l) =>
+    l.emit({ kind: "swiglu", gate: l.operand(gate), up: l.operand(up), out: l.operand(out), lines: l.matrixLines(l.matrix(out)) }),
+  swiglu_backward: ({ of, dOut, dGate, dUp }, l) => {
+    const [gate, up] = [l.operand(of.gate), l.operand(of.up)];
+    l.emit({
+      kind: "swigluBackward",
+      ...{ gate, up },
+      dOut: l.operand(dOut),
+      dGate: l.inPlace(dGate, of.gate),
+      dUp: l.inPlace(dUp, of.up),
+      lines: l.matrixLines(l.matrix(dOut)),
+    });
   },
-  gelu_backward: ({ of, dOut, dX }, l) => {
-    const gradient = l.operand(dOut);
-    const derivative = l.operands.get(`derivative:${of.x}`);
-    l.emit({ kind: "multiplyElements", a: gradient, b: derivative, out: l.inPlace(dX, dOut), lines: l.matrixLines(l.matrix(dX)) });
+  // Gradients of parameters are whole with the last sequence group.
+  add: ({ a, b, out }, l) => {
+    if (l.isActivation(out) || l.sequenceGroup.isLast)
+      l.emit({ kind: "add", a: l.operand(a), b: l.operand(b), out: l.operand(out), lines: l.matrixLines(l.matrix(out)) });
   },
-  add: ({ a, b, out }, l) =>
-    l.emit({ kind: "add", a: l.operand(a), b: l.operand(b), out: l.operand(out), lines: l.matrixLines(l.matrix(out)) }),
-  cross_entropy: ({ logits }, l) => {
+  cross_entropy: ({ logits, zLoss }, l) => {
     const losses = l.operands.get("losses") ?? l.lasts("losses", l.temporary(l.linesOf(l.totalRows)));
-    if (l.readout) readoutAndLoss(l, l.readout, losses);
+    if (l.readout) readoutAndLoss(l, l.readout, losses, zLoss);
     else {
       const gradient = l.purpose === "evaluate" ? undefined : l.operand(l.lossGradient);
-      crossEntropy(l, l.operand(logits), gradient, losses, { first: 0, count: l.rows }, l.matrix(logits).columns);
+      const vocabulary = l.matrix(logits).columns;
+      crossEntropy(l, l.operand(logits), gradient, losses, { first: 0, count: l.rows }, { vocabulary, zLoss });
     }
     if (l.sequenceGroup.isLast) l.emit({ kind: "meanLoss", losses, rows: l.totalRows });
   },
   cross_entropy_backward: () => undefined, // done with the loss
-  adamw: ({ parameter, gradient, learningRate, decay, epsilon }, l) => {
-    const { weight, first, second } = l.laneMemory.parameter(parameter);
+  clip,
+  adamw: ({ parameter, gradient, scale, learningRate, decay, epsilon, beta1, beta2 }, l) => {
+    const weight = l.operand(parameter);
     l.emit({
       kind: "adamw",
       weight,
-      first,
-      second,
+      first: l.laneMemory.part(parameter, "firstMoment"),
+      second: l.laneMemory.part(parameter, "secondMoment"),
       gradient: l.operand(gradient),
+      scale: l.optional(scale),
       learningRate: l.operand(learningRate),
       decay: l.optional(decay),
       epsilon: l.operand(epsilon),
-      ...l.laneMemory.betas,
+      beta1: l.laneMemory.constant(beta1),
+      beta2: l.laneMemory.constant(beta2),
       lines: weight.buffer.lines,
     });
   },
+  muon,
 };
 
+function elementwise({ kind, x, out }: OpOf<"gelu" | "relu2">, l: Lowering): void {
+  const from = l.operand(x);
+  const derivative = l.purpose === "evaluate" ? undefined : l.inPlace(`derivative:${x}`, x);
+  l.emit({ kind, x: from, out: l.operand(out), derivative, lines: l.matrixLines(l.matrix(x)) });
+}
+function timesDerivative({ of, dOut, dX }: OpOf<"gelu_backward" | "relu2_backward">, l: Lowering): void {
+  const gradient = l.operand(dOut);
+  const derivative = l.operands.get(`derivative:${of.x}`);
+  l.emit({ kind: "multiplyElements", a: gradient, b: derivative, out: l.inPlace(dX, dOut), lines: l.matrixLines(l.matrix(dX)) });
+}
+
+type HeadFields = Record<"gain" | "multiplier" | "turns", Operand | undefined> & Record<"width" | "headDim" | "context" | "rows", number>;
+function headOperands({ x, gain, multiplier, theta, headDim, ...op }: OpOf<"heads">, l: Lowering): HeadFields {
+  return {
+    gain: l.optional(gain),
+    multiplier: l.optional(multiplier),
+    turns: theta === undefined ? undefined : l.laneMemory.turnsOf({ ...op, x, headDim, theta }),
+    ...{ width: l.matrix(x).columns, headDim, context: l.program.dims.context, rows: l.rows },
+  };
+}
+
 function attentionOperands(of: OpOf<"attention">, l: Lowering): Record<"query" | "key" | "value" | "stats", Operand> {
-  const { query, key, value, heads } = of;
+  const { query, key, value, headDim } = of;
   const { context } = l.program.dims;
+  const heads = l.matrix(query).columns / headDim;
   const stats = l.named(`stats:${of.out}`, 2 * heads * (l.rows / context) * l.linesOf(context));
   return { query: l.operand(query), key: l.operand(key), value: l.operand(value), stats };
 }
-function attentionSizes(of: OpOf<"attention">, l: Lowering): Record<"width" | "headDim" | "context" | "rows", number> {
-  const width = l.matrix(of.out).columns;
-  return { width, headDim: width / of.heads, context: l.program.dims.context, rows: l.rows };
+function attentionSizes(
+  { headDim, out, key }: OpOf<"attention">,
+  l: Lowering,
+): Record<"width" | "keyWidth" | "headDim" | "context" | "rows", number> {
+  const [width, keyWidth] = [l.matrix(out).columns, l.matrix(key).columns];
+  return { width, keyWidth, headDim, context: l.program.dims.context, rows: l.rows };
 }

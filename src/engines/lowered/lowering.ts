@@ -16,19 +16,28 @@ export type Purpose = "train" | "evaluate" | "inspect";
 /** Activations and gradients each op reads directly; what a backward op takes over from its forward op is not among them. */
 const reads: { readonly [K in Kind]: (op: OpOf<K>) => readonly Ref[] } = {
   embedding: () => [],
+  transpose: ({ x }) => [x],
   norm_linear: ({ x }) => [x],
   linear: ({ x }) => [x],
+  heads: ({ x }) => [x],
   attention: ({ query, key, value }) => [query, key, value],
   gelu: ({ x }) => [x],
+  relu2: ({ x }) => [x],
+  swiglu: ({ gate, up }) => [gate, up],
   add: ({ a, b }) => [a, b],
   cross_entropy: ({ logits }) => [logits],
   embedding_backward: ({ dOut }) => [dOut],
   norm_linear_backward: ({ branches }) => branches.map(({ dOut }) => dOut),
   linear_backward: ({ dOut }) => [dOut],
+  heads_backward: ({ of, dOut }) => [dOut, ...(of.gain ? [of.x] : [])],
   attention_backward: ({ dOut }) => [dOut],
   gelu_backward: ({ dOut }) => [dOut],
+  relu2_backward: ({ dOut }) => [dOut],
+  swiglu_backward: ({ dOut }) => [dOut],
   cross_entropy_backward: () => [],
+  clip: ({ gradients }) => gradients,
   adamw: ({ gradient }) => [gradient],
+  muon: ({ gradient }) => [gradient],
 };
 
 /** Some whole sequences of the batch, whose rows are lowered together. */
@@ -55,10 +64,9 @@ export class Lowering {
   readonly lossGradient: Ref;
   /** The sequences whose rows are being lowered now. */
   sequenceGroup: SequenceGroup;
-  /** Tensors that outlive a sequence group: gradients of parameters and what they are made from. */
+  /** Tensors that outlive a sequence group: what is no activation, and what parameters' gradients are made from. */
   private readonly lasting = new Map<Ref, Operand>();
   private readonly inspected: ReadonlySet<Ref>;
-  private readonly gradientsOfParameters = new Set<Ref>();
   private readonly uses = new Map<Ref, number>();
   /** Sums that ride on the op that makes one of their terms, by that term. */
   private readonly riders = new Map<Ref, OpOf<"add">>();
@@ -70,7 +78,6 @@ export class Lowering {
     this.purpose = purpose;
     this.inspected = inspected;
     this.sequenceGroup = { firstRow: 0, rows: 0, isFirst: true, isLast: true };
-    for (const parameter of program.parameters) this.gradientsOfParameters.add(program.gradients.get(parameter) as Ref);
     this.lossGradient = program.backward.find((op) => op.kind === "cross_entropy_backward")?.dLogits as Ref;
     const logits = program.forward.find((op) => op.kind === "cross_entropy")?.logits as Ref;
     const readout = program.forward.find((op) => op.kind === "norm_linear" && op.branches.length === 1 && op.branches[0]?.out === logits);
@@ -127,7 +134,11 @@ export class Lowering {
     const known = this.operands.get(ref) ?? this.laneMemory.operand(ref);
     if (known) return known;
     const operand = this.temporary(this.matrixLines(this.matrix(ref)));
-    return this.gradientsOfParameters.has(ref) ? this.lasts(ref, operand) : this.keep(ref, operand);
+    return this.isActivation(ref) ? this.keep(ref, operand) : this.lasts(ref, operand);
+  }
+  /** Whether a tensor has a part for each sequence: [N, B, T, ·]. */
+  isActivation(ref: Ref): boolean {
+    return shapeOf(this.program, ref).length === 4;
   }
   /** Notes where a tensor lies, until the sequence group ends. */
   keep(ref: Ref, operand: Operand): Operand {

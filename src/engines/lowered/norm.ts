@@ -40,8 +40,9 @@ function normalized(l: Lowering, of: Norm): { readonly normal: Operand; readonly
 /** Normalises x, once for all branches. */
 export function normalize(l: Lowering, of: Norm): void {
   const { normal, inverse, width } = normalized(l, of);
-  l.emit({ kind: "normalize", x: l.operand(of.x), normal, inverse, width, rows: l.rows });
+  l.emit({ kind: "normalize", x: l.operand(of.x), normal, inverse, width, rows: l.rows, centered: centered(of) });
 }
+const centered = ({ norm }: Norm): number => Number(norm === "layer_norm");
 
 /** The row that a branch's biases add up to, or none. */
 export function biasRowOf(l: Lowering, of: Pick<Norm, "shift">, { weight, bias, multiplier }: Branch): Operand | undefined {
@@ -137,5 +138,5 @@ export function normBackward(l: Lowering, op: OpOf<"norm_linear_backward">): voi
   const { normal, inverse, width } = normalized(l, of);
   const { out, residual } = l.destination(op.dX);
   const dNormal = targets[0]?.dNormal;
-  l.emit({ kind: "normalizeBackward", dNormal, normal, inverse, residual, out, width, rows: l.rows });
+  l.emit({ kind: "normalizeBackward", dNormal, normal, inverse, residual, out, width, rows: l.rows, centered: centered(of) });
 }

@@ -38,6 +38,7 @@ export function forwardProduct(
     rows: options.rows,
     columns: fanOut,
     depth: fanIn,
+    symmetric: 0,
   });
 }
 
@@ -82,6 +83,7 @@ export function productGradients(
     rows: fanIn,
     columns: fanOut,
     depth: rows,
+    symmetric: 0,
   });
   if (dBias) l.emit({ kind: "columnSum", x: dOut, multiplier, out: dBias, rows, columns: fanOut, accumulate: Number(!isFirst) });
   l.emit({
@@ -100,5 +102,6 @@ export function productGradients(
     rows,
     columns: fanIn,
     depth: fanOut,
+    symmetric: 0,
   });
 }

@@ -21,13 +21,14 @@ export function crossEntropy(
   gradient: Operand | undefined,
   losses: Operand,
   block: RowRange,
-  vocabulary: number,
+  { vocabulary, zLoss }: { readonly vocabulary: number; readonly zLoss: number | undefined },
 ): void {
   l.emit({
     kind: "crossEntropy",
     logits,
     gradient,
     losses,
+    zLoss: zLoss === undefined ? undefined : l.laneMemory.constant(zLoss),
     firstRow: l.sequenceGroup.firstRow + block.first,
     rows: block.count,
     totalRows: l.totalRows,
@@ -36,7 +37,7 @@ export function crossEntropy(
 }
 
 /** Readout, loss and both gradients for the rows of the present sequence group. */
-export function readoutAndLoss(l: Lowering, of: Norm, losses: Operand): void {
+export function readoutAndLoss(l: Lowering, of: Norm, losses: Operand, zLoss: number | undefined): void {
   const [branch] = of.branches as [Branch];
   const { rows: width, columns: vocabulary } = l.matrix(branch.weight);
   const height = l.target.blockRows(l.rowLength(vocabulary), width);
@@ -47,7 +48,7 @@ export function readoutAndLoss(l: Lowering, of: Norm, losses: Operand): void {
   for (let first = 0; first < l.rows; first += height) {
     const block = { first, count: Math.min(height, l.rows - first) };
     branchForward(l, of, branch, biasRow, logits, block);
-    crossEntropy(l, logits, targets && logits, losses, block, vocabulary);
+    crossEntropy(l, logits, targets && logits, losses, block, { vocabulary, zLoss });
     if (targets) branchGradients(l, of, branch, targets, logits, block);
   }
 }

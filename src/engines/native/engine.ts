@@ -100,7 +100,7 @@ class NativeExecutable implements Executable {
     this.scratchFloats = Math.max(
       ...program.forward.map((op) =>
         op.kind === "attention"
-          ? library.scratchFloats(program.dims.context, (shapeOf(program, op.out).at(-1) as number) / op.heads)
+          ? library.scratchFloats(program.dims.context, op.headDim)
           : library.scratchFloats(1, 1),
       ),
     );
@@ -124,7 +124,7 @@ class NativeExecutable implements Executable {
   }
 
   async train(chunk: TrainChunk): Promise<Float32Array> {
-    const scalars = stepScalarValues(this.program.beta1, this.program.beta2, this.step, chunk.factors);
+    const scalars = stepScalarValues(this.program, this.step, chunk.factors);
     const losses = await this.call(this.compile("train"), chunk, scalars);
     this.step += chunk.count;
     return losses;

@@ -64,6 +64,9 @@ export class OnnxAlgebra extends Algebra<Value> {
   sigmoid(x: Value): Value {
     return this.step.node("Sigmoid", [x]);
   }
+  positive(x: Value): Value {
+    return this.step.node("Relu", [x]);
+  }
   sum(x: Value, axes: readonly number[]): Value {
     return this.step.node("ReduceSum", [x, this.step.constant("int64", [axes.length], axes)], { keepdims: 1 });
   }
@@ -94,7 +97,10 @@ export class OnnxAlgebra extends Algebra<Value> {
     return { normal, inverseStd };
   }
 
-  causalMask(): Value {
+  constant(_key: string, shape: Shape, values: () => Float32Array): Value {
+    return this.outer.constant("float", shape, values());
+  }
+  override causalMask(): Value {
     const { outer } = this;
     const { context } = this.dims;
     const filled = outer.node("Expand", [outer.scalar(masked), outer.constant("int64", [2], [context, context])]);

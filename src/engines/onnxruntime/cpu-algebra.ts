@@ -14,6 +14,11 @@ export class CpuAlgebra extends FusedAlgebra {
     const moments = this.reshape(rows, [trials, context, batch, width]);
     return this.reshape(this.add(moments, this.reshape(positions, [trials, context, 1, width])), [trials, this.rows, width]);
   }
+  override timesPositions(rows: Value, positions: Value, width: number): Value {
+    const { trials, batch, context } = this.dims;
+    const moments = this.reshape(rows, [trials, context, batch, width]);
+    return this.reshape(this.multiply(moments, this.reshape(positions, [1, context, 1, width])), [trials, this.rows, width]);
+  }
   override sumPositions(rows: Value, width: number): Value {
     const { trials, batch, context } = this.dims;
     return this.reshape(this.sum(this.reshape(rows, [trials, context, batch, width]), [2]), [trials, context, width]);

@@ -71,13 +71,13 @@ export class Graph {
   }
 
   /** A constant tensor; equal constants are stored once. */
-  constant(type: ElementType, shape: Shape, values: readonly number[]): Value {
+  constant(type: ElementType, shape: Shape, values: readonly number[] | Float32Array): Value {
     const key = `${type}[${shape.join()}]${values.join()}`;
     const known = this.constants.get(key);
     if (known !== undefined) return known;
     const name = `${this.prefix}constant${this.constants.size}`;
     const data =
-      type === "float" ? Float32Array.from(values) : type === "int32" ? Int32Array.from(values) : BigInt64Array.from(values.map(BigInt));
+      type === "float" ? Float32Array.from(values) : type === "int32" ? Int32Array.from(values) : BigInt64Array.from(Array.from(values, BigInt));
     this.initializers.push(
       bytesField(
         5,

@@ -4,10 +4,10 @@
  * WebGPU's, which has no Scan; and one pass that returns named tensors. Value names here are feed names.
  */
 import type { Ref } from "../../program/ops.ts";
-import { shapeOf, type Program } from "../../program/program.ts";
+import { shapeOf, statePartsOf, stepOps, type Program } from "../../program/program.ts";
 import { stepScalars } from "../../program/schedule.ts";
 import { expand } from "../small-ops/expand.ts";
-import { Expansion, stateParts, type PartsOf, type StatePart } from "../small-ops/expansion.ts";
+import { Expansion, partsOf } from "../small-ops/expansion.ts";
 import { OnnxAlgebra, type StepGraph } from "./algebra.ts";
 import { CpuAlgebra } from "./cpu-algebra.ts";
 import { Graph, type Value } from "./graph.ts";
@@ -18,31 +18,26 @@ type AlgebraClass = new (dims: Program["dims"], graph: StepGraph) => OnnxAlgebra
 export const historyLength = 64;
 
 /** Name of a state array among a model's inputs; a weight has the parameter's own name. */
-export const fed = (part: StatePart, parameter: Ref): Value => (part === "weight" ? parameter : `${part}:${parameter}`);
+export const fed = (part: string, parameter: Ref): Value => (part === "weight" ? parameter : `${part}:${parameter}`);
 /** Name of a state array, or of a tensor that is looked at, among a model's outputs. */
 export const returned = (name: Value): Value => `next:${name}`;
 
 interface StateArray {
-  readonly part: StatePart;
+  readonly part: string;
   readonly parameter: Ref;
 }
-/** Every array of a program's state: a weight and two moments for each parameter. */
-const stateArrays = ({ parameters }: Program): readonly StateArray[] =>
-  parameters.flatMap((parameter) => stateParts.map((part) => ({ part, parameter })));
+/** Every array of a program's state: a weight for each parameter, and what its update keeps. */
+const stateArrays = (program: Program): readonly StateArray[] =>
+  program.parameters.flatMap((parameter) => statePartsOf(program, parameter).map((part) => ({ part, parameter })));
 
 const tokenNames = ["tokens", "targets"] as const;
 const rowsOf = ({ dims }: Program): number => dims.context * dims.batch;
 
 /** The names of what a step starts from, `prefix` before those that differ from step to step. */
 function namedInputs(program: Program, prefix: string): ConstructorParameters<typeof Expansion<Value>>[2] {
-  const parts = (parameter: Ref): PartsOf<Value> => ({
-    weight: fed("weight", parameter),
-    firstMoment: fed("firstMoment", parameter),
-    secondMoment: fed("secondMoment", parameter),
-  });
   return {
     tensors: new Map([...program.scalars, ...program.parameters].map((ref) => [ref, ref])),
-    state: new Map(program.parameters.map((parameter) => [parameter, parts(parameter)])),
+    state: new Map(program.parameters.map((parameter) => [parameter, partsOf(program, parameter, (part) => fed(part, parameter))])),
     step: Object.fromEntries(stepScalars.map((name) => [name, prefix + name])) as Record<(typeof stepScalars)[number], Value>,
   };
 }
@@ -73,7 +68,7 @@ export function scannedTraining(program: Program): Uint8Array {
     step.input(`step:${name}`, "float", []);
   }
   const expansion = expansionOf(program, CpuAlgebra, outer, step, "step:");
-  expand(expansion, [...program.forward, ...program.backward, ...program.updates]);
+  expand(expansion, stepOps(program));
   for (const { part, parameter } of states) step.output(nextOf(expansion, part, parameter), "float", shapeOf(program, parameter));
   step.output(expansion.value(program.loss), "float", shapeOf(program, program.loss));
 
@@ -110,7 +105,7 @@ export function singleStep(program: Program, purpose: "train" | "evaluate"): Uin
   for (const name of tokenNames) graph.input(name, "int32", [rowsOf(program)]);
   graph.input("history", "float", history);
   const expansion = expansionOf(program, OnnxAlgebra, graph, graph);
-  expand(expansion, train ? [...program.forward, ...program.backward, ...program.updates] : program.forward);
+  expand(expansion, train ? stepOps(program) : program.forward);
   if (train) {
     for (const name of stepScalars) graph.input(name, "float", []);
     for (const { part, parameter } of stateArrays(program)) {
@@ -152,7 +147,7 @@ export function onDevice(shape: readonly number[]): Uint8Array {
   return graph.model();
 }
 
-function nextOf({ next }: Expansion<Value>, part: StatePart, parameter: Ref): Value {
+function nextOf({ next }: Expansion<Value>, part: string, parameter: Ref): Value {
   const parts = next.get(parameter);
   if (parts === undefined) throw new Error(`nextOf: ${parameter} is not updated`);
   return parts[part];

@@ -6,11 +6,11 @@ import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
 import type { Program } from "../../program/program.ts";
 import { stepScalarValues } from "../../program/schedule.ts";
-import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
-import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
+import type { Batches, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
+import { mapParts, partsOf, type PartsOf } from "../small-ops/expansion.ts";
 import { CpuAlgebra } from "./cpu-algebra.ts";
 import { fed, inspection, returned, scannedEvaluation, scannedTraining } from "./models.ts";
-import { mapParts, tensorState, type Feeds, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
+import { tensorState, type Feeds, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
 
 /** A program whose K steps are one call of one model, which scans over them. */
 export class ScanningExecutable implements Executable {
@@ -38,21 +38,21 @@ export class ScanningExecutable implements Executable {
     return Promise.resolve({
       step,
       scalars: new Map([...scalars].map(([ref, tensor]) => [ref, copy(tensor)])),
-      parameters: new Map(of.map((ref) => [ref, mapParts(parameters.get(ref) as PartsOf<Tensor>, copy)])),
+      parameters: new Map(of.map((ref) => [ref, mapParts(parameters.get(ref) as PartsOf<Tensor>, copy) as ParameterState])),
     });
   }
 
   async train(chunk: TrainChunk): Promise<Float32Array> {
     const { program, sessions, state } = this;
     const feeds: Feeds = { ...Object.fromEntries(state.scalars), ...this.tokenFeeds(chunk, [chunk.count]) };
-    for (const [ref, parts] of state.parameters) for (const part of stateParts) feeds[`in:${fed(part, ref)}`] = parts[part];
-    const perStep = stepScalarValues(program.beta1, program.beta2, state.step, chunk.factors);
+    for (const [ref, parts] of state.parameters)
+      for (const [part, tensor] of Object.entries(parts)) feeds[`in:${fed(part, ref)}`] = tensor;
+    const perStep = stepScalarValues(program, state.step, chunk.factors);
     for (const [name, values] of Object.entries(perStep)) feeds[name] = sessions.floats(values, [chunk.count]);
     const results = await sessions.run("train", this.training, feeds);
-    const parameters = program.parameters.map((ref) => {
-      const parts = { weight: "weight", firstMoment: "firstMoment", secondMoment: "secondMoment" } as const;
-      return [ref, mapParts(parts, (part) => results[returned(fed(part, ref))])] as const;
-    });
+    const parameters = program.parameters.map(
+      (ref) => [ref, partsOf(program, ref, (part) => results[returned(fed(part, ref))])] as const,
+    );
     this.state = { ...state, step: state.step + chunk.count, parameters: new Map(parameters) };
     return results["losses"]?.data as Float32Array;
   }
@@ -78,7 +78,7 @@ export class ScanningExecutable implements Executable {
   private readonly training = (): Uint8Array => scannedTraining(this.program);
   private weightFeeds(): Feeds {
     const { scalars, parameters } = this.state;
-    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };
+    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, parts]) => [ref, parts["weight"]])) };
   }
   private tokenFeeds({ tokens, targets, count }: Batches, leading: readonly number[]): Feeds {
     const feed = (ids: Int32Array): Tensor => this.sessions.ids(this.program, ids, count, "time-major", leading);

@@ -7,7 +7,7 @@ import type { Ref } from "../../program/ops.ts";
 import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
 import type { Shape } from "../../program/shapes.ts";
 import type { State } from "../engine.ts";
-import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
+import { partsOf, type PartsOf } from "../small-ops/expansion.ts";
 
 /** The onnxruntime-node package. */
 export type Runtime = typeof import("onnxruntime-node");
@@ -114,11 +114,6 @@ export function tensorState(sessions: Sessions, program: Program, state: State):
   return {
     step: state.step,
     scalars: new Map(program.scalars.map((ref) => [ref, tensor(ref, valueOf(state.scalars, ref))])),
-    parameters: new Map(program.parameters.map((ref) => [ref, mapParts(valueOf(state.parameters, ref), (data) => tensor(ref, data))])),
+    parameters: new Map(program.parameters.map((ref) => [ref, partsOf(program, ref, (part) => tensor(ref, valueOf(state.parameters, ref)[part]))])),
   };
-}
-
-/** Does the same with each part of a state. */
-export function mapParts<A, B>(parts: PartsOf<A>, of: (part: A) => B): PartsOf<B> {
-  return Object.fromEntries(stateParts.map((part) => [part, of(parts[part])])) as PartsOf<B>;
 }

@@ -6,11 +6,11 @@ import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
 import { shapeOf, type Program } from "../../program/program.ts";
 import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
-import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
-import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
+import type { Batches, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
+import { mapParts, partsOf, type PartsOf } from "../small-ops/expansion.ts";
 import { OnnxAlgebra } from "./algebra.ts";
 import { fed, historyLength, inspection, onDevice, returned, singleStep } from "./models.ts";
-import { mapParts, tensorState, type Feeds, type Results, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
+import { tensorState, type Feeds, type Results, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
 
 /** Session options under which results stay on the device. */
 const resident = { preferredOutputLocation: "gpu-buffer" } as const;
@@ -40,38 +40,29 @@ export class SteppingExecutable implements Executable {
   async read(of: readonly Ref[] = this.program.parameters): Promise<State> {
     const { step, scalars, parameters } = this.state;
     const copied = async (ref: Ref, tensor: Tensor): Promise<Float32Array> => this.download(tensor, shapeOf(this.program, ref));
-    const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, PartsOf<Float32Array>>() };
+    const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, ParameterState>() };
     for (const [ref, tensor] of scalars) result.scalars.set(ref, await copied(ref, tensor));
-    for (const ref of of) {
-      const { weight, firstMoment, secondMoment } = parameters.get(ref) as PartsOf<Tensor>;
-      result.parameters.set(ref, {
-        weight: await copied(ref, weight),
-        firstMoment: await copied(ref, firstMoment),
-        secondMoment: await copied(ref, secondMoment),
-      });
-    }
+    for (const ref of of) result.parameters.set(ref, (await eachPart(parameters.get(ref), (tensor) => copied(ref, tensor))) as ParameterState);
     return result;
   }
 
   train(chunk: TrainChunk): Promise<Float32Array> {
-    const perStep = stepScalarValues(this.program.beta1, this.program.beta2, this.state.step, chunk.factors);
+    const perStep = stepScalarValues(this.program, this.state.step, chunk.factors);
     return this.eachBatch(chunk, async (tokens, index) => {
       const scalars = stepScalars.map((name) => [name, this.sessions.floats(perStep[name].slice(index, index + 1), [])] as const);
-      const moments = [...this.state.parameters].flatMap(([ref, { firstMoment, secondMoment }]) => [
-        [fed("firstMoment", ref), firstMoment] as const,
-        [fed("secondMoment", ref), secondMoment] as const,
-      ]);
-      const feeds = { ...this.weights(), ...Object.fromEntries([...moments, ...scalars]), ...tokens };
+      const state = [...this.state.parameters].flatMap(([ref, parts]) =>
+        Object.entries(parts).map(([part, tensor]) => [fed(part, ref), tensor] as const),
+      );
+      const feeds = { ...Object.fromEntries([...this.state.scalars, ...state, ...scalars]), ...tokens };
       const results = await this.sessions.run("train", this.model("train"), feeds, resident);
       const before = this.state;
-      const next = (ref: Ref): PartsOf<Tensor> =>
-        Object.fromEntries(stateParts.map((part) => [part, results[returned(fed(part, ref))]])) as PartsOf<Tensor>;
+      const next = (ref: Ref): PartsOf<Tensor> => partsOf(this.program, ref, (part) => results[returned(fed(part, ref))]);
       this.state = {
         ...before,
         step: before.step + 1,
         parameters: new Map(this.program.parameters.map((ref) => [ref, next(ref)])),
       };
-      for (const parts of before.parameters.values()) for (const part of stateParts) parts[part].dispose();
+      for (const parts of before.parameters.values()) mapParts(parts, (tensor) => tensor.dispose());
       return results;
     });
   }
@@ -116,7 +107,7 @@ export class SteppingExecutable implements Executable {
 
   private weights(): Feeds {
     const { scalars, parameters } = this.state;
-    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };
+    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, parts]) => [ref, parts["weight"]])) };
   }
   /** The feeds of batch `index` of several. */
   private tokens({ tokens, targets, count }: Batches, index: number): Feeds {
@@ -142,12 +133,7 @@ export class SteppingExecutable implements Executable {
     const movedScalars = new Map<Ref, Tensor>();
     for (const [ref, tensor] of scalars) movedScalars.set(ref, await moved(ref, tensor));
     const movedParameters = new Map<Ref, PartsOf<Tensor>>();
-    for (const [ref, { weight, firstMoment, secondMoment }] of parameters)
-      movedParameters.set(ref, {
-        weight: await moved(ref, weight),
-        firstMoment: await moved(ref, firstMoment),
-        secondMoment: await moved(ref, secondMoment),
-      });
+    for (const [ref, parts] of parameters) movedParameters.set(ref, await eachPart(parts, (tensor) => moved(ref, tensor)));
     this.state = { step, scalars: movedScalars, parameters: movedParameters };
   }
 
@@ -164,4 +150,11 @@ export class SteppingExecutable implements Executable {
     this.history?.dispose();
     this.history = undefined;
   }
+}
+
+/** Does the same with each part of a state, one after the other. */
+async function eachPart<A, B>(parts: PartsOf<A> = {}, of: (part: A) => Promise<B>): Promise<PartsOf<B>> {
+  const done: Record<string, B> = {};
+  for (const [part, value] of Object.entries(parts)) done[part] = await of(value);
+  return done;
 }

@@ -8,6 +8,7 @@
  * `rowsOf` decides; batch-major unless an engine overrides all that is said to depend on it.
  */
 import type { Dimensions, Shape } from "../../program/shapes.ts";
+import { maskValues } from "./constants.ts";
 
 /** Which operands of a product are read transposed. */
 export interface Transposed {
@@ -34,6 +35,8 @@ export abstract class Algebra<V> {
   abstract squareRoot(x: V): V;
   abstract exponential(x: V): V;
   abstract sigmoid(x: V): V;
+  /** max(x, 0). */
+  abstract positive(x: V): V;
   /** Sums over `axes`, counted from the front, keeping them with size 1. */
   abstract sum(x: V, axes: readonly number[]): V;
   /** Means over the last axis, kept with size 1. */
@@ -42,8 +45,8 @@ export abstract class Algebra<V> {
   abstract product(a: V, b: V, transposed?: Transposed, rank?: number): V;
   abstract softmax(x: V): V;
   abstract logSoftmax(x: V): V;
-  /** [T, T]: 0 where a query may look, a large negative number elsewhere. */
-  abstract causalMask(): V;
+  /** Numbers that are the same at every step; equal keys have equal numbers. */
+  abstract constant(key: string, shape: Shape, values: () => Float32Array): V;
   /** Rows [N, R, C] of a table [N, V, C], by the step's token ids. */
   abstract rowsOfTokens(table: V): V;
   /** The transpose of `rowsOfTokens`: rows [N, R, C] summed into [N, V, C] by token id. */
@@ -70,6 +73,19 @@ export abstract class Algebra<V> {
     return { normal: this.multiply(centered, inverseStd), inverseStd };
   }
 
+  /** x / rms over the last axis, and 1 / rms. */
+  normalizeSquare(x: V, _width: number, epsilon: number): { readonly normal: V; readonly inverseStd: V } {
+    const square = this.mean(this.multiply(x, x));
+    const inverseStd = this.divide(this.scalar(1), this.squareRoot(this.add(square, this.scalar(epsilon))));
+    return { normal: this.multiply(x, inverseStd), inverseStd };
+  }
+
+  /** [T, T]: 0 where a query may look, a large negative number elsewhere. */
+  causalMask(): V {
+    const { context } = this.dims;
+    return this.constant("mask", [context, context], () => maskValues(context));
+  }
+
   /** Rows [N, R, C] with positions [N, T, C] added; depends on the order of rows. */
   addPositions(rows: V, positions: V, width: number): V {
     const { trials, batch, context } = this.dims;
@@ -77,11 +93,34 @@ export abstract class Algebra<V> {
     return this.reshape(this.add(sequences, this.reshape(positions, [trials, 1, context, width])), [trials, this.rows, width]);
   }
 
+  /** Rows [N, R, C] times what belongs to their positions [T, C]; depends on the order of rows. */
+  timesPositions(rows: V, positions: V, width: number): V {
+    const { trials, batch, context } = this.dims;
+    const sequences = this.reshape(rows, [trials, batch, context, width]);
+    return this.reshape(this.multiply(sequences, this.reshape(positions, [1, 1, context, width])), [trials, this.rows, width]);
+  }
+
   /** Rows [N, R, C] summed over the batch, [N, T, C]; depends on the order of rows. */
   sumPositions(rows: V, width: number): V {
     const { trials, batch, context } = this.dims;
     const sums = this.sum(this.reshape(rows, [trials, batch, context, width]), [1]);
     return this.reshape(sums, [trials, context, width]);
+  }
+
+  /** Rows [N, R, C/count] of heads as rows [N, R, C] in which each stands so many times side by side. */
+  repeatHeads(x: V, headDim: number, width: number, count: number): V {
+    if (count === 1) return x;
+    const { trials } = this.dims;
+    const ones = this.constant(`ones ${count}`, [1, 1, count, 1], () => new Float32Array(count).fill(1));
+    const apart = this.reshape(x, [trials, (this.rows * width) / headDim / count, 1, headDim]);
+    return this.reshape(this.multiply(apart, ones), [trials, this.rows, width]);
+  }
+  /** The transpose of `repeatHeads`: sums over heads that stand side by side. */
+  sumHeads(x: V, headDim: number, width: number, count: number): V {
+    if (count === 1) return x;
+    const { trials } = this.dims;
+    const apart = this.reshape(x, [trials, (this.rows * width) / headDim / count, count, headDim]);
+    return this.reshape(this.sum(apart, [2]), [trials, this.rows, width / count]);
   }
 
   /** Rows [N, R, C] in the form that the next two read: [N·B, H, T, D] unless overridden. */

@@ -3,9 +3,9 @@ import { dispatch, type Kind, type Op } from "../../program/ops.ts";
 import { backwardRules } from "./backward.ts";
 import type { Expansion, SmallOpsRule } from "./expansion.ts";
 import { forwardRules } from "./forward.ts";
-import { adamw } from "./update.ts";
+import { adamw, clip, muon } from "./update.ts";
 
-const rules: { readonly [K in Kind]: SmallOpsRule<K> } = { ...forwardRules, ...backwardRules, adamw };
+const rules: { readonly [K in Kind]: SmallOpsRule<K> } = { ...forwardRules, ...backwardRules, clip, adamw, muon };
 
 /** Expands ops in order. */
 export function expand<V>(expansion: Expansion<V>, ops: readonly Op[]): void {

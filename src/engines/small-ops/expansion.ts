@@ -5,17 +5,19 @@
  */
 import { invariant } from "../../errors.ts";
 import type { Kind, Op, OpOf, Ref } from "../../program/ops.ts";
-import { shapeOf, type Program } from "../../program/program.ts";
+import { shapeOf, statePartsOf, type Program } from "../../program/program.ts";
 import type { stepScalars } from "../../program/schedule.ts";
 import type { Shape } from "../../program/shapes.ts";
 import type { Algebra } from "./algebra.ts";
 
-/** The three arrays that make up one parameter's state. */
-export const stateParts = ["weight", "firstMoment", "secondMoment"] as const;
-/** What a parameter's state has: its weight and its moments. */
-export type StatePart = (typeof stateParts)[number];
-/** One value for each part of a parameter's state. */
-export type PartsOf<V> = Readonly<Record<StatePart, V>>;
+/** One value for each part of a parameter's state, by the names that `statePartsOf` gives. */
+export type PartsOf<V> = Readonly<Record<string, V>>;
+/** Makes a value for each part of a parameter's state. */
+export const partsOf = <V>(program: Program, parameter: Ref, of: (part: string) => V): PartsOf<V> =>
+  Object.fromEntries(statePartsOf(program, parameter).map((part) => [part, of(part)]));
+/** Does the same with each part of a state. */
+export const mapParts = <A, B>(parts: PartsOf<A>, of: (part: A) => B): PartsOf<B> =>
+  Object.fromEntries(Object.entries(parts).map(([part, value]) => [part, of(value)]));
 
 /** Values that a step starts from. */
 export interface StepValues<V> {
@@ -100,8 +102,8 @@ export class Expansion<V> {
   row(ref: Ref): V {
     return this.once(`${ref}/row`, () => this.algebra.reshape(this.value(ref), [this.trials, 1, this.last(ref)]));
   }
-  /** The causal mask, made once. */
-  mask(): V {
-    return this.once("mask", () => this.algebra.causalMask());
+  /** Numbers that are the same at every step, made once. */
+  constant(key: string, shape: Shape, values: () => Float32Array): V {
+    return this.once(key, () => this.algebra.constant(key, shape, values));
   }
 }

@@ -2,13 +2,13 @@
  * How much memory a program takes when it is run as small ops: expands it over shapes
  * instead of values and follows each from the op that makes it to the last that reads it.
  */
-import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
+import { shapeOf, sizeOf, stepOps, type Program } from "../../program/program.ts";
 import { stepScalars } from "../../program/schedule.ts";
 import type { Dimensions, Shape } from "../../program/shapes.ts";
 import type { Footprint } from "../engine.ts";
 import { Algebra, type Transposed } from "./algebra.ts";
 import { expand } from "./expand.ts";
-import { Expansion, stateParts, type PartsOf } from "./expansion.ts";
+import { Expansion, partsOf } from "./expansion.ts";
 
 /** A tensor to be: its shape, and the first and last op that has to do with it. */
 interface Sized {
@@ -64,6 +64,7 @@ class SizeAlgebra extends Algebra<Sized> {
   squareRoot = (x: Sized): Sized => this.make(x.shape, x);
   exponential = (x: Sized): Sized => this.make(x.shape, x);
   sigmoid = (x: Sized): Sized => this.make(x.shape, x);
+  positive = (x: Sized): Sized => this.make(x.shape, x);
   softmax = (x: Sized): Sized => this.make(x.shape, x);
   logSoftmax = (x: Sized): Sized => this.make(x.shape, x);
   sum(x: Sized, axes: readonly number[]): Sized {
@@ -80,8 +81,8 @@ class SizeAlgebra extends Algebra<Sized> {
     const columns = b.shape.at(transposed.b ? -2 : -1) as number;
     return this.make([...broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)), rows, columns], a, b);
   }
-  causalMask(): Sized {
-    return this.make([this.dims.context, this.dims.context]);
+  constant(_key: string, shape: Shape): Sized {
+    return this.make(shape);
   }
   rowsOfTokens(table: Sized): Sized {
     return this.make([this.dims.trials, this.rows, table.shape.at(-1) as number], table, this.ids);
@@ -111,10 +112,7 @@ export function footprintOf(program: Program): Footprint {
   const algebra = new SizeAlgebra(program.dims);
   const sized = (shape: Shape): Sized => algebra.make(shape);
   const state = new Map(
-    program.parameters.map((ref) => {
-      const parts = Object.fromEntries(stateParts.map((part) => [part, sized(shapeOf(program, ref))]));
-      return [ref, parts as PartsOf<Sized>] as const;
-    }),
+    program.parameters.map((ref) => [ref, partsOf(program, ref, () => sized(shapeOf(program, ref)))] as const),
   );
   const scalars = program.scalars.map((ref) => [ref, sized(shapeOf(program, ref))] as const);
   const expansion = new Expansion<Sized>(program, algebra, {
@@ -122,9 +120,9 @@ export function footprintOf(program: Program): Footprint {
     state,
     step: Object.fromEntries(stepScalars.map((name) => [name, sized([])])) as Record<(typeof stepScalars)[number], Sized>,
   });
-  expand(expansion, [...program.forward, ...program.backward, ...program.updates]);
+  expand(expansion, stepOps(program));
   const end = Infinity;
-  for (const parts of [...state.values(), ...expansion.next.values()]) for (const part of stateParts) parts[part].died = end;
+  for (const parts of [...state.values(), ...expansion.next.values()]) for (const part of Object.values(parts)) part.died = end;
 
   const changes = algebra.made
     .flatMap(({ shape, born, died }) => [

@@ -1,6 +1,10 @@
 /** Forward ops as small ops; each rule keeps what its backward rule will need. */
-import { normEpsilon, type ForwardKind } from "../../program/ops.ts";
+import { normEpsilon, type ForwardKind, type Norm } from "../../program/ops.ts";
 import type { SmallOpsRule } from "./expansion.ts";
+import { headRows, turned } from "./heads.ts";
+
+/** What the algebra has for each norm. */
+const normalizeAs = { layer_norm: "normalize", rms_norm: "normalizeSquare" } as const satisfies { readonly [K in Norm]: string };
 
 /** √(2/π) and the cubic coefficient of GELU's tanh form. Source: Hendrycks & Gimpel 2016. */
 export const geluScale = Math.sqrt(2 / Math.PI);
@@ -11,14 +15,17 @@ export const geluCubic = 0.044715;
 export const forwardRules: { readonly [K in ForwardKind]: SmallOpsRule<K> } = {
   embedding: ({ table, positions, multiplier, out }, e) => {
     const { algebra: a } = e;
-    const rows = a.addPositions(a.rowsOfTokens(e.value(table)), e.value(positions), e.last(table));
+    const ofTokens = a.rowsOfTokens(e.value(table));
+    const rows = positions ? a.addPositions(ofTokens, e.value(positions), e.last(table)) : ofTokens;
     e.set(out, a.multiply(rows, e.scalar(multiplier, 3)));
   },
+
+  transpose: ({ x, out }, e) => e.set(out, e.algebra.transpose(e.value(x), [0, 2, 1])),
 
   // Gain and multiplier scale the weight (C × F) instead of the activations (R × C).
   norm_linear: (op, e) => {
     const { algebra: a } = e;
-    const { normal, inverseStd } = a.normalize(e.value(op.x), e.last(op.x), normEpsilon);
+    const { normal, inverseStd } = a[normalizeAs[op.norm]](e.value(op.x), e.last(op.x), normEpsilon);
     const gain = e.column(op.gain);
     const kept = { normal, inverseStd } as Record<string, typeof normal>;
     op.branches.forEach(({ weight, bias, multiplier, out }, index) => {
@@ -46,12 +53,30 @@ export const forwardRules: { readonly [K in ForwardKind]: SmallOpsRule<K> } = {
     e.keep(op, { effective });
   },
 
+  heads: (op, e) => {
+    const { algebra: a } = e;
+    const width = e.last(op.x);
+    const byHead = headRows(e, op);
+    let x = e.value(op.x);
+    if (op.gain) {
+      const { normal, inverseStd } = a.normalizeSquare(a.reshape(x, byHead), op.headDim, normEpsilon);
+      e.keep(op, { normal, inverseStd });
+      x = a.reshape(a.multiply(normal, e.row(op.gain)), [e.trials, a.rows, width]);
+    }
+    if (op.theta !== undefined) x = turned(e, x, op, op.theta, false);
+    e.set(op.out, op.multiplier ? a.multiply(x, e.scalar(op.multiplier, 3)) : x);
+  },
+
   attention: (op, e) => {
     const { algebra: a } = e;
     const width = e.last(op.query);
-    const [query, key, value] = ([op.query, op.key, op.value] as const).map((ref) => a.heads(e.value(ref), op.heads, width));
-    const weights = a.softmax(a.add(a.headScores(query, key), e.mask()));
-    e.set(op.out, a.mixHeads(weights, value, false, op.heads, width));
+    const heads = width / op.headDim;
+    const shared = width / e.last(op.key);
+    const query = a.heads(e.value(op.query), heads, width);
+    const [key, value] = ([op.key, op.value] as const).map((ref) => a.heads(a.repeatHeads(e.value(ref), op.headDim, width, shared), heads, width));
+    const mask = e.once("mask", () => a.causalMask());
+    const weights = a.softmax(a.add(a.headScores(query, key), mask));
+    e.set(op.out, a.mixHeads(weights, value, false, heads, width));
     e.keep(op, { query, key, value, weights });
   },
 
@@ -66,13 +91,32 @@ export const forwardRules: { readonly [K in ForwardKind]: SmallOpsRule<K> } = {
     e.keep(op, { square, gate });
   },
 
+  relu2: (op, e) => {
+    const { algebra: a } = e;
+    const positive = a.positive(e.value(op.x));
+    e.set(op.out, a.multiply(positive, positive));
+    e.keep(op, { positive });
+  },
+
+  swiglu: (op, e) => {
+    const { algebra: a } = e;
+    const sigma = a.sigmoid(e.value(op.gate));
+    const active = a.multiply(e.value(op.gate), sigma);
+    e.set(op.out, a.multiply(active, e.value(op.up)));
+    e.keep(op, { sigma, active });
+  },
+
   add: (op, e) => e.set(op.out, e.algebra.add(e.value(op.a), e.value(op.b))),
 
   cross_entropy: (op, e) => {
     const { algebra: a } = e;
     const logProbabilities = a.logSoftmax(e.value(op.logits));
-    const picked = a.sum(a.takeTargets(logProbabilities, e.last(op.logits)), [1]);
-    e.set(op.out, a.reshape(a.multiply(picked, a.scalar(-1 / a.rows)), [e.trials]));
-    e.keep(op, { logProbabilities });
+    const vocabulary = e.last(op.logits);
+    const pickedOf = (x: typeof logProbabilities): typeof x => a.takeTargets(x, vocabulary);
+    const picked = pickedOf(logProbabilities);
+    e.set(op.out, a.reshape(a.multiply(a.sum(picked, [1]), a.scalar(-1 / a.rows)), [e.trials]));
+    // log Σ exp(logits) is what any logit lies above its log-probability: the target's is at hand.
+    const logSum = op.zLoss !== undefined && a.subtract(pickedOf(e.value(op.logits)), picked);
+    e.keep(op, { logProbabilities, ...(logSum && { logSum: a.reshape(logSum, [e.trials, a.rows, 1]) }) });
   },
 };

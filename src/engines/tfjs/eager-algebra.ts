@@ -1,7 +1,7 @@
 /** Small ops as calls of TensorFlow.js, each carried out at once. */
 import type { Dimensions, Shape } from "../../program/shapes.ts";
 import { Algebra, type Transposed } from "../small-ops/algebra.ts";
-import { maskValues, oneHotLimit } from "../small-ops/constants.ts";
+import { oneHotLimit } from "../small-ops/constants.ts";
 import type { Tensor, Tf } from "./load.ts";
 
 type Tensor1D = import("@tensorflow/tfjs-core").Tensor1D;
@@ -12,24 +12,24 @@ export class EagerAlgebra extends Algebra<Tensor> {
   private readonly tokens: Tensor1D;
   private readonly targets: Tensor1D;
 
-  /** `tokens` and `targets`: int32 [R]. `constant` gives tensors that outlive a step. */
-  private readonly constant: (key: string, make: () => Tensor) => Tensor;
+  /** `tokens` and `targets`: int32 [R]. `lasting` gives tensors that outlive a step. */
+  private readonly lasting: (key: string, make: () => Tensor) => Tensor;
 
   constructor(
     tf: Tf,
     dims: Dimensions,
     ids: { readonly tokens: Tensor; readonly targets: Tensor },
-    constant: (key: string, make: () => Tensor) => Tensor,
+    lasting: (key: string, make: () => Tensor) => Tensor,
   ) {
     super(dims);
     this.tf = tf;
     this.tokens = ids.tokens as Tensor1D;
     this.targets = ids.targets as Tensor1D;
-    this.constant = constant;
+    this.lasting = lasting;
   }
 
   scalar(value: number): Tensor {
-    return this.constant(String(value), () => this.tf.scalar(value));
+    return this.lasting(String(value), () => this.tf.scalar(value));
   }
   reshape(x: Tensor, shape: Shape): Tensor {
     return this.tf.reshape(x, [...shape]);
@@ -58,6 +58,9 @@ export class EagerAlgebra extends Algebra<Tensor> {
   sigmoid(x: Tensor): Tensor {
     return this.tf.sigmoid(x);
   }
+  positive(x: Tensor): Tensor {
+    return this.tf.relu(x);
+  }
   sum(x: Tensor, axes: readonly number[]): Tensor {
     return this.tf.sum(x, [...axes], true);
   }
@@ -73,9 +76,8 @@ export class EagerAlgebra extends Algebra<Tensor> {
   logSoftmax(x: Tensor): Tensor {
     return this.tf.logSoftmax(x, -1);
   }
-  causalMask(): Tensor {
-    const { context } = this.dims;
-    return this.constant("mask", () => this.tf.tensor2d(maskValues(context), [context, context]));
+  constant(key: string, shape: Shape, values: () => Float32Array): Tensor {
+    return this.lasting(key, () => this.tf.tensor(values(), [...shape], "float32"));
   }
   rowsOfTokens(table: Tensor): Tensor {
     return this.tf.gather(table, this.tokens, 1);

@@ -4,11 +4,11 @@
  */
 import { invariant } from "../../errors.ts";
 import { refsOf, type Op, type Ref } from "../../program/ops.ts";
-import { shapeOf, type Program } from "../../program/program.ts";
+import { shapeOf, stepOps, type Program } from "../../program/program.ts";
 import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
-import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
+import type { Batches, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
 import { expand } from "../small-ops/expand.ts";
-import { Expansion, stateParts, type PartsOf, type StepValues } from "../small-ops/expansion.ts";
+import { Expansion, mapParts, partsOf, type PartsOf, type StepValues } from "../small-ops/expansion.ts";
 import { EagerAlgebra } from "./eager-algebra.ts";
 import type { Tensor, Tf } from "./load.ts";
 
@@ -44,8 +44,7 @@ export class EagerExecutable implements Executable {
       );
       return tf.tensor(values.slice(), [...shape], "float32");
     };
-    const parts = (ref: Ref): PartsOf<Tensor> =>
-      Object.fromEntries(stateParts.map((part) => [part, tensor(ref, state.parameters.get(ref)?.[part])])) as PartsOf<Tensor>;
+    const parts = (ref: Ref): PartsOf<Tensor> => partsOf(program, ref, (part) => tensor(ref, state.parameters.get(ref)?.[part]));
     this.state = {
       step: state.step,
       scalars: new Map(program.scalars.map((ref) => [ref, tensor(ref, state.scalars.get(ref))])),
@@ -56,32 +55,29 @@ export class EagerExecutable implements Executable {
   async read(of: readonly Ref[] = this.program.parameters): Promise<State> {
     const { step, scalars, parameters } = this.state;
     const copy = async (tensor: Tensor): Promise<Float32Array> => ((await tensor.data()) as Float32Array).slice();
-    const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, PartsOf<Float32Array>>() };
+    const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, ParameterState>() };
     for (const [ref, tensor] of scalars) result.scalars.set(ref, await copy(tensor));
     for (const ref of of) {
-      const { weight, firstMoment, secondMoment } = parameters.get(ref) as PartsOf<Tensor>;
-      result.parameters.set(ref, {
-        weight: await copy(weight),
-        firstMoment: await copy(firstMoment),
-        secondMoment: await copy(secondMoment),
-      });
+      const parts: Record<string, Float32Array> = {};
+      for (const [part, tensor] of Object.entries(parameters.get(ref) as PartsOf<Tensor>)) parts[part] = await copy(tensor);
+      result.parameters.set(ref, parts as ParameterState);
     }
     return result;
   }
 
   train(chunk: TrainChunk): Promise<Float32Array> {
     const { program, tf } = this;
-    const perStep = stepScalarValues(program.beta1, program.beta2, this.state.step, chunk.factors);
+    const perStep = stepScalarValues(program, this.state.step, chunk.factors);
     return this.eachBatch(chunk, (ids, index) => {
       const scalars = stepScalars.map((name) => [name, tf.scalar(perStep[name][index])] as const);
       const step = Object.fromEntries(scalars) as NonNullable<StepValues<Tensor>["step"]>;
       const expansion = this.run(
         ids,
         { state: this.state.parameters, step },
-        [...program.forward, ...program.backward, ...program.updates],
+        stepOps(program),
         [program.loss],
       );
-      for (const parts of this.state.parameters.values()) for (const part of stateParts) parts[part].dispose();
+      for (const parts of this.state.parameters.values()) mapParts(parts, (tensor) => tensor.dispose());
       for (const [, scalar] of scalars) scalar.dispose();
       this.state = { ...this.state, step: this.state.step + 1, parameters: expansion.next };
       return expansion.value(program.loss);
@@ -129,7 +125,7 @@ export class EagerExecutable implements Executable {
   /** Carries out `ops` in order; of all tensors made, those in `wanted` and the next state are left. */
   private run(ids: Ids, given: Omit<StepValues<Tensor>, "tensors">, ops: readonly Op[], wanted: readonly Ref[]): Expansion<Tensor> {
     const { tf, program, state } = this;
-    const weights = [...state.parameters].map(([ref, { weight }]) => [ref, weight] as const);
+    const weights = [...state.parameters].map(([ref, parts]) => [ref, parts["weight"]] as const);
     const algebra = new EagerAlgebra(tf, program.dims, ids, (key, make) => this.constant(key, make));
     const expansion = new Expansion(program, algebra, { ...given, tensors: new Map([...state.scalars, ...weights]) });
     const lastUse = new Map(ops.flatMap((op, index) => refsOf(op).map((ref) => [ref, index] as const)));
@@ -176,7 +172,7 @@ export class EagerExecutable implements Executable {
 
   private release(): void {
     for (const tensor of this.state.scalars.values()) tensor.dispose();
-    for (const parts of this.state.parameters.values()) for (const part of stateParts) parts[part].dispose();
+    for (const parts of this.state.parameters.values()) mapParts(parts, (tensor) => tensor.dispose());
     this.state = { step: this.state.step, scalars: new Map(), parameters: new Map() };
   }
 }

@@ -1,7 +1,7 @@
 /** Small ops as nodes of a TensorFlow graph. */
 import type { Dimensions, Shape } from "../../program/shapes.ts";
 import { Algebra, type Transposed } from "../small-ops/algebra.ts";
-import { maskValues, oneHotLimit } from "../small-ops/constants.ts";
+import { oneHotLimit } from "../small-ops/constants.ts";
 import type { Node, TfGraph } from "./tf-graph.ts";
 
 const float = { type: "float" } as const;
@@ -52,6 +52,9 @@ export class GraphAlgebra extends Algebra<Node> {
   sigmoid(x: Node): Node {
     return this.elementwise("Sigmoid", x);
   }
+  positive(x: Node): Node {
+    return this.elementwise("Relu", x);
+  }
   sum(x: Node, axes: readonly number[]): Node {
     return this.reduce("Sum", x, axes, true);
   }
@@ -67,9 +70,8 @@ export class GraphAlgebra extends Algebra<Node> {
   logSoftmax(x: Node): Node {
     return this.elementwise("LogSoftmax", x);
   }
-  causalMask(): Node {
-    const { context } = this.dims;
-    return this.graph.constant(maskValues(context), [context, context]);
+  constant(_key: string, shape: Shape, values: () => Float32Array): Node {
+    return this.graph.constant(values(), shape);
   }
   rowsOfTokens(table: Node): Node {
     const attributes = { Tparams: float, Tindices: int32, Taxis: int32, batch_dims: { integer: 0 } };

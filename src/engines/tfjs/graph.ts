@@ -4,10 +4,10 @@
  */
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
-import { shapeOf, type Program } from "../../program/program.ts";
+import { shapeOf, statePartsOf, type Program } from "../../program/program.ts";
 import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
-import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
-import { stateParts, type PartsOf } from "../small-ops/expansion.ts";
+import type { Batches, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
+import { partsOf } from "../small-ops/expansion.ts";
 import type { NodeBinding, SavedModel, Tensor, Tf } from "./load.ts";
 import { inspectionModel, openSavedModel, storedName, trainingModel } from "./saved-models.ts";
 
@@ -38,7 +38,7 @@ export class GraphExecutable implements Executable {
     const arrays = [
       ...program.scalars.map((ref) => ({ ref, name: storedName(ref), values: state.scalars.get(ref) })),
       ...program.parameters.flatMap((ref) =>
-        stateParts.map((part) => ({ ref, name: storedName(ref, part), values: state.parameters.get(ref)?.[part] })),
+        statePartsOf(program, ref).map((part) => ({ ref, name: storedName(ref, part), values: state.parameters.get(ref)?.[part] })),
       ),
     ];
     const tensors = arrays.map(({ ref, name, values }) => [name, this.floats(ref, values)] as const);
@@ -51,8 +51,7 @@ export class GraphExecutable implements Executable {
     return Promise.resolve(
       this.call(this.model.read, {}, (results) => {
         const copy = (name: string): Float32Array => (results[name]?.dataSync() as Float32Array).slice();
-        const parts = (ref: Ref): PartsOf<Float32Array> =>
-          Object.fromEntries(stateParts.map((part) => [part, copy(storedName(ref, part))])) as PartsOf<Float32Array>;
+        const parts = (ref: Ref): ParameterState => partsOf(program, ref, (part) => copy(storedName(ref, part))) as ParameterState;
         return {
           step: this.step,
           scalars: new Map(program.scalars.map((ref) => [ref, copy(storedName(ref))])),
@@ -64,7 +63,7 @@ export class GraphExecutable implements Executable {
 
   train(chunk: TrainChunk): Promise<Float32Array> {
     const { program } = this;
-    const perStep = stepScalarValues(program.beta1, program.beta2, this.step, chunk.factors);
+    const perStep = stepScalarValues(program, this.step, chunk.factors);
     const losses = this.eachBatch(chunk, this.model.train, (index) =>
       Object.fromEntries(stepScalars.map((name) => [name, this.tf.scalar(perStep[name][index])])),
     );

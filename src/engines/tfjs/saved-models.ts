@@ -7,17 +7,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ref } from "../../program/ops.ts";
-import { shapeOf, type Program } from "../../program/program.ts";
+import { shapeOf, statePartsOf, type Program } from "../../program/program.ts";
 import { stepScalars } from "../../program/schedule.ts";
 import type { Shape } from "../../program/shapes.ts";
 import { expand } from "../small-ops/expand.ts";
-import { Expansion, stateParts, type PartsOf, type StatePart } from "../small-ops/expansion.ts";
+import { Expansion, partsOf } from "../small-ops/expansion.ts";
 import { GraphAlgebra } from "./graph-algebra.ts";
 import type { NodeBinding, SavedModel } from "./load.ts";
 import { TfGraph, type ElementType, type Node, type Signature } from "./tf-graph.ts";
 
 /** Name of a stored array in signatures: a scalar's own, or that of a parameter's part. */
-export const storedName = (ref: Ref, part?: StatePart): string => (part === undefined ? ref : `${part}/${ref}`);
+export const storedName = (ref: Ref, part?: string): string => (part === undefined ? ref : `${part}/${ref}`);
 
 type Inputs = Signature["inputs"];
 interface Fed {
@@ -42,7 +42,7 @@ export function trainingModel(program: Program): Uint8Array {
   const graph = new TfGraph();
   const stored = [
     ...program.scalars.map((ref) => ({ name: storedName(ref), shape: shapeOf(program, ref) })),
-    ...program.parameters.flatMap((ref) => stateParts.map((part) => ({ name: storedName(ref, part), shape: shapeOf(program, ref) }))),
+    ...program.parameters.flatMap((ref) => statePartsOf(program, ref).map((part) => ({ name: storedName(ref, part), shape: shapeOf(program, ref) }))),
   ];
   const variables = new Map(
     stored.map(({ name, shape }, index) => {
@@ -55,7 +55,7 @@ export function trainingModel(program: Program): Uint8Array {
       return [name, { shape, handle, value: graph.node("ReadVariableOp", [handle], { dtype: { type: "float" } }) }] as const;
     }),
   );
-  const variable = (ref: Ref, part?: StatePart): { readonly handle: Node; readonly value: Node } =>
+  const variable = (ref: Ref, part?: string): { readonly handle: Node; readonly value: Node } =>
     variables.get(storedName(ref, part)) as { readonly handle: Node; readonly value: Node };
   const assign = (handle: Node, value: Node): Node => graph.node("AssignVariableOp", [handle, value], { dtype: { type: "float" } });
 
@@ -76,19 +76,17 @@ export function trainingModel(program: Program): Uint8Array {
     ...program.scalars.map((ref) => [ref, variable(ref).value] as const),
     ...program.parameters.map((ref) => [ref, variable(ref, "weight").value] as const),
   ]);
-  const parts = (ref: Ref): PartsOf<Node> =>
-    Object.fromEntries(stateParts.map((part) => [part, variable(ref, part).value])) as PartsOf<Node>;
   const algebra = new GraphAlgebra(graph, program.dims, { tokens: ids.nodes["tokens"], targets: ids.nodes["targets"] });
   const expansion = new Expansion(program, algebra, {
     tensors,
-    state: new Map(program.parameters.map((ref) => [ref, parts(ref)])),
+    state: new Map(program.parameters.map((ref) => [ref, partsOf(program, ref, (part) => variable(ref, part).value)])),
     step: steps.nodes,
   });
   expand(expansion, program.forward);
   const loss = expansion.value(program.loss);
   const evaluated = result(graph, loss);
-  expand(expansion, [...program.backward, ...program.updates]);
-  const updates = [...expansion.next].flatMap(([ref, next]) => stateParts.map((part) => assign(variable(ref, part).handle, next[part])));
+  expand(expansion, [...program.backward, ...(program.clip ? [program.clip] : []), ...program.updates]);
+  const updates = [...expansion.next].flatMap(([ref, next]) => Object.entries(next).map(([part, value]) => assign(variable(ref, part).handle, value)));
   const trained = result(graph, loss, updates);
 
   const lossShape = [program.dims.trials];

@@ -15,7 +15,7 @@ import { LaneMemory } from "../../../src/engines/lowered/lane-memory.ts";
 import { lower } from "../../../src/engines/lowered/lower.ts";
 import type { Purpose } from "../../../src/engines/lowered/lowering.ts";
 import type { ModelConfig } from "../../../src/model/config.ts";
-import { trainingStep } from "../../../src/model/transformer.ts";
+import { trainingStep } from "../../../src/model/step.ts";
 import type { Program } from "../../../src/program/program.ts";
 import { afterInstructions, afterLaunches, chainsOf, madeBy, makes, operandNamed, operandsOf, unitsOf } from "../../support/names.ts";
 

@@ -122,15 +122,22 @@ static void attend(AttentionScratch s, HeadSize h, Rows query, Rows key, Rows va
   unpack(mixed, out, h);
 }
 
-/* With P = softmax(q·kᵀ): dv = Pᵀ·do, dP = do·vᵀ, dS = P ⊙ (dP − rowsum(P ⊙ dP)), dq = dS·k, dk = dSᵀ·q. */
+/* What was in `head`, where what is written comes from a packed copy and adds to it. */
+static void readd(Rows written, Rows head, HeadSize h) {
+  if (written.data == head.data) return;
+  for (long t = 0; t < h.context; t++) memcpy(written.data + t * written.row, head.data + t * head.row, sizeof(float) * h.head_dim);
+}
+
+/* With P = softmax(q·kᵀ), dk and dv added to what is there when asked: dv = Pᵀ·do, dP = do·vᵀ, dS = P ⊙ (dP − rowsum(P ⊙ dP)), dq = dS·k, dk = dSᵀ·q. */
 static void attend_backward(AttentionScratch s, HeadSize h, Rows query, Rows key, Rows value, const float *stats, Rows d_out,
-                            Rows d_query, Rows d_key, Rows d_value) {
+                            Rows d_query, Rows d_key, Rows d_value, int adds) {
   const long T = h.context;
   transpose_head(query, h, s.tp, s.queries_t);
   transpose_head(d_out, h, s.tp, s.d_out_t);
   const Rows queries = readable(query, h, s.dp, s.queries), keys = readable(key, h, s.dp, s.keys);
   const Rows gradients = readable(d_out, h, s.dp, s.d_out), d_queries = writable(d_query, h, s.dp, s.d_queries);
   const Rows d_keys = writable(d_key, h, s.dp, s.d_keys), d_values = writable(d_value, h, s.dp, s.d_values);
+  if (adds) readd(d_keys, d_key, h), readd(d_values, d_value, h);
   for (long block = 0; block < T; block += BLOCK) {
     const long last = least(block + BLOCK, T);
     for (long t = block; t < last; t += LINE) {
@@ -158,9 +165,9 @@ static void attend_backward(AttentionScratch s, HeadSize h, Rows query, Rows key
       const long from = k > block ? k : block, rows = least(LINE, last - k), depth = last - from, at = k * BLOCK + from - block;
       float *const dk = d_keys.data + k * d_keys.row, *const dv = d_values.data + k * d_values.row;
       multiply(rows, s.dp, depth, (Left){s.d_scores + at, BLOCK, 1}, queries.data + from * queries.row, queries.row,
-               (Initial){k < block ? dk : 0, d_keys.row}, dk, d_keys.row);
+               (Initial){k < block || adds ? dk : 0, d_keys.row}, dk, d_keys.row);
       multiply(rows, s.dp, depth, (Left){s.scores + at, BLOCK, 1}, gradients.data + from * gradients.row, gradients.row,
-               (Initial){k < block ? dv : 0, d_values.row}, dv, d_values.row);
+               (Initial){k < block || adds ? dv : 0, d_values.row}, dv, d_values.row);
     }
   }
   unpack(d_queries, d_query, h);

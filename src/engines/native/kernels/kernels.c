@@ -41,7 +41,22 @@ static float *at(const Run *run, int32_t ref) {
 }
 static float scalar(const Run *run, int32_t ref) { return ref < 0 ? 1 : *at(run, ref); }
 
-/* out[R,C] = multiplier · (table[token] + positions[t]) */
+/* 1 / √(mean square + 1e-5) of a head, by four sums side by side. */
+static float inverse_rms(const float *x, long D) {
+  float sums[4] = {0};
+  for (long d = 0; d < D; d++) sums[d % 4] += x[d] * x[d];
+  return 1 / sqrtf(((sums[0] + sums[2]) + (sums[1] + sums[3])) / D + 1e-5f);
+}
+/* Turns the pairs (j, j + half) of a head by their angles, or by what undoes that. */
+static void turn(float *x, long half, const float *turns, float direction) {
+  for (long j = 0; j < half; j++) {
+    const float a = x[j], b = x[j + half], cosine = turns[j], sine = turns[j + half] * direction;
+    x[j] = a * cosine - b * sine;
+    x[j + half] = b * cosine + a * sine;
+  }
+}
+
+/* out[R,C] = multiplier · (table[token] + positions[t]), positions if there are any */
 KERNEL embed(const Run *run, const Embed *o) {
   const float *table = at(run, o->table), *positions = at(run, o->positions);
   const float scale = scalar(run, o->multiplier);
@@ -49,7 +64,8 @@ KERNEL embed(const Run *run, const Embed *o) {
   const Range mine = share(&run->team, o->rows);
   for (long r = mine.begin; r < mine.end; r++)
     for (long c = 0; c < row; c += LANES)
-      store(at(run, o->out) + r * row + c, (load(table + run->tokens[o->first_row + r] * row + c) + load(positions + r % o->context * row + c)) * scale);
+      store(at(run, o->out) + r * row + c,
+            (load(table + run->tokens[o->first_row + r] * row + c) + (positions ? load(positions + r % o->context * row + c) : all(0))) * scale);
 }
 
 /* d_table[V,C] = multiplier · Σ of d_out over a token's rows; d_positions[T,C] likewise; added to what is there when asked. Each thread sums some columns. */
@@ -61,18 +77,28 @@ KERNEL embed_backward(const Run *run, const EmbedBackward *o) {
   const Range mine = share(&run->team, row / LINE);
   const long begin = mine.begin * LINE, end = mine.end * LINE;
   for (long v = 0; v < (o->accumulate ? 0 : o->vocabulary); v++) memset(table + v * row + begin, 0, sizeof(float) * (end - begin));
-  for (long t = 0; t < (o->accumulate ? 0 : o->context); t++) memset(positions + t * row + begin, 0, sizeof(float) * (end - begin));
+  for (long t = 0; t < (o->accumulate || !positions ? 0 : o->context); t++) memset(positions + t * row + begin, 0, sizeof(float) * (end - begin));
   for (long r = 0; r < o->rows; r++) {
     float *const of_token = table + run->tokens[o->first_row + r] * row, *const of_position = positions + r % o->context * row;
     for (long c = begin; c < end; c += LANES) {
       const Vector d = load(d_out + r * row + c) * scale;
       store(of_token + c, load(of_token + c) + d);
-      store(of_position + c, load(of_position + c) + d);
+      if (positions) store(of_position + c, load(of_position + c) + d);
     }
   }
 }
 
-/* normal[R,C] = (x − mean) · inverse, inverse[R] = 1/√(variance + 1e-5), over each row */
+/* out[columns,rows] = x[rows,columns] transposed */
+KERNEL transpose_matrix(const Run *run, const TransposeMatrix *o) {
+  const long from = row_length(o->columns), to = row_length(o->rows);
+  const Range mine = share(&run->team, (o->rows + LINE - 1) / LINE); /* lines of the result, so that no two threads share one */
+  for (long line = mine.begin; line < mine.end; line++) {
+    const long r = line * LINE;
+    transpose(at(run, o->x) + r * from, from, least(LINE, o->rows - r), o->columns, 1, 0, at(run, o->out) + r, to);
+  }
+}
+
+/* normal[R,C] = (x − mean) · inverse, inverse[R] = 1/√(variance + 1e-5), over each row; without the mean when not centered */
 KERNEL normalize(const Run *run, const Normalize *o) {
   const long row = row_length(o->width);
   const Range mine = share(&run->team, o->rows);
@@ -80,7 +106,8 @@ KERNEL normalize(const Run *run, const Normalize *o) {
     const float *x = at(run, o->x) + r * row;
     float *normal = at(run, o->normal) + r * row;
     Vector total = all(0), squares = all(0);
-    for (long c = 0; c < row; c += LANES) total += first(o->width - c, load(x + c), all(0));
+    if (o->centered)
+      for (long c = 0; c < row; c += LANES) total += first(o->width - c, load(x + c), all(0));
     const float mean = sum(total) / o->width;
     for (long c = 0; c < row; c += LANES) {
       const Vector centered = first(o->width - c, load(x + c) - mean, all(0));
@@ -93,7 +120,7 @@ KERNEL normalize(const Run *run, const Normalize *o) {
   }
 }
 
-/* out[R,C] = residual + inverse · (d − mean(d) − normal · mean(d ⊙ normal)), d the gradient of `normal` */
+/* out[R,C] = residual + inverse · (d − mean(d) − normal · mean(d ⊙ normal)), d the gradient of `normal`; without mean(d) when not centered */
 KERNEL normalize_backward(const Run *run, const NormalizeBackward *o) {
   const long row = row_length(o->width);
   const Range mine = share(&run->team, o->rows);
@@ -107,7 +134,7 @@ KERNEL normalize_backward(const Run *run, const NormalizeBackward *o) {
       total += each;
       product += each * load(normal + c);
     }
-    const float mean = sum(total) / o->width, slope = sum(product) / o->width, inverse = at(run, o->inverse)[r];
+    const float mean = o->centered ? sum(total) / o->width : 0, slope = sum(product) / o->width, inverse = at(run, o->inverse)[r];
     for (long c = 0; c < row; c += LANES) {
       const Vector residual = residuals ? load(residuals + r * row + c) : all(0);
       store(out + c, residual + (load(d + c) - mean - load(normal + c) * slope) * inverse);
@@ -115,19 +142,19 @@ KERNEL normalize_backward(const Run *run, const NormalizeBackward *o) {
   }
 }
 
-/* out[rows,columns] = initial + a · (multiplier · gain ⊙ b), b transposed when asked; a by rows or by columns */
+/* out[rows,columns] = initial + a · (multiplier · gain ⊙ b), b transposed when asked; a by rows or by columns; of a symmetric product at least what is on and above the diagonal */
 KERNEL matrix_product(const Run *run, const MatrixProduct *o) {
   const Left a = {at(run, o->a), o->a_row, o->a_step};
   const Right b = {at(run, o->b), o->b_row, o->b_transposed, scalar(run, o->multiplier), at(run, o->gain)};
 #if HAS_MIXED
   if (run->mixed) {
     mixed_product(&run->team, o->rows, o->columns, o->depth, a, b, (Initial){at(run, o->initial), o->initial_row}, at(run, o->out),
-                  row_length(o->columns));
+                  row_length(o->columns), o->symmetric);
     return;
   }
 #endif
   product(&run->team, o->rows, o->columns, o->depth, a, b, (Initial){at(run, o->initial), o->initial_row}, at(run, o->out),
-          row_length(o->columns));
+          row_length(o->columns), o->symmetric);
 }
 
 /* out[n] = multiplier · (bias[n] + Σ_k shift[k] · weight[k,n]) */
@@ -184,29 +211,86 @@ KERNEL norm_gradients(const Run *run, const NormGradients *o) {
   }
 }
 
+/* out = multiplier · turned(x / rms(x) · gain) of heads [H·D] in rows, norm and gain where there is one, turns [T, D] too: cosines, then sines, of pairs (j, j + D/2). */
+KERNEL turn_heads(const Run *run, const TurnHeads *o) {
+  const long row = row_length(o->width), turns_row = row_length(o->head_dim), D = o->head_dim, half = D / 2;
+  const float *gain = at(run, o->gain), *turns = at(run, o->turns);
+  const float scale = scalar(run, o->multiplier);
+  const Range mine = share(&run->team, o->rows);
+  for (long r = mine.begin; r < mine.end; r++)
+    for (long h = 0; h < o->width; h += D) {
+      const float *x = at(run, o->x) + r * row + h;
+      float *out = at(run, o->out) + r * row + h;
+      const float inverse = gain ? inverse_rms(x, D) : 1;
+      for (long d = 0; d < D; d++) out[d] = gain ? x[d] * inverse * gain[d] * scale : x[d] * scale;
+      if (turns) turn(out, half, turns + r % o->context * turns_row, 1);
+    }
+}
+
+/* With d = turned back(multiplier · d_out) and n = x / rms(x): products = d ⊙ n, d_x = (d·gain − n · mean(d·gain ⊙ n)) / rms(x), or d where there is no gain. */
+KERNEL turn_heads_backward(const Run *run, const TurnHeadsBackward *o) {
+  const long row = row_length(o->width), turns_row = row_length(o->head_dim), D = o->head_dim, half = D / 2;
+  const float *gain = at(run, o->gain), *turns = at(run, o->turns);
+  const float scale = scalar(run, o->multiplier);
+  const Range mine = share(&run->team, o->rows);
+  for (long r = mine.begin; r < mine.end; r++)
+    for (long h = 0; h < o->width; h += D) {
+      const float *d_out = at(run, o->d_out) + r * row + h;
+      float *d = at(run, o->d_x) + r * row + h;
+      for (long i = 0; i < D; i++) d[i] = d_out[i] * scale;
+      if (turns) turn(d, half, turns + r % o->context * turns_row, -1);
+      if (!gain) continue;
+      const float *x = at(run, o->x) + r * row + h;
+      float *products = at(run, o->products) + r * row + h;
+      const float inverse = inverse_rms(x, D);
+      float along = 0;
+      for (long i = 0; i < D; i++) {
+        products[i] = d[i] * x[i] * inverse;
+        along += products[i] * gain[i];
+      }
+      along /= D;
+      for (long i = 0; i < D; i++) d[i] = (d[i] * gain[i] - x[i] * inverse * along) * inverse;
+    }
+}
+
+/* out[D] = Σ_h x[h·D + d] */
+KERNEL fold_heads(const Run *run, const FoldHeads *o) {
+  if (run->team.index != 0) return;
+  const float *x = at(run, o->x);
+  float *out = at(run, o->out);
+  for (long d = 0; d < o->head_dim; d++) {
+    float total = 0;
+    for (long h = 0; h < o->heads; h++) total += x[h * o->head_dim + d];
+    out[d] = total;
+  }
+}
+
 /* The rows of head `index` of the batch inside [R,C]. */
 static Rows head_of(const Run *run, int32_t ref, long width, HeadSize h, long index) {
   const long row = row_length(width), heads = width / h.head_dim;
   return (Rows){at(run, ref) + index / heads * h.context * row + index % heads * h.head_dim, row};
 }
 #define HEAD(ref) head_of(run, o->ref, o->width, size, i)
+#define KEY_HEAD(ref) head_of(run, o->ref, o->key_width, size, i / queries_per_key)
 
-/* out[R,C] = softmax(query·keyᵀ)·value for each sequence and head; stats [B·H, 2, Tp] */
+/* out[R,C] = softmax(query·keyᵀ)·value for each sequence and head, neighbouring heads of queries sharing one of keys; stats [B·H, 2, Tp] */
 KERNEL attention(const Run *run, const Attention *o) {
   const HeadSize size = {o->context, o->head_dim};
   const AttentionScratch s = attention_scratch(&run->team, size);
+  const long queries_per_key = o->width / o->key_width;
   const Range mine = share(&run->team, (long)o->rows / o->context * (o->width / o->head_dim));
   for (long i = mine.begin; i < mine.end; i++)
-    attend(s, size, HEAD(query), HEAD(key), HEAD(value), HEAD(out), at(run, o->stats) + i * 2 * s.tp);
+    attend(s, size, HEAD(query), KEY_HEAD(key), KEY_HEAD(value), HEAD(out), at(run, o->stats) + i * 2 * s.tp);
 }
 
 KERNEL attention_backward(const Run *run, const AttentionBackward *o) {
   const HeadSize size = {o->context, o->head_dim};
   const AttentionScratch s = attention_scratch(&run->team, size);
-  const Range mine = share(&run->team, (long)o->rows / o->context * (o->width / o->head_dim));
-  for (long i = mine.begin; i < mine.end; i++)
-    attend_backward(s, size, HEAD(query), HEAD(key), HEAD(value), at(run, o->stats) + i * 2 * s.tp, HEAD(d_out), HEAD(d_query),
-                    HEAD(d_key), HEAD(d_value));
+  const long queries_per_key = o->width / o->key_width;
+  const Range mine = share(&run->team, (long)o->rows / o->context * (o->key_width / o->head_dim));
+  for (long i = mine.begin * queries_per_key; i < mine.end * queries_per_key; i++)
+    attend_backward(s, size, HEAD(query), KEY_HEAD(key), KEY_HEAD(value), at(run, o->stats) + i * 2 * s.tp, HEAD(d_out), HEAD(d_query),
+                    KEY_HEAD(d_key), KEY_HEAD(d_value), i % queries_per_key > 0);
 }
 
 /* out = x·s with s = σ(2√(2/π)·(x + 0.044715·x³)), which is tanh's GELU; derivative = s + x·s·(1 − s)·(inner derivative) */
@@ -223,6 +307,42 @@ KERNEL gelu(const Run *run, const Gelu *o) {
   }
 }
 
+/* out = max(x, 0)², derivative = 2·max(x, 0) */
+KERNEL relu2(const Run *run, const Relu2 *o) {
+  const float *xs = at(run, o->x);
+  float *out = at(run, o->out), *derivative = at(run, o->derivative);
+  const Range mine = share(&run->team, o->lines);
+  for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) {
+    const Vector x = load(xs + i), positive = choose(x < all(0), all(0), x);
+    store(out + i, positive * positive);
+    if (derivative) store(derivative + i, positive + positive);
+  }
+}
+
+/* out = gate·σ(gate)·up */
+KERNEL swiglu(const Run *run, const Swiglu *o) {
+  const float *gates = at(run, o->gate), *ups = at(run, o->up);
+  float *out = at(run, o->out);
+  const Range mine = share(&run->team, o->lines);
+  for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) {
+    const Vector gate = load(gates + i);
+    store(out + i, gate / (exponential(-gate) + 1) * load(ups + i));
+  }
+}
+
+/* With s = σ(gate): d_up = d_out·gate·s, d_gate = d_out·up·(s + gate·s·(1 − s)); may be written over gate and up. */
+KERNEL swiglu_backward(const Run *run, const SwigluBackward *o) {
+  const float *gates = at(run, o->gate), *ups = at(run, o->up), *d_out = at(run, o->d_out);
+  float *d_gate = at(run, o->d_gate), *d_up = at(run, o->d_up);
+  const Range mine = share(&run->team, o->lines);
+  for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) {
+    const Vector gate = load(gates + i), up = load(ups + i), d = load(d_out + i);
+    const Vector s = all(1) / (exponential(-gate) + 1), active = gate * s;
+    store(d_up + i, d * active);
+    store(d_gate + i, d * up * (s + active * (1 - s)));
+  }
+}
+
 KERNEL add(const Run *run, const Add *o) {
   const float *a = at(run, o->a), *b = at(run, o->b);
   const Range mine = share(&run->team, o->lines);
@@ -235,7 +355,10 @@ KERNEL multiply_elements(const Run *run, const MultiplyElements *o) {
   for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) store(at(run, o->out) + i, load(a + i) * load(b + i));
 }
 
-/* losses[r] = −log softmax(logits[r])[target], gradient = (softmax − one-hot) / total_rows, for some rows of the batch */
+/*
+ * losses[r] = −log softmax(logits[r])[target], gradient = (softmax − one-hot) / total_rows, for some rows of the batch; with a z_loss
+ * the softmax in it counts 1 + 2·z_loss·log Σ exp(logits) times
+ */
 KERNEL cross_entropy(const Run *run, const CrossEntropy *o) {
   const long row = row_length(o->vocabulary);
   const float *logits = at(run, o->logits);
@@ -252,7 +375,8 @@ KERNEL cross_entropy(const Run *run, const CrossEntropy *o) {
       total += e;
       if (gradient) store(gradient + r * row + n, e);
     }
-    const float all_of_it = sum(total), share = 1 / (all_of_it * o->total_rows);
+    const float all_of_it = sum(total), once = 1 / (all_of_it * o->total_rows);
+    const float share = o->z_loss < 0 ? once : once * (1 + 2 * scalar(run, o->z_loss) * (logf(all_of_it) + top));
     at(run, o->losses)[o->first_row + r] = logf(all_of_it) + (top - of_target);
     if (!gradient) continue;
     for (long n = 0; n < row; n += LANES) store(gradient + r * row + n, load(gradient + r * row + n) * share);
@@ -267,11 +391,37 @@ KERNEL mean_loss(const Run *run, const MeanLoss *o) {
   *run->loss = total / o->rows;
 }
 
+/* out[r] = Σ_c x[r,c]², zeros to the end of the last line */
+KERNEL square_sums(const Run *run, const SquareSums *o) {
+  const long row = row_length(o->columns);
+  const Range mine = share(&run->team, round_up(o->rows, LINE));
+  for (long r = mine.begin; r < mine.end; r++) {
+    const float *x = at(run, o->x) + r * row;
+    Vector total = all(0);
+    for (long c = 0; c < (r < o->rows ? row : 0); c += LANES) {
+      const Vector each = first(o->columns - c, load(x + c), all(0));
+      total += each * each;
+    }
+    at(run, o->out)[r] = sum(total);
+  }
+}
+
+/* With n = √(Σ sums): out = min(1, limit / (n + 1e-6)), or 1 / (n + 1e-7) without a limit */
+KERNEL norm_factor(const Run *run, const NormFactor *o) {
+  if (run->team.index != 0) return;
+  double total = 0;
+  for (long i = 0; i < o->count; i++) total += at(run, o->sums)[i];
+  const float norm = sqrt(total);
+  const float *limit = at(run, o->limit);
+  *at(run, o->out) = limit ? least_float(1, *limit / (norm + 1e-6f)) : 1 / (norm + 1e-7f);
+}
+
 /*
- * first ← β₁·first + g, second ← β₂·second + g²,
+ * g = scale·gradient, first ← β₁·first + g, second ← β₂·second + g²,
  * weight ← weight·(1 − factor·decay) − step_size·learning_rate·first / (√second + ε·epsilon_scale)
  */
 KERNEL adamw(const Run *run, const Adamw *o) {
+  const float scale = scalar(run, o->scale);
   float *weight = at(run, o->weight), *firsts = at(run, o->first), *seconds = at(run, o->second);
   const float *gradient = at(run, o->gradient);
   const float beta1 = *at(run, o->beta1), beta2 = *at(run, o->beta2);
@@ -279,12 +429,69 @@ KERNEL adamw(const Run *run, const Adamw *o) {
   const float kept = o->decay < 0 ? 1 : 1 - run->factor * scalar(run, o->decay);
   const Range mine = share(&run->team, o->lines);
   for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) {
-    const Vector g = load(gradient + i);
+    const Vector g = load(gradient + i) * scale;
     const Vector m = load(firsts + i) * beta1 + g, v = load(seconds + i) * beta2 + g * g;
     store(firsts + i, m);
     store(seconds + i, v);
     store(weight + i, load(weight + i) * kept - m / (square_root(v) + epsilon) * rate);
   }
+}
+
+/* momentum ← share·momentum + scale·gradient, out = scale·gradient + share·momentum */
+KERNEL momentum(const Run *run, const Momentum *o) {
+  const float *gradient = at(run, o->gradient);
+  float *sums = at(run, o->momentum), *out = at(run, o->out);
+  const float scale = scalar(run, o->scale), share_kept = scalar(run, o->share);
+  const Range mine = share(&run->team, o->lines);
+  for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) {
+    const Vector g = load(gradient + i) * scale, m = load(sums + i) * share_kept + g;
+    store(sums + i, m);
+    store(out + i, m * share_kept + g);
+  }
+}
+
+/* out = factor·x */
+KERNEL scale_elements(const Run *run, const ScaleElements *o) {
+  const float factor = scalar(run, o->factor);
+  const Range mine = share(&run->team, o->lines);
+  for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) store(at(run, o->out) + i, load(at(run, o->x) + i) * factor);
+}
+
+/* out = factor·x + amount·I, x symmetric and read on and above its diagonal only; may be written over x. A block of LINE columns below the diagonal is the transpose of the one above. */
+KERNEL plus_identity(const Run *run, const PlusIdentity *o) {
+  const long row = row_length(o->size), blocks = (o->size + LINE - 1) / LINE;
+  const float factor = scalar(run, o->factor), amount = o->amount < 0 ? 0 : scalar(run, o->amount);
+  const float *x = at(run, o->x);
+  float *out = at(run, o->out);
+  const Range mine = share(&run->team, blocks * (blocks + 1) / 2);
+  for (long unit = mine.begin; unit < mine.end; unit++) {
+    long i = 0, j = unit; /* block (i, j) of those with i ≤ j, row by row */
+    for (; j >= blocks - i; i++) j -= blocks - i;
+    j += i;
+    const long rows = least(LINE, o->size - i * LINE), columns = least(LINE, o->size - j * LINE);
+    const float *from = x + i * LINE * row + j * LINE;
+    float *above = out + i * LINE * row + j * LINE, *below = out + j * LINE * row + i * LINE;
+    if (i < j) {
+      for (long r = 0; r < rows; r++)
+        for (long c = 0; c < LINE; c += LANES) store(above + r * row + c, load(from + r * row + c) * factor);
+      transpose(above, row, rows, columns, 1, 0, below, row);
+    } else
+      for (long r = 0; r < rows; r++)
+        for (long c = r; c < columns; c++) {
+          const float value = from[r * row + c] * factor + (r == c ? amount : 0);
+          above[r * row + c] = above[c * row + r] = value;
+        }
+  }
+}
+
+/* weight ← weight·(1 − factor·decay) − factor·learning_rate·√(fan_out / fan_in)·direction */
+KERNEL muon(const Run *run, const Muon *o) {
+  float *weight = at(run, o->weight);
+  const float *direction = at(run, o->direction);
+  const float rate = run->factor * scalar(run, o->learning_rate) * sqrtf((float)o->fan_out / o->fan_in);
+  const float kept = o->decay < 0 ? 1 : 1 - run->factor * scalar(run, o->decay);
+  const Range mine = share(&run->team, o->lines);
+  for (long i = mine.begin * LINE; i < mine.end * LINE; i += LANES) store(weight + i, load(weight + i) * kept - load(direction + i) * rate);
 }
 
 static void run_instructions(const Run *run, const int32_t *code, long words) {
@@ -423,7 +630,7 @@ EXPORT double time_product(int64_t n, int64_t repeats, const float *a, const flo
   const Team team = {0, 1, 0, scratch};
   struct timespec begin, end;
   clock_gettime(CLOCK_MONOTONIC, &begin);
-  for (long i = 0; i < repeats; i++) product(&team, n, n, n, (Left){a, n, 1}, (Right){b, n, 0, 1, 0}, (Initial){0}, c, n);
+  for (long i = 0; i < repeats; i++) product(&team, n, n, n, (Left){a, n, 1}, (Right){b, n, 0, 1, 0}, (Initial){0}, c, n, 0);
   clock_gettime(CLOCK_MONOTONIC, &end);
   return (end.tv_sec - begin.tv_sec) + 1e-9 * (end.tv_nsec - begin.tv_nsec);
 }

@@ -45,7 +45,8 @@ static void pack_columns(const float *from, long from_row, long count, long colu
 }
 
 /* The same as product(), of rounded operands. */
-static void mixed_product(const Team *team, long rows, long columns, long depth, Left a, Right b, Initial initial, float *c, long c_row) {
+static void mixed_product(const Team *team, long rows, long columns, long depth, Left a, Right b, Initial initial, float *c, long c_row,
+                          int symmetric) {
   const long panels = (columns + PANEL - 1) / PANEL, height = strip_height(team, rows, panels, MIXED_STRIP);
   const long strips = (rows + height - 1) / height;
   float *const left = team->scratch, *const right = left + MIXED_STRIP * MAX_DEPTH / 2, *const exact = right + PANEL * MAX_DEPTH / 2;
@@ -62,12 +63,13 @@ static void mixed_product(const Team *team, long rows, long columns, long depth,
       else
         pack_rows(from, a.row, strip, part, left, words.row);
       for (long each = unit; each < last; each++) {
-        const long n = each % panels * PANEL, width = least(PANEL, columns - n);
+        const long n = each % panels * PANEL, width = least(PANEL, columns - n), height_here = least(strip, (symmetric ? n + width : rows) - m);
+        if (height_here <= 0) continue;
         float *const out = c + m * c_row + n;
         const Initial start = {initial.data ? initial.data + m * initial.row + n : 0, initial.row};
         if (!is_plain(b)) pack(b, k, n, part, width, exact);
         pack_columns(is_plain(b) ? b.data + k * b.row + n : exact, is_plain(b) ? b.row : PANEL, part, width, right, PANEL);
-        panel(PAIRS, strip, width > LANES ? 2 : 1, pairs, words, right, PANEL, k == 0 ? start : (Initial){out, c_row}, out, c_row);
+        panel(PAIRS, height_here, width > LANES ? 2 : 1, pairs, words, right, PANEL, k == 0 ? start : (Initial){out, c_row}, out, c_row);
       }
     }
   }

@@ -193,8 +193,12 @@ static long strip_height(const Team *team, long rows, long panels, long most) {
   return least(most, round_up((rows + strips - 1) / strips, LINE));
 }
 
-/* C[rows, columns] = initial + A·B by the whole team; each thread does whole panels of some rows. */
-static void product(const Team *team, long rows, long columns, long depth, Left a, Right b, Initial initial, float *c, long c_row) {
+/*
+ * C[rows, columns] = initial + A·B by the whole team; each thread does whole panels of some rows. Of a symmetric C the rows
+ * of a panel end with its last column.
+ */
+static void product(const Team *team, long rows, long columns, long depth, Left a, Right b, Initial initial, float *c, long c_row,
+                    int symmetric) {
   const long panels = (columns + PANEL - 1) / PANEL, height = strip_height(team, rows, panels, MAX_STRIP);
   const long strips = (rows + height - 1) / height;
   const long max_depth = a.row == 1 ? MAX_DEPTH / 4 : MAX_DEPTH;
@@ -202,8 +206,9 @@ static void product(const Team *team, long rows, long columns, long depth, Left 
   const Range mine = share(team, panels * strips);
   for (long unit = mine.begin; unit < mine.end; unit++) {
     const long m = unit / panels * height, n = unit % panels * PANEL;
-    const long strip = least(height, rows - m), width = least(PANEL, columns - n);
+    const long width = least(PANEL, columns - n), strip = least(height, (symmetric ? n + width : rows) - m);
     float *const out = c + m * c_row + n;
+    if (strip <= 0) continue;
     for (long k = 0; k < depth; k += max_depth) {
       const long part = least(max_depth, depth - k);
       const Initial start = {initial.data ? initial.data + m * initial.row + n : 0, initial.row};

@@ -47,6 +47,7 @@ INLINE long row_length(long columns) {
   return floats % (CROWDED_LINES * LINE) == 0 ? floats + LINE : floats;
 }
 INLINE long least(long a, long b) { return a < b ? a : b; }
+INLINE float least_float(float a, float b) { return a < b ? a : b; }
 INLINE Vector load(const float *p) { return *(const Vector *)p; }
 INLINE void store(float *p, Vector x) { *(Vector *)p = x; }
 #define FOUR(x) x, x, x, x
