@@ -17,13 +17,15 @@ export function float64Losses(work: Work, steps: number): readonly number[] {
   return Array.from({ length: steps }, (_, step) => {
     const ids = (all: Int32Array): Int32Array => all.subarray(step * cells, (step + 1) * cells);
     const values = referencePass(program, new Map([...weights, ...scalars]), ids(tokens), ids(targets));
-    const corrections = biasCorrections(program.beta1, program.beta2, step + 1);
-    for (const { parameter, gradient, learningRate, epsilon } of program.updates) {
+    for (const op of program.updates) {
+      if (op.kind !== "adamw") throw new Error(`the reference has no ${op.kind}`);
+      const { parameter, gradient, learningRate, epsilon, beta1, beta2 } = op;
+      const corrections = biasCorrections(beta1, beta2, step + 1);
       const of = <T>(all: ReadonlyMap<string, T>, name = parameter): T => all.get(name) as T;
       const [w, m, v, g] = [of(weights), of(first), of(second), of(values, gradient)];
       for (let i = 0; i < w.length; i++) {
-        m[i] = program.beta1 * m[i] + g[i];
-        v[i] = program.beta2 * v[i] + g[i] ** 2;
+        m[i] = beta1 * m[i] + g[i];
+        v[i] = beta2 * v[i] + g[i] ** 2;
         w[i] -= (scalar(learningRate) * corrections.first * m[i]) / (Math.sqrt(corrections.second * v[i]) + scalar(epsilon));
       }
     }

@@ -4,7 +4,14 @@
  */
 import { UserError, type Diagnostic } from "../errors.ts";
 import { attentionScale, residualMultiplier, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
-import { type CompleteHyperparameters, type Hyperparameters, type Parametrization, parametrizations, type Role, transferable } from "../parametrization/roles.ts";
+import {
+  parametrizations,
+  transferable,
+  type CompleteHyperparameters,
+  type Hyperparameters,
+  type Parametrization,
+  type Role,
+} from "../parametrization/roles.ts";
 import { depthTable, table } from "../parametrization/table.ts";
 import { defined, flag, mapping, nonNegative, oneOf, positive, problemsIn, whole, wrong, type Rules } from "./arguments.ts";
 
@@ -48,7 +55,7 @@ export interface Parametrized<Name extends string = string> {
 }
 
 const productRoles: ReadonlySet<Role> = new Set(["hidden", "readout"]);
-const roles: { readonly [R in Role]: true } = { embedding: true, hidden: true, readout: true, norm: true, bias: true };
+const roles: { readonly [R in Role]: true } = { embedding: true, hidden: true, readout: true, norm: true, head_norm: true, bias: true };
 
 const inputRules: Rules<ParametrizeInput> = {
   parametrization: oneOf(...parametrizations),
@@ -59,6 +66,7 @@ const depthRules: Rules<NonNullable<ParametrizeInput["depth"]>> = { layers: whol
 const hyperparameterRules: Rules<Hyperparameters> = {
   ...{ learning_rate: positive, init_std: nonNegative, embedding_std: nonNegative, weight_decay: nonNegative },
   ...{ input_multiplier: positive, output_multiplier: positive, attention_multiplier: positive },
+  ...{ embedding_learning_rate: positive, norm_learning_rate: positive, muon_learning_rate: positive },
 };
 const tensorRules: Rules<TensorInput> = { role: oneOf(...Object.keys(roles)), fanIn: whole(1), zeroInit: flag, inBlock: flag };
 

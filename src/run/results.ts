@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { UserError, type Diagnostic, type ErrorKind } from "../errors.ts";
 import { canonicalJson, hashOf } from "../hash.ts";
-import { transferable, type Hyperparameters } from "../parametrization/roles.ts";
+import { doesTransfer, type Hyperparameters } from "../parametrization/roles.ts";
 import { isCompleteSpec, type CompleteSpec } from "../spec/complete.ts";
 import { isLoss } from "../training/outcome.ts";
 import { environmentSchema } from "./environment.ts";
@@ -120,7 +120,7 @@ export const edgeMatters = ({ hyperparameter, matters }: WinnersEdge): boolean =
 
 /** Hyperparameters without those marked as not transferring: what the target gets. */
 export function transferredOf(tried: Hyperparameters): Hyperparameters {
-  return Object.fromEntries(Object.entries(tried).filter((entry): entry is [string, number] => Object.hasOwn(transferable, entry[0])));
+  return Object.fromEntries(Object.entries(tried).filter(([name]) => doesTransfer(name)));
 }
 
 /** Digest of a head and the canonical JSON of each trial. */

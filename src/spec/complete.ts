@@ -4,22 +4,25 @@
  */
 import { canonicalJson } from "../hash.ts";
 import type { ZeroInit } from "../model/config.ts";
-import { isStandard, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
+import { isStandard, optional, type HyperparameterName, type OptionalName, type TransferableName } from "../parametrization/roles.ts";
 import { designers, type MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
+import { architectureOf, heldArchitecture, zeroInitsOf, type Architecture } from "./architecture.ts";
 import { bounds } from "./bounds.ts";
 import { fixedDefaults } from "./references.ts";
 import { ruleFindings, type PartialSpec } from "./rules.ts";
 import { specSchema, type HyperparameterDomain, type ParsedSpec, type Rules } from "./schema.ts";
 
-/** A search space that names every hyperparameter; weight decay only where it is searched. */
-export type HyperparameterSpace = Readonly<Record<TransferableName, HyperparameterDomain> & { weight_decay?: HyperparameterDomain }>;
+/** A search space that names every hyperparameter; those that not every trial has only where the spec names them or its optimizer needs them. */
+export type HyperparameterSpace = Readonly<
+  Record<TransferableName, HyperparameterDomain> & Partial<Record<OptionalName | "weight_decay", HyperparameterDomain>>
+>;
 
 /** A spec with nothing left to fill, in the file's own snake_case. */
 export interface CompleteSpec extends Omit<ParsedSpec, "rules" | "model" | "width" | "depth" | "search"> {
   /** Absent under the first rules, which had no name when runs were begun under them; rulesOf tells. */
   readonly rules?: Exclude<Rules, 1>;
-  readonly model: ParsedSpec["model"] & { readonly zero_init: readonly ZeroInit[] };
+  readonly model: Omit<ParsedSpec["model"], "preset"> & Pick<Architecture, "mlp_ratio" | "biases"> & { readonly zero_init: readonly ZeroInit[] };
   readonly width: Readonly<Record<"base" | "proxy" | "target", number>>;
   /** Absent where every model has model.layers blocks. */
   readonly depth?: Readonly<Record<"base" | "proxy" | "target", number>>;
@@ -50,15 +53,24 @@ const defaultSpace: Readonly<Record<TransferableName, HyperparameterDomain>> = {
   attention_multiplier: { distribution: "log_uniform", min: 0.25, max: 4 },
 };
 
+/** What Muon's learning rate is searched in, and its momentum, where a spec does not say. */
+const muonSpace: HyperparameterDomain = { distribution: "log_uniform", min: 2e-3, max: 2e-1 };
+const muonMomentum = 0.95;
+/** Fraction of the steps over which `wsd` falls, where a spec does not say. */
+const wsdDecay = 0.2;
+
 /** Fills what the schema's own defaults leave open. */
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
-  const { rules, data, model, width, depth, search, ...rest } = spec;
+  const { rules, data, model, train, width, depth, search, ...rest } = spec;
+  const { optimizer, schedule } = train;
+  const isMuon = optimizer.name === "muon";
   const proxyDepth = depth?.proxy ?? model.layers;
   const given = Object.entries(search.parameters ?? {}).filter(
     (entry): entry is [HyperparameterName, HyperparameterDomain] => entry[1] !== undefined,
   );
+  const muonRate = isMuon && { muon_learning_rate: search.parameters === undefined ? muonSpace : { value: optional.muon_learning_rate.default } };
   const parameters: HyperparameterSpace =
-    search.parameters === undefined ? defaultSpace : { ...fixedDefaults, ...Object.fromEntries(given) };
+    search.parameters === undefined ? { ...defaultSpace, ...muonRate } : { ...fixedDefaults, ...muonRate, ...Object.fromEntries(given) };
   const size = spaceSize(parameters);
   const trials = search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size));
   const isText = typeof data.source === "string" || "files" in data.source;
@@ -66,7 +78,12 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
     ...rest,
     ...(rules !== 1 && { rules }),
     data: isText ? { ...data, tokenizer: data.tokenizer ?? "bytes" } : data,
-    model: { ...model, zero_init: model.zero_init ?? (isStandard[spec.parametrization] ? [] : ["readout", "query"]) },
+    model: completeModel(model, isStandard[spec.parametrization]),
+    train: {
+      ...train,
+      optimizer: { ...optimizer, ...(isMuon && { momentum: optimizer.momentum ?? muonMomentum }) },
+      schedule: { ...schedule, ...(schedule.name === "wsd" && { decay: schedule.decay ?? wsdDecay }) },
+    },
     width: { base: width.base ?? width.proxy, proxy: width.proxy, target: width.target },
     ...(depth && { depth: { base: depth.base ?? proxyDepth, proxy: proxyDepth, target: depth.target ?? model.layers } }),
     search: {
@@ -78,6 +95,11 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
       parameters,
     },
   };
+}
+
+function completeModel({ layers, head_dim, context, zero_init, ...written }: ParsedSpec["model"], standard: boolean): CompleteSpec["model"] {
+  const fallback = standard ? [] : zeroInitsOf(architectureOf(written));
+  return { layers, head_dim, context, ...heldArchitecture(written), zero_init: zero_init ?? [...fallback] };
 }
 
 /** Rungs in ascending order, each `reduction` times the one before; the last leaves at least a leap of its square root to the end. */

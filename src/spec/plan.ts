@@ -5,9 +5,10 @@
 import type { Dataset, DataConfig } from "../data/dataset.ts";
 import type { ModelConfig, Size } from "../model/config.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
-import { type CompleteHyperparameters, type Hyperparameters, transferable, type TransferableName } from "../parametrization/roles.ts";
-import { depthTable, table } from "../parametrization/table.ts";
+import { doesTransfer, transferring, type CompleteHyperparameters, type Hyperparameters } from "../parametrization/roles.ts";
+import { depthTable, rulesOf as widthRulesOf } from "../parametrization/table.ts";
 import { hashOf } from "../hash.ts";
+import { blockKindsOf } from "./architecture.ts";
 import { rulesOf, underFirstRules, type CompleteSpec } from "./complete.ts";
 
 /** A complete spec with its hash and its data. */
@@ -57,15 +58,18 @@ export interface Sized {
 /** The model of one size. */
 export function modelConfig({ spec, dataset }: Sized, { width, layers }: Size): ModelConfig {
   const { head_dim: headDim, context, mlp_ratio: mlpRatio, biases, zero_init: zeroInit } = spec.model;
+  const blocks = blockKindsOf(spec.model);
   const scaledResiduals = depthTable[spec.parametrization] && { scaledResiduals: true as const };
-  return { layers, width, headDim, context, mlpRatio, biases, zeroInit, vocabSize: dataset.vocabSize, ...scaledResiduals };
+  return { layers, width, headDim, context, mlpRatio, biases, zeroInit, vocabSize: dataset.vocabSize, ...blocks, ...scaledResiduals };
 }
 
 /** What scales depend on at one size. */
 export function scaling(spec: CompleteSpec, { width, layers }: Size): Scaling {
   const depthRules = depthTable[spec.parametrization];
+  const muon = spec.train.optimizer.name === "muon";
   return {
-    rules: table[spec.parametrization],
+    rules: widthRulesOf(spec.parametrization, { ...blockKindsOf(spec.model), muon }),
+    ...(muon && { muon }),
     width,
     baseWidth: spec.width.base,
     headDim: spec.model.head_dim,
@@ -80,11 +84,9 @@ export function completeHyperparameters(spec: CompleteSpec, hyperparameters: Hyp
 }
 
 /** One set of hyperparameters that stands for the spec's space: values that are fixed, and defaults of those that are searched. */
-export function statedHyperparameters({ search }: CompleteSpec): Required<Omit<Hyperparameters, "weight_decay">> {
-  const names = Object.keys(transferable) as TransferableName[];
-  const valueOf = (name: TransferableName): number => {
-    const domain = search.parameters[name];
-    return "value" in domain ? domain.value : transferable[name].default;
-  };
-  return Object.fromEntries(names.map((name) => [name, valueOf(name)])) as Required<Omit<Hyperparameters, "weight_decay">>;
+export function statedHyperparameters({ search }: CompleteSpec): Omit<CompleteHyperparameters, "weight_decay"> {
+  const stated = Object.entries(search.parameters).flatMap(([name, domain]) =>
+    doesTransfer(name) ? [[name, "value" in domain ? domain.value : transferring[name].default] as const] : [],
+  );
+  return Object.fromEntries(stated) as Omit<CompleteHyperparameters, "weight_decay">;
 }

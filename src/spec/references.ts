@@ -2,7 +2,7 @@
  * Ties (`same_as`) and conditions (`when`) between hyperparameters: what values each can
  * reach through them, and every reference that leads nowhere or where it must not.
  */
-import { transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
+import { doesTransfer, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
 import { isFree, valuesOf, levelsOf, type Domain, type Space } from "../search/space.ts";
 import { bounds } from "./bounds.ts";
 import { nearest, type Finding } from "./diagnose.ts";
@@ -18,6 +18,9 @@ export const lowestAllowed: Readonly<Record<HyperparameterName, { readonly bound
   input_multiplier: { bound: 0, open: true },
   output_multiplier: { bound: 0, open: true },
   attention_multiplier: { bound: 0, open: true },
+  embedding_learning_rate: { bound: 0, open: true },
+  norm_learning_rate: { bound: 0, open: true },
+  muon_learning_rate: { bound: 0, open: true },
   weight_decay: { bound: 0, open: false },
 };
 /** Whether a value is below the lowest that a hyperparameter may take. */
@@ -123,7 +126,7 @@ function wrongReach(space: Space, name: HyperparameterName): readonly Finding[] 
   if ("same_as" in domain) {
     const { smallest } = reachOf(space, name);
     const { bound, open } = lowestAllowed[name];
-    const untransferable = !(domain.same_as in transferable) && name in transferable;
+    const untransferable = !doesTransfer(domain.same_as) && doesTransfer(name);
     return [
       ...(untransferable
         ? [

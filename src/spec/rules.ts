@@ -5,6 +5,8 @@
 import type { HyperparameterName } from "../parametrization/roles.ts";
 import type { MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
+import { architectureOf, type WrittenArchitecture } from "./architecture.ts";
+import { blockFindings, groupFindings, trainingFindings } from "./block-rules.ts";
 import { bounds } from "./bounds.ts";
 import type { Finding } from "./diagnose.ts";
 import { exponentHint } from "./exponents.ts";
@@ -37,7 +39,8 @@ const isWhole = (value: number): boolean => Math.abs(value - Math.round(value)) 
 
 const widthRule: Rule = ({ width, model }) =>
   (["base", "proxy", "target"] as const).flatMap((key) => {
-    const [size, headDim, ratio] = [width?.[key], model?.head_dim, model?.mlp_ratio];
+    const [size, headDim] = [width?.[key], model?.head_dim];
+    const ratio = model && architectureOf(model as WrittenArchitecture).mlp_ratio;
     const findings: Finding[] = [];
     if (size !== undefined && headDim !== undefined && size % headDim !== 0) {
       const near = Math.max(headDim, Math.round(size / headDim) * headDim);
@@ -51,13 +54,15 @@ const widthRule: Rule = ({ width, model }) =>
     if (size !== undefined && ratio !== undefined && !isWhole(size * ratio)) {
       findings.push({
         code: "mlp_not_integer",
-        path: ["model", "mlp_ratio"],
+        path: ["model", model?.mlp_ratio === undefined && model?.preset !== undefined ? "preset" : "mlp_ratio"],
         message: `mlp_ratio ${ratio} × ${key} width ${size} is ${size * ratio}, no whole number`,
         hint: "rounding it would break the width ratio that μP scales by",
       });
     }
-    return findings;
+    return [...findings, ...(model && size !== undefined ? groupFindings(model, size, ["width", key]) : [])];
   });
+
+const blockRule: Rule = ({ model }) => (model === undefined ? [] : blockFindings(model));
 
 const targetRule: Rule = ({ width }) =>
   width?.proxy !== undefined && width.target !== undefined && width.target < width.proxy
@@ -330,6 +335,8 @@ const racingRule: Rule = ({ rules: version, search }) => {
 
 const rules: readonly Rule[] = [
   widthRule,
+  blockRule,
+  trainingFindings,
   targetRule,
   depthRule,
   tokenizerRule,

@@ -8,9 +8,12 @@ import { bundledCorpora } from "../data/corpus.ts";
 import { tokenTypes } from "../data/token-file.ts";
 import { tokenizers } from "../data/tokenizer.ts";
 import { precisions } from "../engines/engine.ts";
-import { zeroInits } from "../model/config.ts";
-import { parametrizations, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
+import { mlps, zeroInits } from "../model/config.ts";
+import { parametrizations, transferring, type HyperparameterName, type OptionalName, type TransferableName } from "../parametrization/roles.ts";
+import { norms } from "../program/ops.ts";
+import { scheduleNames } from "../program/schedule.ts";
 import { designers, methodNames } from "../search/designers.ts";
+import { positionKinds, presetNames } from "./architecture.ts";
 import { bounds } from "./bounds.ts";
 
 const count = z.int().positive();
@@ -60,7 +63,7 @@ const values = z
   .strictObject({ values: z.array(z.number()).min(1).max(maxValues).describe("the values to choose from"), ...condition, transfers })
   .describe("one of a list");
 const fixed = z.strictObject({ value: z.number().describe("the value"), transfers }).describe("fixed");
-const names = [...(Object.keys(transferable) as TransferableName[]), "weight_decay"] as const;
+const names = [...(Object.keys(transferring) as (TransferableName | OptionalName)[]), "weight_decay"] as const;
 const tied = z
   .strictObject({ same_as: z.enum(names).describe("the hyperparameter whose value it always takes"), transfers })
   .describe("tied to another one");
@@ -83,11 +86,11 @@ const tokens = z
   })
   .describe("your own token files");
 
-const searched = (Object.entries(transferable) as [TransferableName, (typeof transferable)[TransferableName]][]).map(
+const searched = (Object.entries(transferring) as [TransferableName | OptionalName, (typeof transferring)[TransferableName]][]).map(
   ([name, { default: value, meaning }]) => [name, parameter.optional().describe(`${meaning}; ${value} unless given`)] as const,
 );
 const parameters = z.strictObject({
-  ...(Object.fromEntries(searched) as Record<TransferableName, z.ZodOptional<typeof parameter>>),
+  ...(Object.fromEntries(searched) as Record<TransferableName | OptionalName, z.ZodOptional<typeof parameter>>),
   weight_decay: parameter
     .optional()
     .describe("AdamW's weight decay at the base width; needs `transfers: false`, since its optimum does not transfer"),
@@ -143,12 +146,23 @@ export const sections = {
       layers: layers.default(2).describe("transformer blocks"),
       head_dim: width.default(16).describe("size of one attention head, the same at every width; heads = width / head_dim"),
       context: count.max(bounds.context).default(64).describe("tokens per sequence"),
-      mlp_ratio: z.number().positive().max(bounds.mlpRatio).default(4).describe("feed-forward width ÷ width"),
-      biases: z.boolean().default(false).describe("biases in linear layers and norms"),
+      preset: z
+        .enum(presetNames)
+        .optional()
+        .describe("blocks as in GPT-2, Llama 3 or Qwen3: the keys below but for zero_init; what is written beside it overrides"),
+      norm: z.enum(norms).optional().describe("norms before attention, feed-forward layers and readout; layer_norm unless given"),
+      positions: z.enum(positionKinds).optional().describe("a learned vector for each position, or turned queries and keys; learned unless given"),
+      rope_theta: z.number().gt(1).max(1e12).optional().describe("base of the turns' wavelengths; 10000 unless given"),
+      mlp: z.enum(mlps).optional().describe("activation of feed-forward layers: tanh GELU, SwiGLU, squared ReLU; gelu unless given"),
+      mlp_ratio: z.number().positive().max(bounds.mlpRatio).optional().describe("feed-forward width ÷ width; 4 unless given"),
+      queries_per_kv: count.max(bounds.width).optional().describe("query heads that share one head of keys and values; 1 unless given"),
+      qk_norm: z.boolean().optional().describe("RMS norms of each head of queries and keys; false unless given"),
+      tied_embeddings: z.boolean().optional().describe("whether the readout is the token embedding; false unless given"),
+      biases: z.boolean().optional().describe("biases in linear layers and layer norms; false unless given"),
       zero_init: z
         .array(z.enum(zeroInits))
         .optional()
-        .describe("tensors that start at zero; [readout, query] unless given, and none under sp_fan_in and sp"),
+        .describe("tensors that start at zero; [readout, query] where that can be, unless given, and none under sp_fan_in and sp"),
     })
     .prefault({})
     .describe("the architecture, shared by proxies and target"),
@@ -185,22 +199,41 @@ export const sections = {
         .describe("`mixed` rounds the operands of matrix products where the engine gains by it; sums, state and all else stay float32"),
       optimizer: z
         .strictObject({
-          name: z.enum(["adamw"]).default("adamw").describe("the optimizer"),
+          name: z
+            .enum(["adamw", "muon"])
+            .default("adamw")
+            .describe("`muon` trains hidden matrices by Muon with muon_learning_rate, and the rest by AdamW with learning_rate"),
           beta1: z.number().min(0).lt(1).default(0.9).describe("decay rate of the first moment"),
           beta2: z.number().min(0).lt(1).default(0.95).describe("decay rate of the second moment"),
           epsilon: z.number().min(1e-30).default(1e-8).describe("Adam's ε at the base width"),
-          weight_decay: factor.default(0).describe("AdamW's weight decay at the base width"),
+          weight_decay: factor.default(0).describe("AdamW's weight decay at the base width, and Muon's"),
+          momentum: z.number().min(0).lt(1).optional().describe("Muon's momentum; 0.95 unless given"),
         })
         .prefault({})
         .describe("the optimizer and its constants"),
       schedule: z
         .strictObject({
-          name: z.enum(["constant", "linear", "cosine"]).default("cosine").describe("shape of the decay after warm-up"),
+          name: z
+            .enum(scheduleNames)
+            .default("cosine")
+            .describe("shape of the decay after warm-up; `wsd` stays at 1 and falls linearly at the end"),
           warmup: fraction.default(0.05).describe("fraction of the steps spent rising from 0"),
           final: fraction.default(0.1).describe("factor reached at the last step"),
+          decay: fraction.optional().describe("fraction of the steps over which `wsd` falls; 0.2 unless given"),
         })
         .prefault({})
         .describe("factors on every learning rate, never absolute rates"),
+      clip: z
+        .number()
+        .positive()
+        .optional()
+        .describe("the most that the norm of all gradients of a model may be: they are scaled down to it; not clipped unless given"),
+      z_loss: z
+        .number()
+        .positive()
+        .max(1)
+        .optional()
+        .describe("factor on the mean of log² Σ exp(logits), which is trained on beside the cross-entropy that losses report; none unless given"),
       evaluate: z
         .strictObject({
           every: steps.default(100).describe("steps between evaluations; there is always one at the end"),

@@ -3,7 +3,7 @@
  * What their values are is wandb-domains.ts's business.
  */
 import { isMapping } from "../json.ts";
-import { transferable } from "../parametrization/roles.ts";
+import { doesTransfer } from "../parametrization/roles.ts";
 import { meaningHint, meaningOf } from "./foreign-keys.ts";
 import { untransferableFinding } from "./not-transferable.ts";
 import type { Mapping, Translated } from "./wandb-domains.ts";
@@ -67,7 +67,7 @@ export function placeOf(name: string): string | undefined {
   const last = parents.pop() ?? "";
   if (!parents.every((each) => plainParents.has(each.toLowerCase())) || Object.hasOwn(units, last)) return undefined;
   if (Object.hasOwn(own, last)) return own[last];
-  if (Object.hasOwn(transferable, last)) return inSpace + last;
+  if (doesTransfer(last)) return inSpace + last;
   const meaning = meaningOf(last);
   return meaning !== undefined && "here" in meaning && meaning.note === undefined ? meaning.here : undefined;
 }

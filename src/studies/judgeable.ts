@@ -4,7 +4,7 @@
  * bench/calibration/coordinates.ts.
  */
 import type { Substitute } from "../evidence/verdict.ts";
-import type { CompleteHyperparameters, Hyperparameters, TransferableName } from "../parametrization/roles.ts";
+import type { CompleteHyperparameters, TransferableName } from "../parametrization/roles.ts";
 
 /** Lowest and highest value; the learning rate has limits of its own, and weight decay is the check's. */
 export const judgeable: { readonly [N in Exclude<TransferableName, "learning_rate">]: readonly [number, number] } = {

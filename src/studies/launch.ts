@@ -7,7 +7,7 @@ import type { Prelaunch } from "../evidence/records.ts";
 import type { TargetVerdict } from "../evidence/target.ts";
 import type { Size } from "../model/config.ts";
 import { flopsPerStep, parameterCount } from "../model/counts.ts";
-import { transferable, type Hyperparameters } from "../parametrization/roles.ts";
+import { doesTransfer, type Hyperparameters } from "../parametrization/roles.ts";
 import { normEpsilon } from "../program/ops.ts";
 import type { Environment } from "../run/environment.ts";
 import type { Results } from "../run/results.ts";
@@ -38,7 +38,8 @@ export interface Launch {
  */
 export function planLaunch(plan: Plan, results: Results, best: NonNullable<Results["best"]>, size: Size, threads: number): Launch {
   const { hyperparameters } = best;
-  const missing = Object.keys(transferable).filter((name) => !Object.hasOwn(hyperparameters, name));
+  const wanted = Object.keys(plan.spec.search.parameters).filter(doesTransfer);
+  const missing = wanted.filter((name) => !Object.hasOwn(hyperparameters, name));
   if (missing.length > 0)
     throw new UserError({
       code: "results_format",

@@ -25,7 +25,7 @@ export function tableOf(plan: Plan, width = plan.spec.width.target): PlanTable {
   const names = Object.keys(hyperparameters) as (keyof typeof hyperparameters)[];
   return {
     ...{ size, base, hyperparameters },
-    searched: names.filter((name) => !("value" in spec.search.parameters[name])),
+    searched: names.filter((name) => !("value" in (spec.search.parameters[name] ?? {}))),
     tensors: tensorTable(modelConfig(plan, size), scaling(spec, size), completeHyperparameters(spec, hyperparameters)),
   };
 }

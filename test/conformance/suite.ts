@@ -4,13 +4,13 @@
  */
 import { readFileSync } from "node:fs";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Batches, Engine, Executable, State } from "../../src/engines/engine.ts";
+import type { Batches, Engine, Executable, ParameterState, State } from "../../src/engines/engine.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { trainingStep, type OptimizerConfig } from "../../src/model/step.ts";
 import { parametersOf } from "../../src/model/transformer.ts";
 import type { Scaling } from "../../src/parametrization/resolve.ts";
 import type { CompleteHyperparameters } from "../../src/parametrization/roles.ts";
-import { depthExponents, depthTable, rulesOf, table } from "../../src/parametrization/table.ts";
+import { depthExponents, depthTable, rulesOf } from "../../src/parametrization/table.ts";
 import type { Ref } from "../../src/program/ops.ts";
 import { sizeOf, type Program } from "../../src/program/program.ts";
 import { scheduleFactor } from "../../src/program/schedule.ts";
@@ -40,8 +40,18 @@ interface Golden {
     readonly base: number;
     readonly width: number;
     readonly biases: boolean;
+    readonly norm?: "rms_norm";
+    readonly rope_theta?: number;
+    readonly mlp?: "swiglu" | "relu2";
+    readonly queries_per_kv?: number;
+    readonly qk_norm?: true;
+    readonly tied?: true;
+    readonly optimizer?: "muon";
+    readonly momentum?: number;
+    readonly clip?: number;
+    readonly z_loss?: number;
   };
-  readonly hyperparameters: Omit<CompleteHyperparameters, "weight_decay">;
+  readonly hyperparameters: CompleteHyperparameters;
   readonly logits: readonly number[];
   readonly gradients: Readonly<Record<string, readonly number[]>>;
   readonly losses: readonly number[];
@@ -94,9 +104,9 @@ function goldenState(state: State, config: ModelConfig): State {
     parametersOf(config).map(({ name, role, shape }, index) => {
       const weight = Float32Array.from({ length: sizeOf(shape) }, (_, i) => {
         const wave = Math.sin(0.37 * (index + 1) + 1.3 * i + 0.0021 * i * i);
-        return role === "norm" ? 1 + 0.2 * wave : 0.35 * wave;
+        return role === "norm" || role === "head_norm" ? 1 + 0.2 * wave : 0.35 * wave;
       });
-      return [name, { weight, firstMoment: new Float32Array(weight.length), secondMoment: new Float32Array(weight.length) }];
+      return [name, { ...(state.parameters.get(name) as ParameterState), weight }];
     }),
   );
   return { ...state, parameters };
@@ -257,18 +267,31 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
         vocabSize: c.vocab,
         biases: c.biases,
         zeroInit: [],
+        ...(c.norm && { norm: c.norm }),
+        ...(c.rope_theta && { ropeTheta: c.rope_theta }),
+        ...(c.mlp && { mlp: c.mlp }),
+        ...(c.queries_per_kv && { queriesPerKv: c.queries_per_kv }),
+        ...(c.qk_norm && { qkNorm: true }),
+        ...(c.tied && { tiedEmbeddings: true }),
         ...(depthTable[c.parametrization] && { scaledResiduals: true }),
       };
+      const muon = c.optimizer === "muon";
       const depthRules = depthTable[c.parametrization];
       const scaling: Scaling = {
-        rules: table[c.parametrization],
+        rules: rulesOf(c.parametrization, { ...config, muon }),
+        ...(muon && { muon }),
         width: c.width,
         baseWidth: c.base,
         headDim: c.head_dim,
         epsilon: c.epsilon,
         ...(depthRules && { depth: { rules: depthRules, layers: c.layers, baseLayers: c.base_layers ?? c.layers } }),
       };
-      const program = trainingStep(config, { trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true });
+      const program = trainingStep(config, {
+        ...{ trials: 1, batch: c.batch, beta1: c.beta1, beta2: c.beta2, weightDecay: true },
+        ...(c.momentum && { muonMomentum: c.momentum }),
+        ...(c.clip && { clip: c.clip }),
+        ...(c.z_loss && { zLoss: c.z_loss }),
+      });
       const lane = { seed: 1, hyperparameters: { ...hyperparameters, weight_decay: c.weight_decay } };
       const executable = await compile(program);
       executable.load(goldenState(initialState(config, scaling, [lane], program), config));

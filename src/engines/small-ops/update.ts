@@ -24,10 +24,12 @@ function updating<V>({ parameter, gradient, scale, decay }: UpdateOp, e: Expansi
   invariant(step && state, "updating", `no state of ${parameter}`);
   const rank = e.shape(parameter).length;
   const scaled = (ref: Ref, by: StepScalar): V => e.once(`${ref}×${by}/${rank}`, () => a.multiply(e.scalar(ref, rank), step[by]));
+  // Computed in the step, where scalars of the program are given before it.
+  const factor = (ref: Ref): V => e.once(`${ref}/${rank}`, () => a.reshape(e.value(ref), [e.trials, ...Array<number>(rank - 1).fill(1)]));
   const less = (ref: Ref): V => e.once(`${ref}/keep/${rank}`, () => a.subtract(a.scalar(1), scaled(ref, "factor")));
   return {
     state,
-    g: scale ? a.multiply(e.value(gradient), e.scalar(scale, rank)) : e.value(gradient),
+    g: scale ? a.multiply(e.value(gradient), factor(scale)) : e.value(gradient),
     kept: decay ? a.multiply(state["weight"], less(decay)) : state["weight"],
     scaled,
   };
