@@ -152,7 +152,8 @@ const family = z.strictObject({
 /** The curves of one parametrization. */
 export type Family = z.infer<typeof family>;
 
-const head = { name: z.string(), spec_hash: z.string(), axis, seeds: z.array(z.int()) };
+/** The hyperparameter is that whose values are called learning rates here; `learning_rate` where it is absent. */
+const head = { name: z.string(), spec_hash: z.string(), axis, hyperparameter: z.string().optional(), seeds: z.array(z.int()) };
 /** Version 2 said other things of the same losses. */
 const olderFamily = z.object({ parametrization: z.string(), curves: z.array(curve).min(1) });
 /** Whether every size is there once, and has a loss, or null, for every rate and seed. */

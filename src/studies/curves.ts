@@ -9,7 +9,7 @@ import { familyOf } from "../evidence/curves.ts";
 import type { Axis, Curves, Family } from "../evidence/records.ts";
 import { hashOf } from "../hash.ts";
 import type { Size } from "../model/config.ts";
-import type { Parametrization } from "../parametrization/roles.ts";
+import type { HyperparameterName, Parametrization } from "../parametrization/roles.ts";
 import { depthTable } from "../parametrization/table.ts";
 import type { EngineOptions } from "../placement/engines.ts";
 import { seedsFrom } from "../rng.ts";
@@ -95,7 +95,9 @@ export async function curves(
     );
     const seeds = [...seedsFrom(plan.spec.seed, wanted.seeds)];
     const verdict = families.find(({ parametrization }) => parametrization === plan.spec.parametrization)?.verdict ?? null;
-    const record: Curves = { version: 3, name: plan.spec.name, spec_hash: plan.specHash, axis, seeds, verdict, families };
+    const varied = variedIn(plan.spec);
+    const over = varied !== "learning_rate" && { hyperparameter: varied };
+    const record: Curves = { version: 3, name: plan.spec.name, spec_hash: plan.specHash, axis, ...over, seeds, verdict, families };
     writeRecord(folder, "curves", record);
     return { record, path: join(folder.path, runFiles.curves) };
   });
@@ -162,17 +164,21 @@ function isBase(spec: CompleteSpec, axis: Axis, size: number): boolean {
   return width === base.width && layers === base.layers;
 }
 
+/** The rate that curves are over: that of hidden matrices, which is Muon's where there is Muon. */
+const variedIn = ({ train }: CompleteSpec): HyperparameterName => (train.optimizer.name === "muon" ? "muon_learning_rate" : "learning_rate");
+
 /** One curve as a sweep: a grid over the rates, each confirmed on the other seeds. */
 function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization, size: number): Plan {
   const { spec } = plan;
   const { depth, ...plain } = spec;
   const { width, layers } = sizeAt(spec, wanted.axis, size);
   const { rates } = wanted;
+  const varied = variedIn(spec);
   const fixed = Object.entries(spec.search.parameters).map(([name, domain]) => {
-    if (name !== "learning_rate" && !("value" in domain) && !("same_as" in domain))
+    if (name !== varied && !("value" in domain) && !("same_as" in domain))
       throw new UserError({
         code: "curves_vary_one",
-        message: `search.parameters.${name} is searched (as it is unless \`search.parameters\` says otherwise), and curves vary the learning rate only`,
+        message: `search.parameters.${name} is searched (as it is unless \`search.parameters\` says otherwise), and curves vary ${varied} only`,
         hint: "give it as `value:`",
       });
     return [name, domain] as const;
@@ -191,7 +197,7 @@ function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization,
       batch: null,
       early_stopping: null,
       confirm: wanted.seeds === 1 ? null : { top: rates.length, ...seedsEach(spec, wanted.seeds - 1) },
-      parameters: { ...(Object.fromEntries(fixed) as CompleteSpec["search"]["parameters"]), learning_rate: { values: [...rates] } },
+      parameters: { ...(Object.fromEntries(fixed) as CompleteSpec["search"]["parameters"]), [varied]: { values: [...rates] } },
     },
   };
   return { ...plan, spec: variant, specHash: hashOf(variant) };
@@ -217,8 +223,9 @@ function pointsOf(
   { state, folder }: Pick<Run, "state" | "folder">,
   agenda: Agenda,
   rates: readonly number[],
-  { seed, search }: CompleteSpec,
+  spec: CompleteSpec,
 ): Points {
+  const { seed, search } = spec;
   const seeds = seedsFrom(seed, 1 + (search.confirm?.seeds ?? 0));
   const failed = state.trials.find(({ status }) => status === "failed");
   if (failed !== undefined)
@@ -231,7 +238,7 @@ function pointsOf(
       "noSurvivor",
     );
   return rates.map((rate) => {
-    const trial = agenda.trials.find(({ hyperparameters }) => hyperparameters.learning_rate === rate);
+    const trial = agenda.trials.find(({ hyperparameters }) => hyperparameters[variedIn(spec)] === rate);
     // A rate at which the first seed diverged is not tried on the others.
     const losses = seeds.map((each) => (trial === undefined ? null : (state.of({ id: trial.id, seed: each })?.validationLoss ?? null)));
     return { learning_rate: rate, losses };
