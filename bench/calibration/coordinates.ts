@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder, engineHost } from "../../src/cache.ts";
 import { engines } from "../../src/engines/registry.ts";
-import { regimesOf } from "../../src/evidence/coord-check.ts";
+import { regimesOf, type CheckPlan } from "../../src/evidence/coord-check.ts";
 import type { Coordinate } from "../../src/evidence/records.ts";
 import { coordinatesOf, gateOf, judge } from "../../src/evidence/verdict.ts";
 import { seedsFrom, randomStream } from "../../src/rng.ts";
@@ -24,7 +24,7 @@ const checks = 400;
 /** Lanes of a stack, so that the largest fit in memory. */
 const stackSize = 10;
 
-interface Readings {
+interface Readings extends Pick<CheckPlan, "roles" | "movesOnly"> {
   readonly sizes: readonly number[];
   /** Per size; every reading has one value for each seed. */
   readonly readings: readonly (readonly Reading[])[];
@@ -49,7 +49,7 @@ async function take(setting: Setting): Promise<Readings> {
   const { name, spec: text, axis, sizes, seeds, only } = setting;
   const plan = await readPlan({ text, file: `${name}.yaml`, directory: "." }, cacheFolder());
   const { checkPlan } = planCheck(plan, { axis, sizes, seeds, steps: 10 });
-  const { subject, beta1, beta2, batch, steps } = checkPlan;
+  const { subject, optimizer, batch, steps } = checkPlan;
   const engine = await engines.native.open(engineHost());
   const conditions = Object.values(regimesOf(checkPlan)).filter(({ regime }) => only === undefined || regime === only);
   const all = seedsFrom(plan.spec.seed, seeds);
@@ -59,7 +59,7 @@ async function take(setting: Setting): Promise<Readings> {
     const started = performance.now();
     let joined: Reading[] = [];
     for (let from = 0; from < seeds; from += stackSize) {
-      const exercise = { seeds: all.slice(from, from + stackSize), beta1, beta2, measuredSteps: [0, 1, 2, steps], batch, threads: 1 };
+      const exercise = { seeds: all.slice(from, from + stackSize), optimizer, measuredSteps: [0, 1, 2, steps], batch, threads: 1 };
       const blocks = axis === "width" ? ("all" as const) : ("halfway" as const);
       const read = await takeReadings(
         (program, options) => engine.compile(program, options),
@@ -76,7 +76,7 @@ async function take(setting: Setting): Promise<Readings> {
     found.push(joined);
     seconds.push((performance.now() - started) / 1000);
   }
-  return { sizes, readings: found, seconds };
+  return { sizes, roles: checkPlan.roles, movesOnly: checkPlan.movesOnly, readings: found, seconds };
 }
 
 const shuffled = (count: number, random: () => number): readonly number[] =>
@@ -87,7 +87,7 @@ const shuffled = (count: number, random: () => number): readonly number[] =>
 const steepness = (each: Coordinate): number => Math.abs(each.slope ?? 0) / gateOf(each);
 
 /** What checks of some seeds each come to. */
-function replay({ name, axis, blame }: Setting, { sizes, readings, seconds }: Readings): Record<string, unknown> {
+function replay({ name, axis, blame }: Setting, { sizes, roles, movesOnly, readings, seconds }: Readings): Record<string, unknown> {
   const seeds = readings[0][0].size.length;
   const stream = randomStream(1, `coordinates ${name}`);
   const counts = { PASS: 0, WARN: 0, FAIL: 0, INCONCLUSIVE: 0 };
@@ -101,8 +101,17 @@ function replay({ name, axis, blame }: Setting, { sizes, readings, seconds }: Re
       const coordinates = coordinatesOf(
         sizes,
         readings.map((each) => each.map((reading) => ({ ...reading, size: of(reading.size), update: of(reading.update) }))),
+        movesOnly,
       );
-      const { verdict, reason } = judge({ axis, coordinates, control: [], quantities: ["none"], parameters: sizes, substitutes: [] });
+      const { verdict, reason } = judge({
+        axis,
+        coordinates,
+        control: [],
+        quantities: ["none"],
+        parameters: sizes,
+        substitutes: [],
+        roles,
+      });
       // Without controls nothing is a PASS: what would be is told by the coordinates.
       const outcome =
         verdict === "FAIL" || coordinates.some((each) => each.verdict === "INCONCLUSIVE")

@@ -22,7 +22,7 @@ export interface Control {
 }
 
 /** What a coordinate check trains, and how. */
-export interface CheckPlan extends Pick<Judged, "axis" | "substitutes" | "withoutAdvice"> {
+export interface CheckPlan extends Pick<Judged, "axis" | "roles" | "substitutes" | "withoutAdvice"> {
   readonly name: string;
   /** Widths or depths, ascending. */
   readonly sizes: readonly number[];
@@ -31,20 +31,26 @@ export interface CheckPlan extends Pick<Judged, "axis" | "substitutes" | "withou
   readonly controls: readonly Control[];
   /** How many parameters the subject of a size has. */
   readonly parameters: (size: number) => number;
+  /** Tensors that begin as sums of random numbers over the width, and shrink with it at first: only what they move by is to be flat. */
+  readonly movesOnly: readonly string[];
   readonly hyperparameters: CompleteHyperparameters;
   /** Adam's ε at the base width, as the spec has it. */
   readonly epsilon: number;
   /** Seeds of the first round, and of further ones, which only regimes with doubtful coordinates are given. */
   readonly rounds: readonly (readonly number[])[];
   readonly steps: number;
-  readonly beta1: number;
-  readonly beta2: number;
+  /** Without clipping, which acts on all tensors together, and without a z-loss. */
+  readonly optimizer: Exercise["optimizer"];
   readonly batch: Batches;
   readonly threads: number;
 }
 
-/** An ε far above the gradients of one batch's mean loss, which an output multiplier multiplies, so that updates are proportional to gradient ÷ ε. */
-const dominantEpsilon = ({ output_multiplier: output }: CompleteHyperparameters): number => 0.01 * Math.max(1, output);
+/**
+ * An ε far above the gradients of one batch's mean loss, which an output multiplier multiplies, so that updates are proportional to
+ * gradient ÷ ε. Behind a readout that does not begin at zero, gradients are large from the first step on.
+ */
+const dominantEpsilon = ({ hyperparameters: { output_multiplier: output }, movesOnly }: CheckPlan): number =>
+  (movesOnly.length > 0 ? 1 : 0.01) * Math.max(1, output);
 /** Share of a weight that decays in one step: after ten, two thirds. */
 const strongDecay = 0.1;
 /** Steps after which a rule of learning rate, multiplier, ε or decay has shown: in two, what starts at zero has moved what is after it. */
@@ -60,12 +66,15 @@ export interface Listener {
 }
 
 /** The conditions of each regime: what makes which rules matter. */
-export function regimesOf({ hyperparameters: stated, epsilon }: CheckPlan): { readonly [R in Regime]: Conditions } {
+export function regimesOf(plan: CheckPlan): { readonly [R in Regime]: Conditions } {
+  const { hyperparameters: stated, epsilon } = plan;
   const hyperparameters = { ...stated, weight_decay: 0 };
-  const decaying = { ...hyperparameters, weight_decay: strongDecay / hyperparameters.learning_rate };
+  const { learning_rate: rate, muon_learning_rate: muonRate } = stated;
+  // What decays goes by the learning rate, so that both kinds of tensor need the same one.
+  const decaying = { ...hyperparameters, weight_decay: strongDecay / rate, ...(muonRate !== undefined && { muon_learning_rate: rate }) };
   return {
     adam: { regime: "adam", hyperparameters, epsilon },
-    epsilon: { regime: "epsilon", hyperparameters, epsilon: dominantEpsilon(hyperparameters) },
+    epsilon: { regime: "epsilon", hyperparameters, epsilon: dominantEpsilon(plan) },
     decay: { regime: "decay", hyperparameters: decaying, epsilon },
   };
 }
@@ -82,6 +91,7 @@ export async function coordCheck(read: Read, plan: CheckPlan, say: Listener): Pr
       coordinatesOf(
         sizes,
         readings.map((each) => each.filter(({ without }) => (without !== undefined) === isControl)),
+        plan.movesOnly,
       ),
     );
     const judgement = judge({ ...plan, coordinates, control, parameters, quantities: plan.controls.map(({ without }) => without) });
@@ -112,11 +122,11 @@ async function readAll(
   seeds: readonly number[],
   say: Listener,
 ): Promise<readonly (readonly Reading[])[]> {
-  const { axis, sizes, steps, beta1, beta2, batch, threads } = plan;
+  const { axis, sizes, steps, optimizer, batch, threads } = plan;
   const regimes = regimesOf(plan);
   const stepsUpTo = (last: number): readonly number[] => [...new Set([0, 1, 2, last])].filter((step) => step <= Math.min(last, steps));
   const measuredSteps = stepsUpTo(steps);
-  const exercise: Exercise = { seeds, beta1, beta2, measuredSteps, batch, threads, blocks: axis === "width" ? "all" : "halfway" };
+  const exercise: Exercise = { seeds, optimizer, measuredSteps, batch, threads, blocks: axis === "width" ? "all" : "halfway" };
   const all: (readonly Reading[])[] = [];
   for (const size of sizes) {
     say.size(size);

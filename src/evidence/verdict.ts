@@ -48,11 +48,16 @@ export function coordinateOf(
   return { ...none, verdict: "INCONCLUSIVE", note: values.flat().every(Number.isFinite) ? "zero at some size" : "not finite" };
 }
 
-/** Every coordinate of a family of models, in the order of regimes, steps and the forward pass. `readings` are per size. */
-export function coordinatesOf(sizes: readonly number[], readings: readonly (readonly Reading[])[]): readonly Coordinate[] {
+/** Every coordinate of a family of models, in the order of regimes, steps and the forward pass. `readings` are per size; of tensors in `movesOnly` there is no size. */
+export function coordinatesOf(
+  sizes: readonly number[],
+  readings: readonly (readonly Reading[])[],
+  movesOnly: readonly string[] = [],
+): readonly Coordinate[] {
   return readings[0].flatMap(({ regime, without, tensor, step }, index) => {
     const place = { regime, ...(without !== undefined && { without }), tensor, step };
-    const statistics = place.step === 0 ? (["size"] as const) : (["size", "update"] as const);
+    const size = movesOnly.includes(tensor) ? ([] as const) : (["size"] as const);
+    const statistics = [...size, ...(place.step === 0 ? ([] as const) : (["update"] as const))];
     return statistics.map((statistic) =>
       coordinateOf(
         { ...place, statistic },
@@ -61,12 +66,6 @@ export function coordinatesOf(sizes: readonly number[], readings: readonly (read
       ),
     );
   });
-}
-
-function roleOf(tensor: string): Role {
-  if (tensor.endsWith(".gain")) return "norm";
-  if (tensor.endsWith(".bias")) return "bias";
-  return tensor === "embedded" ? "embedding" : tensor === "logits" ? "readout" : "hidden";
 }
 
 /** Quantities of the abc table that show in each regime, at the start and later. */
@@ -90,9 +89,10 @@ const depthQuantities: { readonly [R in Regime]: (step: number) => string } = {
  * The rule of the abc table that the first steep coordinate points at. What is wrong with one tensor spreads to those
  * after it and to later steps, so the first in order is where it began.
  */
-function ruleOf(axis: "width" | "depth", { regime, tensor, step }: Pick<Coordinate, "regime" | "tensor" | "step">): string {
+function ruleOf({ axis, roles }: Judged, { regime, tensor, step }: Pick<Coordinate, "regime" | "tensor" | "step">): string {
   if (axis === "depth") return depthQuantities[regime](step);
-  const role = roleOf(tensor);
+  // Attention logits are no tensor of the model, and made of hidden ones.
+  const role = roles.get(tensor) ?? "hidden";
   return `${role} × ${quantities[regime](role, step)}`;
 }
 
@@ -120,6 +120,8 @@ const steepest = (coordinates: readonly Coordinate[]): Coordinate | undefined =>
 /** What a check found, for a verdict. */
 export interface Judged {
   readonly axis: "width" | "depth";
+  /** The roles of tensors, by the names that coordinates have for them. */
+  readonly roles: ReadonlyMap<string, Role>;
   readonly coordinates: readonly Coordinate[];
   /** Those of all controls. */
   readonly control: readonly Coordinate[];
@@ -167,7 +169,7 @@ export function judge(judged: Judged): Judgement {
   const [first] = of("FAIL");
   if (first !== undefined) {
     const chaos = `, unless the learning rate is too high for these models${withoutAdvice ? "" : ` (${option("learningRate")})`}`;
-    return { verdict: "FAIL", reason: `${describe(first, axis)}: look at ${ruleOf(axis, first)}${first.step === 0 ? "" : chaos}` };
+    return { verdict: "FAIL", reason: `${describe(first, axis)}: look at ${ruleOf(judged, first)}${first.step === 0 ? "" : chaos}` };
   }
   const doubtful = of("WARN");
   const worst = steepest(doubtful);

@@ -93,7 +93,8 @@ export function resolve(hyperparameters: CompleteHyperparameters, scaling: Scali
   return {
     multiplier: base.multiplier * widthMultiplier ** exponents.multiplier,
     initStd: tensor.zeroInit ? 0 : base.initStd * widthMultiplier ** exponents.initStd,
-    learningRate: baseRates[tensor.role](hyperparameters, scaling.muon === true) * widthMultiplier ** exponents.learningRate * byDepth("learningRate"),
+    learningRate:
+      baseRates[tensor.role](hyperparameters, scaling.muon === true) * widthMultiplier ** exponents.learningRate * byDepth("learningRate"),
     weightDecay: base.weightDecay * widthMultiplier ** exponents.weightDecay,
     epsilon: scaling.epsilon * widthMultiplier ** exponents.epsilon * byDepth("epsilon"),
   };

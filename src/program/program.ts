@@ -115,7 +115,10 @@ function updateOf({ parameters, updates }: Program, parameter: Ref): UpdateOp {
   return update;
 }
 /** The arrays that make up a parameter's state: its weight, and what its update keeps. */
-export const statePartsOf = (program: Program, parameter: Ref): readonly string[] => ["weight", ...slots[updateOf(program, parameter).kind]];
+export const statePartsOf = (program: Program, parameter: Ref): readonly string[] => [
+  "weight",
+  ...slots[updateOf(program, parameter).kind],
+];
 
 /** Shape [N, …] of a tensor that the program is known to have. */
 export function shapeOf(program: Program, ref: Ref): Shape {

@@ -39,7 +39,14 @@ const like = (shape: Lookup, ...pairs: (readonly [Ref | undefined, Ref | undefin
 
 /** What all updates ask of their operands. */
 function expectUpdate(
-  { kind, parameter, gradient, scale, learningRate, decay }: Pick<UpdateOp, "kind" | "parameter" | "gradient" | "scale" | "learningRate" | "decay">,
+  {
+    kind,
+    parameter,
+    gradient,
+    scale,
+    learningRate,
+    decay,
+  }: Pick<UpdateOp, "kind" | "parameter" | "gradient" | "scale" | "learningRate" | "decay">,
   shape: Lookup,
   trials: number,
 ): Outputs {

@@ -81,4 +81,3 @@ export function blockKindsOf(written: WrittenArchitecture): BlockKinds {
     ...(rest.tied_embeddings && { tiedEmbeddings: true }),
   };
 }
-

@@ -15,7 +15,7 @@ const whyNotZero = {
 
 /** What is wrong with a model whatever its width. */
 export function blockFindings(model: Model): readonly Finding[] {
-  const whole = architectureOf(model as WrittenArchitecture);
+  const whole = architectureOf(model);
   const { head_dim: headDim, zero_init: zeroInit = [] } = model;
   const allowed = zeroInitsOf(whole);
   const isRotary = whole.positions === "rope";
@@ -43,14 +43,21 @@ export function blockFindings(model: Model): readonly Finding[] {
     ...zeroInit.flatMap((each, index): readonly Finding[] =>
       each === undefined || allowed.includes(each)
         ? []
-        : [{ code: "zero_init_impossible", path: ["model", "zero_init", index], message: whyNotZero[each], hint: `remove ${each} from zero_init` }],
+        : [
+            {
+              code: "zero_init_impossible",
+              path: ["model", "zero_init", index],
+              message: whyNotZero[each],
+              hint: `remove ${each} from zero_init`,
+            },
+          ],
     ),
   ];
 }
 
 /** What is wrong with the number of heads at one width, which `key` names. */
 export function groupFindings(model: Model, size: number, path: readonly string[]): readonly Finding[] {
-  const { queries_per_kv: shared } = architectureOf(model as WrittenArchitecture);
+  const { queries_per_kv: shared } = architectureOf(model);
   const { head_dim: headDim } = model;
   if (headDim === undefined || size % headDim !== 0 || (size / headDim) % shared === 0) return [];
   const step = shared * headDim;

@@ -22,7 +22,8 @@ export type HyperparameterSpace = Readonly<
 export interface CompleteSpec extends Omit<ParsedSpec, "rules" | "model" | "width" | "depth" | "search"> {
   /** Absent under the first rules, which had no name when runs were begun under them; rulesOf tells. */
   readonly rules?: Exclude<Rules, 1>;
-  readonly model: Omit<ParsedSpec["model"], "preset"> & Pick<Architecture, "mlp_ratio" | "biases"> & { readonly zero_init: readonly ZeroInit[] };
+  readonly model: Omit<ParsedSpec["model"], "preset"> &
+    Pick<Architecture, "mlp_ratio" | "biases"> & { readonly zero_init: readonly ZeroInit[] };
   readonly width: Readonly<Record<"base" | "proxy" | "target", number>>;
   /** Absent where every model has model.layers blocks. */
   readonly depth?: Readonly<Record<"base" | "proxy" | "target", number>>;
@@ -68,7 +69,9 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const given = Object.entries(search.parameters ?? {}).filter(
     (entry): entry is [HyperparameterName, HyperparameterDomain] => entry[1] !== undefined,
   );
-  const muonRate = isMuon && { muon_learning_rate: search.parameters === undefined ? muonSpace : { value: optional.muon_learning_rate.default } };
+  const muonRate = isMuon && {
+    muon_learning_rate: search.parameters === undefined ? muonSpace : { value: optional.muon_learning_rate.default },
+  };
   const parameters: HyperparameterSpace =
     search.parameters === undefined ? { ...defaultSpace, ...muonRate } : { ...fixedDefaults, ...muonRate, ...Object.fromEntries(given) };
   const size = spaceSize(parameters);
@@ -97,7 +100,10 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
   };
 }
 
-function completeModel({ layers, head_dim, context, zero_init, ...written }: ParsedSpec["model"], standard: boolean): CompleteSpec["model"] {
+function completeModel(
+  { layers, head_dim, context, zero_init, ...written }: ParsedSpec["model"],
+  standard: boolean,
+): CompleteSpec["model"] {
   const fallback = standard ? [] : zeroInitsOf(architectureOf(written));
   return { layers, head_dim, context, ...heldArchitecture(written), zero_init: zero_init ?? [...fallback] };
 }

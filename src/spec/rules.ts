@@ -40,7 +40,7 @@ const isWhole = (value: number): boolean => Math.abs(value - Math.round(value)) 
 const widthRule: Rule = ({ width, model }) =>
   (["base", "proxy", "target"] as const).flatMap((key) => {
     const [size, headDim] = [width?.[key], model?.head_dim];
-    const ratio = model && architectureOf(model as WrittenArchitecture).mlp_ratio;
+    const ratio = model && architectureOf(model).mlp_ratio;
     const findings: Finding[] = [];
     if (size !== undefined && headDim !== undefined && size % headDim !== 0) {
       const near = Math.max(headDim, Math.round(size / headDim) * headDim);

@@ -9,7 +9,13 @@ import { tokenTypes } from "../data/token-file.ts";
 import { tokenizers } from "../data/tokenizer.ts";
 import { precisions } from "../engines/engine.ts";
 import { mlps, zeroInits } from "../model/config.ts";
-import { parametrizations, transferring, type HyperparameterName, type OptionalName, type TransferableName } from "../parametrization/roles.ts";
+import {
+  parametrizations,
+  transferring,
+  type HyperparameterName,
+  type OptionalName,
+  type TransferableName,
+} from "../parametrization/roles.ts";
 import { norms } from "../program/ops.ts";
 import { scheduleNames } from "../program/schedule.ts";
 import { designers, methodNames } from "../search/designers.ts";
@@ -151,7 +157,10 @@ export const sections = {
         .optional()
         .describe("blocks as in GPT-2, Llama 3 or Qwen3: the keys below but for zero_init; what is written beside it overrides"),
       norm: z.enum(norms).optional().describe("norms before attention, feed-forward layers and readout; layer_norm unless given"),
-      positions: z.enum(positionKinds).optional().describe("a learned vector for each position, or turned queries and keys; learned unless given"),
+      positions: z
+        .enum(positionKinds)
+        .optional()
+        .describe("a learned vector for each position, or turned queries and keys; learned unless given"),
       rope_theta: z.number().gt(1).max(1e12).optional().describe("base of the turns' wavelengths; 10000 unless given"),
       mlp: z.enum(mlps).optional().describe("activation of feed-forward layers: tanh GELU, SwiGLU, squared ReLU; gelu unless given"),
       mlp_ratio: z.number().positive().max(bounds.mlpRatio).optional().describe("feed-forward width ÷ width; 4 unless given"),
@@ -233,7 +242,9 @@ export const sections = {
         .positive()
         .max(1)
         .optional()
-        .describe("factor on the mean of log² Σ exp(logits), which is trained on beside the cross-entropy that losses report; none unless given"),
+        .describe(
+          "factor on the mean of log² Σ exp(logits), which is trained on beside the cross-entropy that losses report; none unless given",
+        ),
       evaluate: z
         .strictObject({
           every: steps.default(100).describe("steps between evaluations; there is always one at the end"),

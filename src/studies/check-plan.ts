@@ -10,14 +10,17 @@ import type { CheckPlan } from "../evidence/coord-check.ts";
 import type { Axis } from "../evidence/records.ts";
 import type { Size } from "../model/config.ts";
 import { parameterCount } from "../model/counts.ts";
+import type { OptimizerConfig } from "../model/step.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
 import type { CompleteHyperparameters } from "../parametrization/roles.ts";
 import { beyondMemory } from "../placement/memory.ts";
 import { seedsFrom } from "../rng.ts";
+import { architectureOf, zeroInitsOf } from "../spec/architecture.ts";
 import { bounds } from "../spec/bounds.ts";
 import { completeHyperparameters, modelConfig, scaling, sizesOf, statedHyperparameters, type Plan } from "../spec/plan.ts";
+import { trainConfig } from "../spec/training.ts";
 import { checkWidth, isWidth } from "../spec/width.ts";
-import type { Subject } from "../training/coordinates.ts";
+import { tensorRoles, type Subject } from "../training/coordinates.ts";
 import { controlsOf } from "./controls.ts";
 import { withinRange } from "./judgeable.ts";
 
@@ -76,7 +79,7 @@ export function planCheck(plan: Plan, options: CheckOptions): { readonly checkPl
   const subject = (size: number): Subject => {
     const at: Size = axis === "width" ? { width: size, layers: Math.min(mostBlocks, base.layers) } : { width: narrowest, layers: size };
     return {
-      model: { ...modelConfig(plan, at), context, zeroInit: ["readout", "query"] },
+      model: { ...modelConfig(plan, at), context, zeroInit: zeroInitsOf(architectureOf(spec.model)) },
       scaling: { ...ofShallowBase(scaling(spec, at)), baseWidth },
     };
   };
@@ -89,13 +92,14 @@ export function planCheck(plan: Plan, options: CheckOptions): { readonly checkPl
     subject,
     controls: controlsOf(axis, scaling(spec, base)),
     parameters: (size) => parameterCount(subject(size).model),
-    hyperparameters: { ...hyperparameters, learning_rate: learningRate ?? rateOf(hyperparameters, baseWidth) },
+    roles: tensorRoles(subject(sizes[0]).model),
+    movesOnly: subject(sizes[0]).model.tiedEmbeddings ? ["logits"] : [],
+    hyperparameters: { ...hyperparameters, ...ratesOf(hyperparameters, baseWidth, learningRate) },
     substitutes,
     epsilon: spec.train.optimizer.epsilon,
     rounds: Array.from({ length: 1 + furtherRounds }, (_, round) => allSeeds.slice(round * seeds, (round + 1) * seeds)),
     steps,
-    beta1: spec.train.optimizer.beta1,
-    beta2: spec.train.optimizer.beta2,
+    optimizer: withoutClipping(trainConfig(spec)),
     batch: oneSequence(dataset.train, spec.seed, context),
     threads: cores(),
   };
@@ -112,9 +116,15 @@ export function planCheck(plan: Plan, options: CheckOptions): { readonly checkPl
   return { checkPlan, notes: [...notes, ...narrow, ...outside] };
 }
 
-/** The learning rate of a check unless it is given. */
-function rateOf(stated: CompleteHyperparameters, baseWidth: number): number {
-  return Math.min(rateFactor * stated.learning_rate, mostMovement / (baseWidth * Math.max(1, stated.output_multiplier)));
+const withoutClipping = ({ beta1, beta2, muonMomentum }: OptimizerConfig): OptimizerConfig => ({
+  ...{ beta1, beta2 },
+  ...(muonMomentum !== undefined && { muonMomentum }),
+});
+
+/** The learning rate of a check unless it is given, and Muon's where there is Muon: by it hidden matrices move a quarter as far as AdamW would move them. */
+function ratesOf(stated: CompleteHyperparameters, baseWidth: number, given?: number): Partial<CompleteHyperparameters> {
+  const rate = given ?? Math.min(rateFactor * stated.learning_rate, mostMovement / (baseWidth * Math.max(1, stated.output_multiplier)));
+  return { learning_rate: rate, ...(stated.muon_learning_rate !== undefined && { muon_learning_rate: (rate * baseWidth) / 4 }) };
 }
 
 /** The narrowest width, from the usual one on, of which the model can have all multiples that a check needs. */

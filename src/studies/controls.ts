@@ -28,19 +28,24 @@ const ofDepth: readonly (Showing & { readonly quantity: keyof DepthExponents })[
 ];
 
 /** The controls of a parametrization's rules for width or depth; none where it has no such rules. */
-export function controlsOf(axis: Axis, { rules, depth }: Pick<Scaling, "rules" | "depth">): readonly Control[] {
+export function controlsOf(axis: Axis, { rules, muon, depth }: Pick<Scaling, "rules" | "muon" | "depth">): readonly Control[] {
   if (axis === "width")
     return (Object.keys(ofWidth) as (keyof Exponents)[])
-      .filter((quantity) => Object.values(rules).some((exponents) => exponents[quantity] !== 0))
-      .map((quantity) => ({ ...ofWidth[quantity], broken: (scaling) => ({ ...scaling, rules: without(scaling.rules, quantity) }) }));
+      .filter((quantity) => (muon && wrongUnderMuon[quantity]) || Object.values(rules).some((exponents) => exponents[quantity] !== 0))
+      .map((quantity) => ({ ...ofWidth[quantity], broken: (scaling) => ({ ...scaling, rules: broken(scaling, quantity) }) }));
   return depth === undefined
     ? []
     : ofDepth.map(({ quantity, ...showing }) => ({ ...showing, broken: (scaling) => ({ ...scaling, ...brokenDepth(scaling, quantity) }) }));
 }
 
-function without(rules: Rules, quantity: keyof Exponents): Rules {
+/** What is right for hidden matrices under AdamW, where Muon's rule is that nothing follows the width. */
+const wrongUnderMuon: Partial<Exponents> = { learningRate: -1, weightDecay: 1 };
+
+/** The rules of one quantity are taken away; where that of hidden matrices is that there is none, it gets one. */
+function broken({ rules, muon }: Scaling, quantity: keyof Exponents): Rules {
   const roles = Object.entries(rules) as (readonly [Role, Exponents])[];
-  return Object.fromEntries(roles.map(([role, exponents]) => [role, { ...exponents, [quantity]: 0 }])) as Rules;
+  const wrong = (role: Role): number => (muon && role === "hidden" && wrongUnderMuon[quantity]) || 0;
+  return Object.fromEntries(roles.map(([role, exponents]) => [role, { ...exponents, [quantity]: wrong(role) }])) as Rules;
 }
 
 /** A rule is taken away; where it says that nothing shall follow the depth, something does. */

@@ -165,7 +165,8 @@ function isBase(spec: CompleteSpec, axis: Axis, size: number): boolean {
 }
 
 /** The rate that curves are over: that of hidden matrices, which is Muon's where there is Muon. */
-const variedIn = ({ train }: CompleteSpec): HyperparameterName => (train.optimizer.name === "muon" ? "muon_learning_rate" : "learning_rate");
+const variedIn = ({ train }: CompleteSpec): HyperparameterName =>
+  train.optimizer.name === "muon" ? "muon_learning_rate" : "learning_rate";
 
 /** One curve as a sweep: a grid over the rates, each confirmed on the other seeds. */
 function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization, size: number): Plan {
@@ -219,12 +220,7 @@ function trainCurve(plan: Plan, folder: OpenFolder, rates: readonly number[], op
   );
 }
 
-function pointsOf(
-  { state, folder }: Pick<Run, "state" | "folder">,
-  agenda: Agenda,
-  rates: readonly number[],
-  spec: CompleteSpec,
-): Points {
+function pointsOf({ state, folder }: Pick<Run, "state" | "folder">, agenda: Agenda, rates: readonly number[], spec: CompleteSpec): Points {
   const { seed, search } = spec;
   const seeds = seedsFrom(seed, 1 + (search.confirm?.seeds ?? 0));
   const failed = state.trials.find(({ status }) => status === "failed");

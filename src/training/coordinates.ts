@@ -5,10 +5,10 @@
  */
 import type { Batches, State } from "../engines/engine.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { trainingStep } from "../model/step.ts";
+import { trainingStep, type OptimizerConfig } from "../model/step.ts";
 import { modelOf, parametersOf } from "../model/transformer.ts";
 import { residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
-import type { CompleteHyperparameters } from "../parametrization/roles.ts";
+import type { CompleteHyperparameters, Role } from "../parametrization/roles.ts";
 import type { Ref } from "../program/ops.ts";
 import { initialScalars, initialStates } from "./initialize.ts";
 import { attentionLogits, meanMagnitude, meanSquareChange } from "./tensor-statistics.ts";
@@ -41,8 +41,7 @@ export interface Conditions {
 /** How every model of a check is trained and read. */
 export interface Exercise {
   readonly seeds: readonly number[];
-  readonly beta1: number;
-  readonly beta2: number;
+  readonly optimizer: OptimizerConfig;
   /** Steps after which coordinates are read: ascending, from 0. */
   readonly measuredSteps: readonly number[];
   /** The batch that is trained on at every step, and read on: [1, B, T]. */
@@ -78,18 +77,29 @@ const logitsOf = (mixed: Ref): Ref => mixed.replace(/mixed$/, "logits");
  * softmax ignores them, so that their gradients are nothing but rounding.
  */
 const vectorsOf = (model: ModelConfig): readonly Ref[] =>
-  parametersOf(model).flatMap(({ name, role }) => ((role === "norm" || role === "bias") && !name.endsWith("key.bias") ? [name] : []));
+  parametersOf(model).flatMap(({ name, role }) => (isVector[role] && !name.endsWith("key.bias") ? [name] : []));
+const isVector: { readonly [R in Role]: boolean } = {
+  ...{ norm: true, head_norm: true, bias: true },
+  ...{ embedding: false, hidden: false, readout: false },
+};
+
+/** The roles of all tensors that are read, by the names that they are read under. */
+export function tensorRoles(model: ModelConfig): ReadonlyMap<string, Role> {
+  const vectors = parametersOf(model).map(({ name, role }) => [name, role] as const);
+  return new Map([...modelOf(model).roles, ...vectors].map(([name, role]) => [grouped(name), role]));
+}
 
 const activationsOf = (model: ModelConfig): readonly Ref[] =>
   modelOf(model).forward.flatMap((op) => {
-    if (op.kind === "cross_entropy") return [];
+    if (op.kind === "cross_entropy" || op.kind === "transpose") return [];
     return op.kind === "norm_linear" ? op.branches.map(({ out }) => out) : [op.out];
   });
 
 /** Names under which a model's tensors are read, each after those that it is made of. */
 function tensorNames(model: ModelConfig): readonly string[] {
   const names = modelOf(model).forward.flatMap((op): readonly (Ref | undefined)[] => {
-    if (op.kind === "cross_entropy") return [];
+    if (op.kind === "cross_entropy" || op.kind === "transpose") return [];
+    if (op.kind === "heads") return [op.gain, op.out];
     if (op.kind === "attention") return [logitsOf(op.out), op.out];
     if (op.kind === "linear") return [op.bias, op.out];
     if (op.kind !== "norm_linear") return [op.out];
@@ -123,10 +133,10 @@ export async function takeReadings(
   conditions: readonly Conditions[],
   exercise: Exercise,
 ): Promise<readonly Reading[]> {
-  const { seeds, batch, beta1, beta2, threads } = exercise;
+  const { seeds, batch, optimizer, threads } = exercise;
   const sequences = batch.tokens.length / model.context;
   const weightDecay = conditions.some(({ hyperparameters }) => hyperparameters.weight_decay > 0);
-  const program = trainingStep(model, { trials: seeds.length, batch: sequences, beta1, beta2, weightDecay });
+  const program = trainingStep(model, { ...optimizer, trials: seeds.length, batch: sequences, weightDecay });
   const executable = await compile(program, { threads, precision: "float32" });
   try {
     const lanes = seeds.map((seed) => ({ seed, hyperparameters: conditions[0].hyperparameters }));

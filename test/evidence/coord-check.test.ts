@@ -6,13 +6,14 @@ import type { Engine } from "../../src/engines/engine.ts";
 import { coordCheck, type CheckPlan, type Read } from "../../src/evidence/coord-check.ts";
 import { coordCheckSchema, type CoordCheck } from "../../src/evidence/records.ts";
 import { controlsOf } from "../../src/studies/controls.ts";
-import { takeReadings, type Subject } from "../../src/training/coordinates.ts";
+import { takeReadings, tensorRoles, type Subject } from "../../src/training/coordinates.ts";
 import { judge } from "../../src/evidence/verdict.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { parameterCount } from "../../src/model/counts.ts";
 import type { Role } from "../../src/parametrization/roles.ts";
-import { depthTable, table, type DepthExponents, type Exponents, type Rules } from "../../src/parametrization/table.ts";
+import { depthTable, rulesOf, table, type DepthExponents, type Exponents, type Rules } from "../../src/parametrization/table.ts";
 import { brokenRules } from "../support/broken-rules.ts";
+import { itInCi } from "../support/long.ts";
 
 const config: ModelConfig = {
   layers: 1,
@@ -33,7 +34,7 @@ const subjectOf =
     model: { ...config, width },
     scaling: { rules, width, baseWidth: 16, headDim: config.headDim, epsilon: 1e-8 },
   });
-type Models = Omit<CheckPlan, "parameters">;
+type Models = Omit<CheckPlan, "parameters" | "roles">;
 const planOf = (rules: Rules): Models => ({
   name: "check",
   axis: "width",
@@ -54,8 +55,8 @@ const planOf = (rules: Rules): Models => ({
   epsilon: 1e-8,
   rounds: [[1, 2, 3]],
   steps: 5,
-  beta1: 0.9,
-  beta2: 0.95,
+  optimizer: { beta1: 0.9, beta2: 0.95 },
+  movesOnly: [],
   batch,
   threads: 2,
 });
@@ -67,7 +68,11 @@ beforeAll(async () => {
 const check = (plan: Models): Promise<CoordCheck> =>
   coordCheck(
     (subject, conditions, exercise) => takeReadings((program, options) => engine.compile(program, options), subject, conditions, exercise),
-    { ...plan, parameters: (size) => parameterCount(plan.subject(size).model) },
+    {
+      ...plan,
+      parameters: (size) => parameterCount(plan.subject(size).model),
+      roles: tensorRoles(plan.subject(plan.sizes[0]).model),
+    },
     { size: () => undefined, doubt: () => undefined },
   );
 
@@ -110,6 +115,49 @@ describe("the coordinate check", () => {
     };
     const { verdict, reason } = await check({ ...plan, subject, sizes, controls: [] });
     expect([verdict, reason]).toEqual(["FAIL", expect.stringMatching(new RegExp(`look at ${role} × .*${names[quantity]}`))]);
+  });
+
+  describe("of a llama-like model under Muon", () => {
+    const modern: Partial<ModelConfig> = {
+      ...{ norm: "rms_norm", ropeTheta: 100, mlp: "swiglu", queriesPerKv: 2, qkNorm: true, tiedEmbeddings: true, biases: false },
+      zeroInit: [],
+    };
+    const rules = rulesOf("mup", { qkNorm: true, muon: true });
+    const modernPlan = (wrong: Partial<Rules> = {}, controls = controlsOf("width", { rules, muon: true })): Models => {
+      const plan = planOf(table.mup);
+      return {
+        ...plan,
+        controls,
+        optimizer: { ...plan.optimizer, muonMomentum: 0.95 },
+        movesOnly: ["logits"],
+        hyperparameters: { ...plan.hyperparameters, muon_learning_rate: 0.1 },
+        subject: (width) => {
+          const { model, scaling } = plan.subject(width);
+          return { model: { ...model, ...modern }, scaling: { ...scaling, rules: { ...rules, ...wrong }, muon: true } };
+        },
+      };
+    };
+
+    it("is flat, and sees every rule broken", async () => {
+      const result = await check({ ...modernPlan(), sizes: [32, 64, 128, 256], rounds: [[1, 2, 3, 4, 5]], steps: 10 });
+      expect([result.verdict, result.reason]).toEqual(["PASS", expect.stringContaining("are flat")]);
+    });
+
+    itInCi.each([
+      ["hidden", "learningRate", -1],
+      ["hidden", "weightDecay", 1],
+      ["hidden", "initStd", 0],
+      ["embedding", "learningRate", -1],
+      ["embedding", "epsilon", 0],
+      ["norm", "learningRate", -1],
+      ["head_norm", "learningRate", -1],
+      ["head_norm", "epsilon", -1],
+    ] as const)("fails when the rule of %s × %s has exponent %d, and names it", async (role, quantity, exponent) => {
+      const wrong = { [role]: { ...(rules[role] as Exponents), [quantity]: exponent } };
+      const long = { sizes: [32, 64, 128, 256], rounds: [[1, 2, 3, 4, 5]], steps: 10 };
+      const { verdict, reason } = await check({ ...modernPlan(wrong, []), ...(quantity === "epsilon" && long) });
+      expect([verdict, reason]).toEqual(["FAIL", expect.stringMatching(new RegExp(`look at ${role} × .*${names[quantity]}`))]);
+    });
   });
 
   describe("along the depth", () => {
@@ -159,7 +207,7 @@ describe("the coordinate check", () => {
   it("is inconclusive beside a control that is flat too, and names what it could not see", async () => {
     const { coordinates, control, parameters } = await check(planOf(table.mup));
     const flat = coordinates.filter(({ verdict }) => verdict === "PASS");
-    const judged = { axis: "width", parameters, control, quantities: Object.values(names), substitutes: [] } as const;
+    const judged = { axis: "width", parameters, control, quantities: Object.values(names), substitutes: [], roles: new Map() } as const;
     expect(judge({ ...judged, coordinates: flat }).verdict).toBe("PASS");
     for (const quantity of Object.values(names)) {
       const seen = control.filter(({ without, verdict }) => without !== quantity || verdict !== "FAIL");
@@ -219,6 +267,7 @@ describe("the coordinate check", () => {
         [7, 8, 9],
       ],
       parameters: (size: number) => size,
+      roles: new Map(),
     };
     const silent = { size: () => undefined, doubt: () => undefined };
 

@@ -57,12 +57,7 @@ it("tables 3, 8 and 9 give the same Adam losses", async () => {
     Object.values(forms).map(async (rules) => {
       const executable = await engine.compile(program, { threads: 1, precision: "float32" });
       executable.load(
-        initialState(
-          config,
-          { rules, width: 32, baseWidth: 8, headDim: 8, epsilon: 1e-20 },
-          [{ seed: 1, hyperparameters }],
-          program,
-        ),
+        initialState(config, { rules, width: 32, baseWidth: 8, headDim: 8, epsilon: 1e-20 }, [{ seed: 1, hyperparameters }], program),
       );
       const result = await executable.train(batches);
       await executable.dispose();

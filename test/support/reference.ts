@@ -218,7 +218,9 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
     }),
   relu2: (op, c) => eachLane(c, (n) => lane(c, op.x, n).forEach((x, i) => (lane(c, op.out, n)[i] = Math.max(x, 0) ** 2))),
   swiglu: (op, c) =>
-    eachLane(c, (n) => lane(c, op.gate, n).forEach((g, i) => (lane(c, op.out, n)[i] = (g / (1 + Math.exp(-g))) * at(lane(c, op.up, n), i)))),
+    eachLane(c, (n) =>
+      lane(c, op.gate, n).forEach((g, i) => (lane(c, op.out, n)[i] = (g / (1 + Math.exp(-g))) * at(lane(c, op.up, n), i))),
+    ),
   gelu: (op, c) => eachLane(c, (n) => lane(c, op.x, n).forEach((x, i) => (lane(c, op.out, n)[i] = geluOf(x)))),
   add: (op, c) => eachLane(c, (n) => lane(c, op.a, n).forEach((a, i) => (lane(c, op.out, n)[i] = a + at(lane(c, op.b, n), i)))),
   cross_entropy: (op, c) =>

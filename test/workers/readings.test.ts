@@ -38,8 +38,7 @@ const conditions: readonly Conditions[] = [
 /** Its program is the training's own. */
 const exercise: Exercise = {
   seeds: lanes.map((_, lane) => lane),
-  beta1: train.beta1,
-  beta2: train.beta2,
+  optimizer: { beta1: train.beta1, beta2: train.beta2 },
   measuredSteps: [0, 1, 3],
   batch: readWindows(data.train, trainingStarts(1, 1, data.train.count, shape), shape),
   threads,

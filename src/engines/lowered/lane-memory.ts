@@ -17,7 +17,8 @@ const constants: { readonly [K in Kind]?: (op: OpOf<K>) => readonly number[] } =
   adamw: ({ beta1, beta2 }) => [beta1, beta2],
   muon: ({ momentum }) => [momentum, newtonSchulz.a, newtonSchulz.b, newtonSchulz.c],
 };
-const constantsOf = <K extends Kind>(op: OpOf<K>): readonly number[] => (constants[op.kind] as ((op: OpOf<K>) => readonly number[]) | undefined)?.(op) ?? [];
+const constantsOf = <K extends Kind>(op: OpOf<K>): readonly number[] =>
+  (constants[op.kind] as ((op: OpOf<K>) => readonly number[]) | undefined)?.(op) ?? [];
 
 interface Stored {
   readonly matrix: Matrix;

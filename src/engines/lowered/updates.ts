@@ -8,7 +8,10 @@ import type { Lowering } from "./lowering.ts";
 import type { Matrix } from "./memory.ts";
 
 /** Sums of squares of some matrices' rows, each matrix's from a line of its own with zeros to its end: where they begin, and how many floats they take. */
-function squareSums(l: Lowering, matrices: readonly { readonly x: Operand; readonly matrix: Matrix }[]): { readonly sums: Operand; readonly count: number } {
+function squareSums(
+  l: Lowering,
+  matrices: readonly { readonly x: Operand; readonly matrix: Matrix }[],
+): { readonly sums: Operand; readonly count: number } {
   const lines = matrices.map(({ matrix: { rows } }) => l.linesOf(rows));
   const total = lines.reduce((a, b) => a + b, 0);
   const sums = l.temporary(total);
@@ -56,7 +59,15 @@ export function muon({ parameter, gradient, scale, learningRate, decay, momentum
   const { lines } = weight.buffer;
   const square = l.matrixLines({ rows: size, columns: size });
   const ahead = l.temporary(lines);
-  l.emit({ kind: "momentum", gradient: l.operand(gradient), scale: l.optional(scale), share: laneMemory.constant(share), momentum, out: ahead, lines });
+  l.emit({
+    kind: "momentum",
+    gradient: l.operand(gradient),
+    scale: l.optional(scale),
+    share: laneMemory.constant(share),
+    momentum,
+    out: ahead,
+    lines,
+  });
   const found = squareSums(l, [{ x: ahead, matrix }]);
   const factor = l.temporary(1);
   l.emit({ kind: "normFactor", ...found, limit: undefined, out: factor });

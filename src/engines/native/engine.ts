@@ -99,9 +99,7 @@ class NativeExecutable implements Executable {
     this.state = library.allocate(program.dims.trials * this.laneMemory.floats);
     this.scratchFloats = Math.max(
       ...program.forward.map((op) =>
-        op.kind === "attention"
-          ? library.scratchFloats(program.dims.context, op.headDim)
-          : library.scratchFloats(1, 1),
+        op.kind === "attention" ? library.scratchFloats(program.dims.context, op.headDim) : library.scratchFloats(1, 1),
       ),
     );
     this.scratch = library.allocate(threads * this.scratchFloats);

@@ -77,7 +77,11 @@ export class Graph {
     if (known !== undefined) return known;
     const name = `${this.prefix}constant${this.constants.size}`;
     const data =
-      type === "float" ? Float32Array.from(values) : type === "int32" ? Int32Array.from(values) : BigInt64Array.from(Array.from(values, BigInt));
+      type === "float"
+        ? Float32Array.from(values)
+        : type === "int32"
+          ? Int32Array.from(values)
+          : BigInt64Array.from(Array.from(values, BigInt));
     this.initializers.push(
       bytesField(
         5,

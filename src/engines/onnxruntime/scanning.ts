@@ -45,14 +45,11 @@ export class ScanningExecutable implements Executable {
   async train(chunk: TrainChunk): Promise<Float32Array> {
     const { program, sessions, state } = this;
     const feeds: Feeds = { ...Object.fromEntries(state.scalars), ...this.tokenFeeds(chunk, [chunk.count]) };
-    for (const [ref, parts] of state.parameters)
-      for (const [part, tensor] of Object.entries(parts)) feeds[`in:${fed(part, ref)}`] = tensor;
+    for (const [ref, parts] of state.parameters) for (const [part, tensor] of Object.entries(parts)) feeds[`in:${fed(part, ref)}`] = tensor;
     const perStep = stepScalarValues(program, state.step, chunk.factors);
     for (const [name, values] of Object.entries(perStep)) feeds[name] = sessions.floats(values, [chunk.count]);
     const results = await sessions.run("train", this.training, feeds);
-    const parameters = program.parameters.map(
-      (ref) => [ref, partsOf(program, ref, (part) => results[returned(fed(part, ref))])] as const,
-    );
+    const parameters = program.parameters.map((ref) => [ref, partsOf(program, ref, (part) => results[returned(fed(part, ref))])] as const);
     this.state = { ...state, step: state.step + chunk.count, parameters: new Map(parameters) };
     return results["losses"]?.data as Float32Array;
   }

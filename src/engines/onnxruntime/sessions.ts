@@ -114,6 +114,8 @@ export function tensorState(sessions: Sessions, program: Program, state: State):
   return {
     step: state.step,
     scalars: new Map(program.scalars.map((ref) => [ref, tensor(ref, valueOf(state.scalars, ref))])),
-    parameters: new Map(program.parameters.map((ref) => [ref, partsOf(program, ref, (part) => tensor(ref, valueOf(state.parameters, ref)[part]))])),
+    parameters: new Map(
+      program.parameters.map((ref) => [ref, partsOf(program, ref, (part) => tensor(ref, valueOf(state.parameters, ref)[part]))]),
+    ),
   };
 }

@@ -42,7 +42,8 @@ export class SteppingExecutable implements Executable {
     const copied = async (ref: Ref, tensor: Tensor): Promise<Float32Array> => this.download(tensor, shapeOf(this.program, ref));
     const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, ParameterState>() };
     for (const [ref, tensor] of scalars) result.scalars.set(ref, await copied(ref, tensor));
-    for (const ref of of) result.parameters.set(ref, (await eachPart(parameters.get(ref), (tensor) => copied(ref, tensor))) as ParameterState);
+    for (const ref of of)
+      result.parameters.set(ref, (await eachPart(parameters.get(ref), (tensor) => copied(ref, tensor))) as ParameterState);
     return result;
   }
 

@@ -111,9 +111,7 @@ const allocatorShare = 3;
 export function footprintOf(program: Program): Footprint {
   const algebra = new SizeAlgebra(program.dims);
   const sized = (shape: Shape): Sized => algebra.make(shape);
-  const state = new Map(
-    program.parameters.map((ref) => [ref, partsOf(program, ref, () => sized(shapeOf(program, ref)))] as const),
-  );
+  const state = new Map(program.parameters.map((ref) => [ref, partsOf(program, ref, () => sized(shapeOf(program, ref)))] as const));
   const scalars = program.scalars.map((ref) => [ref, sized(shapeOf(program, ref))] as const);
   const expansion = new Expansion<Sized>(program, algebra, {
     tensors: new Map([...scalars, ...[...state].map(([ref, { weight }]) => [ref, weight] as const)]),

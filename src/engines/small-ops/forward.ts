@@ -73,7 +73,9 @@ export const forwardRules: { readonly [K in ForwardKind]: SmallOpsRule<K> } = {
     const heads = width / op.headDim;
     const shared = width / e.last(op.key);
     const query = a.heads(e.value(op.query), heads, width);
-    const [key, value] = ([op.key, op.value] as const).map((ref) => a.heads(a.repeatHeads(e.value(ref), op.headDim, width, shared), heads, width));
+    const [key, value] = ([op.key, op.value] as const).map((ref) =>
+      a.heads(a.repeatHeads(e.value(ref), op.headDim, width, shared), heads, width),
+    );
     const mask = e.once("mask", () => a.causalMask());
     const weights = a.softmax(a.add(a.headScores(query, key), mask));
     e.set(op.out, a.mixHeads(weights, value, false, heads, width));

@@ -71,12 +71,7 @@ export class EagerExecutable implements Executable {
     return this.eachBatch(chunk, (ids, index) => {
       const scalars = stepScalars.map((name) => [name, tf.scalar(perStep[name][index])] as const);
       const step = Object.fromEntries(scalars) as NonNullable<StepValues<Tensor>["step"]>;
-      const expansion = this.run(
-        ids,
-        { state: this.state.parameters, step },
-        stepOps(program),
-        [program.loss],
-      );
+      const expansion = this.run(ids, { state: this.state.parameters, step }, stepOps(program), [program.loss]);
       for (const parts of this.state.parameters.values()) mapParts(parts, (tensor) => tensor.dispose());
       for (const [, scalar] of scalars) scalar.dispose();
       this.state = { ...this.state, step: this.state.step + 1, parameters: expansion.next };

@@ -42,7 +42,9 @@ export function trainingModel(program: Program): Uint8Array {
   const graph = new TfGraph();
   const stored = [
     ...program.scalars.map((ref) => ({ name: storedName(ref), shape: shapeOf(program, ref) })),
-    ...program.parameters.flatMap((ref) => statePartsOf(program, ref).map((part) => ({ name: storedName(ref, part), shape: shapeOf(program, ref) }))),
+    ...program.parameters.flatMap((ref) =>
+      statePartsOf(program, ref).map((part) => ({ name: storedName(ref, part), shape: shapeOf(program, ref) })),
+    ),
   ];
   const variables = new Map(
     stored.map(({ name, shape }, index) => {
@@ -86,7 +88,9 @@ export function trainingModel(program: Program): Uint8Array {
   const loss = expansion.value(program.loss);
   const evaluated = result(graph, loss);
   expand(expansion, [...program.backward, ...(program.clip ? [program.clip] : []), ...program.updates]);
-  const updates = [...expansion.next].flatMap(([ref, next]) => Object.entries(next).map(([part, value]) => assign(variable(ref, part).handle, value)));
+  const updates = [...expansion.next].flatMap(([ref, next]) =>
+    Object.entries(next).map(([part, value]) => assign(variable(ref, part).handle, value)),
+  );
   const trained = result(graph, loss, updates);
 
   const lossShape = [program.dims.trials];
