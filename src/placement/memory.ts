@@ -4,8 +4,8 @@ import { openBytes } from "../data/token-run.ts";
 import type { Device } from "../engines/engine.ts";
 import type { EngineEntry } from "../engines/registry.ts";
 import { UserError, type Diagnostic } from "../errors.ts";
-import type { ModelConfig } from "../model/config.ts";
 import { parameterCount } from "../model/counts.ts";
+import { stateFloats } from "../model/step.ts";
 import { bytesOf } from "../numbers.ts";
 import { leastBytes } from "../program/program.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
@@ -24,8 +24,8 @@ export function beyondMemory(bytes: number, what: string, hint: string): Diagnos
   };
 }
 
-/** Bytes of a model's weights and of AdamW's two moments of each. */
-export const stateBytes = (model: ModelConfig): number => 3 * 4 * parameterCount(model);
+/** Bytes of a model's weights and of what its optimizer keeps of each. */
+export const stateBytes = ({ model, train }: Pick<Training, "model" | "train">): number => 4 * stateFloats(model, train);
 
 /** Memory that a worker takes at its fullest. */
 export interface WorkerMemory {

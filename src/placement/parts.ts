@@ -3,7 +3,7 @@
  * that part is. How much there is time for is timing.ts's business.
  */
 import type { ModelConfig } from "../model/config.ts";
-import { flopsPerStep, parameterCount } from "../model/counts.ts";
+import { flopsPerStep, muonFlops, parameterCount } from "../model/counts.ts";
 import type { Training } from "../training/train.ts";
 
 type Shapes = Pick<Training, "model" | "train" | "lanes">;
@@ -20,7 +20,8 @@ const leastVocabulary = 256;
 
 /** What a step takes, in FLOPs of matrix products: those, and the updates. */
 export function workOf({ model, train, lanes }: Shapes): number {
-  return lanes.length * (flopsPerStep(model, train.batch) + updateFlops * parameterCount(model));
+  const updates = updateFlops * parameterCount(model) + (train.muonMomentum === undefined ? 0 : muonFlops(model));
+  return lanes.length * (flopsPerStep(model, train.batch) + updates);
 }
 
 /** The training with less in it until a step takes at most `most` (see workOf), and what share of the whole step that is. */
@@ -46,14 +47,14 @@ function shorter({ model, train, ...rest }: Training): Training | undefined {
 /** Models of half of the blocks or of the vocabulary, whichever has more parameters, or of half the width. */
 function smaller(training: Training): Training | undefined {
   const { model, scaling } = training;
-  const { layers, width, vocabSize, mlpRatio, headDim } = model;
+  const { layers, width, vocabSize, mlpRatio, headDim, queriesPerKv = 1 } = model;
   const withModel = (less: Partial<ModelConfig>): Training => ({ ...training, model: { ...model, ...less } });
   const blocks = layers > 1 ? parameterCount(model) - parameterCount({ ...model, layers: 1 }) : 0;
   const tables = vocabSize > leastVocabulary ? 2 * width * vocabSize : 0;
   if (blocks > 0 || tables > 0)
     return withModel(blocks > tables ? { layers: halfOf(layers) } : { vocabSize: Math.max(leastVocabulary, halfOf(vocabSize)) });
   const half = width / 2;
-  if (half % headDim !== 0 || !Number.isInteger(mlpRatio * half)) return undefined;
+  if (half % (headDim * queriesPerKv) !== 0 || !Number.isInteger(mlpRatio * half)) return undefined;
   return { ...withModel({ width: half }), scaling: { ...scaling, width: half } };
 }
 

@@ -5,6 +5,8 @@
 import { bytesOf, countOf, duration, flopsOf, percentOf } from "../numbers.ts";
 import type { Counted, PlanCounts } from "../studies/counts.ts";
 import type { Forecast, PlanSummary } from "../studies/forecast.ts";
+import { recipeText } from "./recipe.ts";
+import { wrapped } from "./text.ts";
 import { textTable } from "./text-table.ts";
 import { renderTimed } from "./setup.ts";
 import type { Style } from "./style.ts";
@@ -36,11 +38,12 @@ const countedRows: readonly Row<Counted>[] = [
 
 /** What is known of a plan by counting. */
 export function renderCounts(counts: PlanCounts, style: Style): string {
-  const { name, method, trials, confirmations, racing, steps, tokensPerStep, proxies, target } = counts;
+  const { name, recipe, method, trials, confirmations, racing, steps, tokensPerStep, proxies, target } = counts;
   const confirmed = confirmations > 0 ? ` and ${confirmations} confirmations` : "";
   return [
     `${style.bold(name)}: ${trials} ${method} trials${confirmed}`,
     `every model: ${steps} steps of ${countOf(tokensPerStep)} tokens`,
+    wrapped(recipeText(recipe), style.columns),
     partsTable(counts, countedRows, style),
     `tuning costs ${percentOf(proxies.flops / target.flops)} of the target's training`,
     ...(racing.models > 0

@@ -60,11 +60,11 @@ const untransferable: readonly Untransferable[] = [
     wayOut: "set train.schedule, which proxies and target share",
   },
   {
-    names: ["beta1", "beta2", "betas", "adam_beta1", "adam_beta2", "momentum"],
+    names: ["beta1", "beta2", "betas", "adam_beta1", "adam_beta2", "momentum", "muon_momentum"],
     reason: "the best learning rate is the best under one pair of decay rates, so that every training of a run has the same",
     literature:
       "they transfer across the width (Yang et al. 2022, arXiv:2203.03466); where the batch changes, hold the second moment's half-life in tokens (Marek et al. 2025, arXiv:2507.07101)",
-    wayOut: "set train.optimizer.beta1 and beta2, which proxies and target share",
+    wayOut: "set train.optimizer.beta1, beta2 and momentum, which proxies and target share",
   },
   {
     names: ["epsilon", "eps", "adam_epsilon", "adam_eps"],

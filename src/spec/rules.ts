@@ -5,7 +5,7 @@
 import type { HyperparameterName } from "../parametrization/roles.ts";
 import type { MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
-import { architectureOf, type WrittenArchitecture } from "./architecture.ts";
+import { architectureOf } from "./architecture.ts";
 import { blockFindings, groupFindings, trainingFindings } from "./block-rules.ts";
 import { bounds } from "./bounds.ts";
 import type { Finding } from "./diagnose.ts";

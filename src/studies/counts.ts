@@ -6,6 +6,7 @@ import type { Size } from "../model/config.ts";
 import { flopsPerStep, parameterCount } from "../model/counts.ts";
 import { stateBytes } from "../placement/memory.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
+import { recipeOf, type Recipe } from "../spec/recipe.ts";
 import { trainingOf } from "../spec/training.ts";
 import { mostRaced, openingTrials, plannedWork } from "../sweep/agenda.ts";
 import { checkpointBytes } from "../training/checkpoint.ts";
@@ -18,7 +19,7 @@ export interface Counted extends Size {
   readonly parameters: number;
   /** What training all models to their ends takes. */
   readonly flops: number;
-  /** Weights and AdamW's two moments of one model; gradients and activations come on top, as the engine has them. */
+  /** Weights of one model and what its optimizer keeps of them; gradients and activations come on top, as the engine has them. */
   readonly stateBytes: number;
   /** What checkpoints of one model that is being trained need on disk. */
   readonly modelCheckpointBytes: number;
@@ -33,6 +34,8 @@ export interface Raced {
 /** What is known of a sweep and its target by counting. */
 export interface PlanCounts {
   readonly name: string;
+  /** What every model is made of, and how it is trained, with nothing left to a preset or a default. */
+  readonly recipe: Recipe;
   readonly method: string;
   readonly trials: number;
   /** Trainings of the best on fresh seeds, without those that racing may add. */
@@ -60,19 +63,21 @@ export function countPlan(plan: Plan): PlanCounts {
   const { rounds, perRound } = mostRaced(spec);
   const raced = rounds * perRound;
   const count = (size: Size, models: number, modelSteps: number): Counted => {
-    const { model } = oneOf(plan, size);
+    const one = oneOf(plan, size);
+    const { model } = one;
     return {
       width: model.width,
       layers: model.layers,
       models,
       parameters: parameterCount(model),
       flops: modelSteps * flopsPerStep(model, train.batch),
-      stateBytes: stateBytes(model),
-      modelCheckpointBytes: checkpointsKept * checkpointBytes(oneOf(plan, size)),
+      stateBytes: stateBytes(one),
+      modelCheckpointBytes: checkpointsKept * checkpointBytes(one),
     };
   };
   return {
     name: spec.name,
+    recipe: recipeOf(spec),
     method: spec.search.method,
     trials: spec.search.trials,
     confirmations: trainings - spec.search.trials,
