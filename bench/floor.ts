@@ -31,6 +31,7 @@ const traffic: { readonly [K in CudaKind]: (o: CudaInstructionOf<K>) => Traffic 
     read: [...all(rows * width, table), ...all(context * width, positions)],
     written: all(rows * width, out),
   }),
+  transposeMatrix: ({ x, out, rows, columns }) => ({ read: all(rows * columns, x), written: all(rows * columns, out) }),
   embedBackward: ({ dOut, dTable, dPositions, width, vocabulary, context, rows }) => ({
     read: all(rows * width, dOut),
     written: [...all(vocabulary * width, dTable), ...all(context * width, dPositions)],
@@ -43,14 +44,14 @@ const traffic: { readonly [K in CudaKind]: (o: CudaInstructionOf<K>) => Traffic 
     read: [...all(rows * width, dNormal, normal, residual), ...all(rows, inverse)],
     written: all(rows * width, out),
   }),
-  product: ({ a, b, initial, initialRow, factor, out, active, derivative, rows, columns, depth, parts }) => ({
+  product: ({ a, b, initial, initialRow, factor, out, active, derivative, rows, columns, depth, symmetric, parts }) => ({
     read: [
       ...all(rows * depth, a),
       ...all(depth * columns, b),
       ...all(initialRow === 0 ? columns : rows * columns, initial),
       ...all(rows * columns, factor),
     ],
-    written: [...all(parts * rows * columns, out), ...all(rows * columns, active, derivative)],
+    written: [...all((parts * rows * columns) / (symmetric ? 2 : 1), out), ...all(rows * columns, active, derivative)],
   }),
   sumParts: ({ x, initial, out, parts, rows, columns }) => ({
     read: [...all(parts * rows * columns, x), ...all(rows * columns, initial)],
@@ -62,19 +63,39 @@ const traffic: { readonly [K in CudaKind]: (o: CudaInstructionOf<K>) => Traffic 
     read: all(fanIn * fanOut, gradient, weight),
     written: all(fanIn * fanOut, gradient),
   }),
+  turnHeads: ({ x, turns, out, width, headDim, context, rows }) => ({
+    read: [...all(rows * width, x), ...all(context * headDim, turns)],
+    written: all(rows * width, out),
+  }),
+  turnHeadsBackward: ({ dOut, x, turns, dX, products, width, headDim, context, rows }) => ({
+    read: [...all(rows * width, dOut, x), ...all(context * headDim, turns)],
+    written: all(rows * width, dX, products),
+  }),
+  foldHeads: ({ x, out, headDim, heads }) => ({ read: all(headDim * heads, x), written: all(headDim, out) }),
   attention: (o) => ({
-    read: all(o.rows * o.width, o.query, o.key, o.value),
+    read: [...all(o.rows * o.width, o.query), ...all(o.rows * o.keyWidth, o.key, o.value)],
     written: [...all(o.rows * o.width, o.out), ...all(2 * ofHeads(o), o.stats)],
   }),
   attentionQueries: (o) => ({
-    read: [...all(o.rows * o.width, o.query, o.key, o.value, o.out, o.dOut), ...all(2 * ofHeads(o), o.stats)],
+    read: [...all(o.rows * o.width, o.query, o.out, o.dOut), ...all(o.rows * o.keyWidth, o.key, o.value), ...all(2 * ofHeads(o), o.stats)],
     written: [...all(o.rows * o.width, o.dQuery), ...all(ofHeads(o), o.means)],
   }),
   attentionKeys: (o) => ({
-    read: [...all(o.rows * o.width, o.query, o.key, o.value, o.dOut), ...all(2 * ofHeads(o), o.stats), ...all(ofHeads(o), o.means)],
-    written: all(o.rows * o.width, o.dKey, o.dValue),
+    read: [
+      ...all(o.rows * o.width, o.query, o.dOut),
+      ...all(o.rows * o.keyWidth, o.key, o.value),
+      ...all(2 * ofHeads(o), o.stats),
+      ...all(ofHeads(o), o.means),
+    ],
+    written: all(o.rows * o.keyWidth, o.dKey, o.dValue),
   }),
   gelu: ({ x, out, derivative, lines }) => ({ read: ofLines(lines, x), written: ofLines(lines, out, derivative) }),
+  relu2: ({ x, out, derivative, lines }) => ({ read: ofLines(lines, x), written: ofLines(lines, out, derivative) }),
+  swiglu: ({ gate, up, out, lines }) => ({ read: ofLines(lines, gate, up), written: ofLines(lines, out) }),
+  swigluBackward: ({ gate, up, dOut, dGate, dUp, lines }) => ({
+    read: ofLines(lines, gate, up, dOut),
+    written: ofLines(lines, dGate, dUp),
+  }),
   add: ({ a, b, out, lines }) => ({ read: ofLines(lines, a, b), written: ofLines(lines, out) }),
   multiplyElements: ({ a, b, out, lines }) => ({ read: ofLines(lines, a, b), written: ofLines(lines, out) }),
   crossEntropy: ({ logits, gradient, losses, rows, vocabulary }) => ({
@@ -82,10 +103,16 @@ const traffic: { readonly [K in CudaKind]: (o: CudaInstructionOf<K>) => Traffic 
     written: [...all(rows * vocabulary, gradient), ...all(rows, losses)],
   }),
   meanLoss: ({ losses, rows }) => ({ read: all(rows, losses), written: [] }),
+  squareSums: ({ x, out, rows, columns }) => ({ read: all(rows * columns, x), written: all(rows, out) }),
+  normFactor: ({ sums, count }) => ({ read: all(count, sums), written: [] }),
   adamw: ({ weight, first, second, gradient, lines }) => ({
     read: ofLines(lines, weight, first, second, gradient),
     written: ofLines(lines, weight, first, second),
   }),
+  momentum: ({ gradient, momentum, out, lines }) => ({ read: ofLines(lines, gradient, momentum), written: ofLines(lines, momentum, out) }),
+  scaleElements: ({ x, out, lines }) => ({ read: ofLines(lines, x), written: ofLines(lines, out) }),
+  plusIdentity: ({ x, out, size }) => ({ read: all((size * size) / 2, x), written: all(size * size, out) }),
+  muon: ({ weight, direction, lines }) => ({ read: ofLines(lines, weight, direction), written: ofLines(lines, weight) }),
   advance: () => ({ read: [], written: [] }),
 };
 const trafficOf = (o: CudaInstruction): Traffic => (traffic[o.kind] as unknown as (o: CudaInstruction) => Traffic)(o);

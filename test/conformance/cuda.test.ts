@@ -24,6 +24,29 @@ const shapes: Readonly<Record<string, Work>> = {
   "products in parts": { model: { context: 140, layers: 2 }, batch: 8 },
   "six layers": { model: { layers: 6 }, batch: 2 },
   "an epsilon that matters": { batch: 2, steps: 4, epsilon: 0.02 },
+  "heads of 24 that share keys": { model: { width: 96, headDim: 24, queriesPerKv: 2, context: 70 }, batch: 1 },
+  "heads of 40 that share keys": { model: { width: 120, headDim: 40, queriesPerKv: 3 }, batch: 2 },
+  "heads of 66 that share keys": { model: { width: 132, headDim: 66, queriesPerKv: 2, context: 70 }, batch: 1 },
+  "heads of 130 that share keys": { model: { width: 260, headDim: 130, queriesPerKv: 2, context: 35 }, batch: 1 },
+  "gates, rotary positions and norms of heads in groups of sequences": {
+    model: {
+      norm: "rms_norm",
+      ropeTheta: 100,
+      mlp: "swiglu",
+      queriesPerKv: 2,
+      qkNorm: true,
+      tiedEmbeddings: true,
+      width: 140,
+      headDim: 70,
+    },
+    ...{ batch: 3, trials: 2, optimizer: { clip: 0.5, zLoss: 0.1 }, limits: { sequenceGroupFloats: 20 * 2000 } },
+  },
+  "Muon and gradients that are clipped": {
+    ...{ model: { layers: 2, mlpRatio: 4 }, batch: 4, trials: 2, steps: 8, optimizer: { muonMomentum: 0.95, clip: 0.5 } },
+  },
+  "Muon of matrices beyond a tile, in parts": {
+    ...{ model: { width: 70, headDim: 35, mlpRatio: 16, biases: false }, batch: 8, steps: 3, optimizer: { muonMomentum: 0.9 } },
+  },
   "products of three terms": { model: { width: 35, headDim: 7 }, batch: 2, products: "tf32x3" },
 };
 
@@ -36,6 +59,11 @@ describe.skipIf(missing !== undefined)("a trial's bits on the stand-in", () => {
   it.each(modes)("are those of any stack, tile, call and share of lanes, products in %s", async (products) =>
     expectSameBits({ ...work, products }),
   );
+  it("are those of any with heads that share keys, Muon and gradients that are clipped", async () =>
+    expectSameBits({
+      ...{ model: { ...work.model, norm: "rms_norm", ropeTheta: 100, mlp: "swiglu", queriesPerKv: 2, qkNorm: true }, batch: 4, steps: 2 },
+      optimizer: { muonMomentum: 0.95, clip: 0.5, zLoss: 0.01 },
+    }));
 });
 
 describe.skipIf(missing !== undefined)("a GPU's memory", () => {
@@ -64,22 +92,30 @@ describe.skipIf(missing !== undefined)("a GPU's memory", () => {
 });
 
 describe.skipIf(missing !== undefined)("attention on tensor cores, on the stand-in", () => {
-  const heads: readonly (readonly [headDim: number, width: number, context: number])[] = [
+  const heads: readonly (readonly [headDim: number, width: number, context: number, queriesPerKv: number])[] = [
     ...([
-      [5, 35, 13],
-      [12, 48, 66],
-      [16, 32, 150],
-      [24, 48, 33],
+      [5, 35, 13, 1],
+      [12, 48, 66, 1],
+      [16, 32, 150, 1],
+      [24, 48, 33, 1],
     ] as const),
     ...([
-      [32, 64, 70],
-      [64, 64, 40],
-      [96, 96, 35],
-      [128, 128, 65],
+      [32, 64, 70, 1],
+      [64, 64, 40, 1],
+      [96, 96, 35, 1],
+      [128, 128, 65, 1],
+    ] as const),
+    ...([
+      [16, 48, 150, 3],
+      [32, 64, 70, 2],
+      [64, 128, 40, 2],
+      [96, 192, 35, 2],
     ] as const),
   ];
-  it.each(heads)("trains as the CPU does in float32, heads of %i of a width of %i, %i tokens", async (headDim, width, context) =>
-    expectSameTraining({ model: { headDim, width, context }, batch: 2, steps: 10, precision: "mixed" }),
+  it.each(heads)(
+    "trains as the CPU does in float32, heads of %i of a width of %i, %i tokens, %i that share a key",
+    async (headDim, width, context, queriesPerKv) =>
+      expectSameTraining({ model: { headDim, width, context, queriesPerKv }, batch: 2, steps: 10, precision: "mixed" }),
   );
 
   it("leaves queries and keys alone where there is one key to see", async () => {

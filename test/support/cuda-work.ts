@@ -4,8 +4,8 @@ import { engineHost } from "../../src/cache.ts";
 import type { Engine, Precision, State } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/step.ts";
-import { table } from "../../src/parametrization/table.ts";
+import { trainingStep, type OptimizerConfig } from "../../src/model/step.ts";
+import { rulesOf } from "../../src/parametrization/table.ts";
 import type { Program } from "../../src/program/program.ts";
 import { randomStream } from "../../src/rng.ts";
 import { initialState } from "../../src/training/initialize.ts";
@@ -15,6 +15,7 @@ import { cpuEngine } from "./native.ts";
 
 export interface Work extends EmulatedSettings {
   readonly model?: Partial<ModelConfig>;
+  readonly optimizer?: Partial<OptimizerConfig>;
   readonly batch: number;
   readonly trials?: number;
   readonly steps?: number;
@@ -33,7 +34,10 @@ const configOf = ({ model }: Work): ModelConfig => ({
   ...model,
 });
 export const programOf = (work: Work): Program =>
-  trainingStep(configOf(work), { trials: work.trials ?? 1, batch: work.batch, beta1: 0.9, beta2: 0.95, weightDecay: true });
+  trainingStep(configOf(work), {
+    ...{ trials: work.trials ?? 1, batch: work.batch, beta1: 0.9, beta2: 0.95, weightDecay: true },
+    ...work.optimizer,
+  });
 
 /** Losses and the state after the first `made` of the steps, in so many calls, of trials that differ in seed and learning rate. */
 export async function trained(
@@ -41,17 +45,21 @@ export async function trained(
   work: Work,
   { calls = 1, made = work.steps ?? 2 }: { readonly calls?: number; readonly made?: number } = {},
 ): Promise<Trained> {
-  const { batch, trials = 1, steps = 2, epsilon = 1e-8, precision = "float32" } = work;
+  const { batch, trials = 1, steps = 2, epsilon = 1e-8, precision = "float32", optimizer } = work;
   const config = configOf(work);
   const program = programOf(work);
-  const scaling = { rules: table.mup, width: config.width, baseWidth: 16, headDim: config.headDim, epsilon };
+  const hasMuon = optimizer?.muonMomentum !== undefined;
+  const scaling = {
+    ...{ rules: rulesOf("mup", { ...config, muon: hasMuon }), width: config.width, baseWidth: 16, headDim: config.headDim, epsilon },
+    ...(hasMuon && ({ muon: true } as const)),
+  };
   const hyperparameters = {
     ...{ init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 4 },
     ...{ attention_multiplier: 1, weight_decay: 0.1 },
   };
   const lanes = Array.from({ length: trials }, (_, seed) => ({
     seed,
-    hyperparameters: { ...hyperparameters, learning_rate: 0.002 * (seed + 1) },
+    hyperparameters: { ...hyperparameters, learning_rate: 0.002 * (seed + 1), muon_learning_rate: 0.01 * (seed + 1) },
   }));
   const stream = randomStream(4, "cuda batches");
   const cells = batch * config.context;
@@ -79,9 +87,7 @@ export function laneOf({ losses, state }: Trained, lane: number, trials: number)
     values.slice((lane * values.length) / trials, ((lane + 1) * values.length) / trials);
   return {
     losses: losses.filter((_, index) => index % trials === lane),
-    parameters: [...state.parameters.values()].map(({ weight, firstMoment, secondMoment }) =>
-      [weight, firstMoment, secondMoment].map(share),
-    ),
+    parameters: [...state.parameters.values()].map((parts) => Object.values(parts as Readonly<Record<string, Float32Array>>).map(share)),
   };
 }
 
@@ -97,13 +103,18 @@ export async function expectSameTraining(work: Work): Promise<void> {
   const [actual, expected] = [await trained(here, work), await trained(there, onCpu)];
   const nats = isMixed ? tolerances.mixedTenSteps : tolerances.tenSteps;
   expected.losses.forEach((loss, index) => expect(Math.abs(actual.losses[index] - loss), `loss ${index}`).toBeLessThan(nats));
-  // After one step AdamW's first moment is the gradient.
+  // After one step AdamW's first moment is the gradient, as Muon's momentum is.
   const [first, onCpuFirst] = [await trained(here, work, { made: 1 }), await trained(there, onCpu, { made: 1 })];
-  for (const [name, { firstMoment: gradients }] of onCpuFirst.state.parameters)
+  const gradientOf = ({ state }: Trained, name: string): Float32Array => {
+    const parts = state.parameters.get(name) as Readonly<Record<string, Float32Array>> | undefined;
+    return parts?.["firstMoment"] ?? parts?.["momentum"] ?? new Float32Array();
+  };
+  for (const name of onCpuFirst.state.parameters.keys())
     for (let lane = 0; lane < trials; lane++) {
       const share = (values: Float32Array): Float32Array =>
         values.slice((lane * values.length) / trials, ((lane + 1) * values.length) / trials);
-      const [gradient, other] = [share(gradients), share(first.state.parameters.get(name)?.firstMoment ?? new Float32Array())];
+      const [gradient, other] = [share(gradientOf(onCpuFirst, name)), share(gradientOf(first, name))];
+      expect(gradient.length, name).toBeGreaterThan(0);
       const difference = gradient.map((value, index) => value - other[index]);
       const [size, tolerance] = isMixed ? [normOf, tolerances.mixedPass] : [largestOf, tolerances.onePass];
       // A NaN must not get lost in the largest.

@@ -18,8 +18,19 @@ export const makes: Readonly<Record<CudaKind | keyof typeof instructionFields, r
   ...{ normGradients: ["gradient", "dGain", "dShift"], attention: ["out", "stats"], attentionBackward: ["dQuery", "dKey", "dValue"] },
   ...{ attentionQueries: ["means", "dQuery"], attentionKeys: ["dKey", "dValue"], gelu: ["out", "derivative"], add: ["out"] },
   ...{ multiplyElements: ["out"], crossEntropy: ["gradient", "losses"], meanLoss: [], adamw: ["weight", "first", "second"], advance: [] },
+  ...{
+    transposeMatrix: ["out"],
+    turnHeads: ["out"],
+    turnHeadsBackward: ["dX", "products"],
+    foldHeads: ["out"],
+    relu2: ["out", "derivative"],
+  },
+  ...{ swiglu: ["out"], swigluBackward: ["dGate", "dUp"], squareSums: ["out"], normFactor: ["out"], momentum: ["momentum", "out"] },
+  ...{ scaleElements: ["out"], plusIdentity: ["out"], muon: ["weight"] },
 };
-const updates: Readonly<Record<string, readonly string[]>> = { normGradients: ["gradient"], adamw: makes.adamw };
+const updates: Readonly<Record<string, readonly string[]>> = {
+  ...{ normGradients: ["gradient"], adamw: makes.adamw, momentum: ["momentum"], muon: ["weight"] },
+};
 const elementwise = ["gelu", "add", "multiplyElements"];
 
 type Values = Readonly<Record<string, unknown>>;
@@ -94,11 +105,11 @@ export function chainsOf(instructions: readonly Product[]): readonly (readonly P
   const chainFrom = (index: number): readonly Product[] => (index < 0 ? [] : [instructions[index], ...chainFrom(instructions[index].next)]);
   return instructions.flatMap((_, index) => (linked.has(index) ? [] : [chainFrom(index)]));
 }
-/** What may not depend on one another. */
+/** What may not depend on one another; sums of squares stand in one buffer side by side. */
 export const unitsOf = ({ instructions }: GroupLaunch): readonly LaunchGroup[] =>
   instructions[0].kind === "product"
     ? chainsOf(instructions as readonly Product[])
-    : instructions[0].kind === "normGradients"
+    : ["normGradients", "squareSums"].includes(instructions[0].kind)
       ? [instructions]
       : instructions.map((o) => [o]);
 

@@ -2,7 +2,7 @@
  * From the lowering's instructions to what a GPU launches: GELU and its derivative ride
  * on the product before them, products that add to one sum share their registers,
  * independent ones share a launch, and deep products of few outputs are cut in parts.
- * All of it follows from shapes alone. Which kernel runs a launch is in launches.ts.
+ * Updates of matrices go through their steps together. All of it follows from shapes alone. Which kernel runs a launch is in launches.ts.
  */
 import { allOperandsOf, temporaryOperands } from "../lowered/instructions.ts";
 import type { Instruction, Operand } from "../lowered/instructions.ts";
@@ -18,6 +18,7 @@ export type LaunchGroup = readonly CudaInstruction[];
 const written: { readonly [K in CudaKind]: readonly (typeof cudaFields)[K]["buffers"][number][] } = {
   embed: ["out"],
   embedBackward: ["dTable", "dPositions"],
+  transposeMatrix: ["out"],
   normalize: ["normal", "inverse"],
   normalizeBackward: ["out"],
   product: ["out", "active", "derivative"],
@@ -25,15 +26,27 @@ const written: { readonly [K in CudaKind]: readonly (typeof cudaFields)[K]["buff
   biasRow: ["out"],
   columnSum: ["out"],
   normGradients: ["gradient", "dGain", "dShift"],
+  turnHeads: ["out"],
+  turnHeadsBackward: ["dX", "products"],
+  foldHeads: ["out"],
   attention: ["out", "stats"],
   attentionQueries: ["means", "dQuery"],
   attentionKeys: ["dKey", "dValue"],
   gelu: ["out", "derivative"],
+  relu2: ["out", "derivative"],
+  swiglu: ["out"],
+  swigluBackward: ["dGate", "dUp"],
   add: ["out"],
   multiplyElements: ["out"],
   crossEntropy: ["gradient", "losses"],
   meanLoss: [],
+  squareSums: ["out"],
+  normFactor: ["out"],
   adamw: ["weight", "first", "second"],
+  momentum: ["momentum", "out"],
+  scaleElements: ["out"],
+  plusIdentity: ["out"],
+  muon: ["weight"],
   advance: [],
 };
 
@@ -63,6 +76,11 @@ function translate(instructions: readonly Instruction[]): readonly CudaInstructi
         ];
       }
       case "adamw":
+      case "squareSums":
+      case "momentum":
+      case "scaleElements":
+      case "plusIdentity":
+      case "muon":
         return [{ ...o, firstBlock: 0 }];
       default:
         return [o];
@@ -103,8 +121,9 @@ const continues = (o: CudaInstruction, before: CudaInstruction): boolean =>
   !before.factor &&
   !o.factor;
 
-/** Whether two instructions may not run at the same time. */
+/** Whether two instructions may not run at the same time. Sums of squares of several matrices lie side by side in one buffer. */
 function conflict(a: CudaInstruction, b: CudaInstruction): boolean {
+  if (a.kind === "squareSums" && b.kind === "squareSums" && a.out?.line !== b.out?.line) return false;
   const touches = (some: readonly Operand[], all: readonly Operand[]): boolean =>
     some.some(({ buffer }) => all.some((each) => each.buffer === buffer));
   return touches(writesOf(a), operandsOf(b)) || touches(writesOf(b), operandsOf(a));
@@ -122,19 +141,26 @@ function joins(launchGroup: LaunchGroup, o: CudaInstruction): boolean {
 const isOfRow = (a: CudaInstruction, b: CudaInstruction): boolean =>
   a.kind === "normGradients" && b.kind === "normGradients" && a.fanIn === b.fanIn && !same(a.gradient, b.gradient);
 
-/** Each instruction joins the last launch of its kind that it may, not before anything that it depends on. */
+/**
+ * Each instruction joins the last launch of its kind that it may, not before anything that it depends on; those of updates join the
+ * first, so that matrices which go through the same steps share the launches of all of them.
+ */
 function launchGroupsOf(instructions: readonly CudaInstruction[]): CudaInstruction[][] {
   const launchGroups: CudaInstruction[][] = [];
-  for (const o of instructions) {
-    let joined = false;
-    for (let index = launchGroups.length - 1; index >= 0 && !joined; index--) {
-      if (joins(launchGroups[index], o)) {
-        launchGroups[index].push(o);
-        joined = true;
-      } else if (launchGroups[index].some((each) => conflict(each, o))) break;
+  const firstUpdate = instructions.findIndex(({ kind }) => kind === "squareSums" || kind === "momentum");
+  instructions.forEach((o, position) => {
+    const isOfUpdate = firstUpdate >= 0 && position >= firstUpdate;
+    let joined: CudaInstruction[] | undefined;
+    for (let index = launchGroups.length - 1; index >= 0; index--) {
+      const launchGroup = launchGroups[index];
+      if (joins(launchGroup, o)) {
+        joined = launchGroup;
+        if (!isOfUpdate) break;
+      } else if (launchGroup.some((each) => conflict(each, o))) break;
     }
-    if (!joined) launchGroups.push([o]);
-  }
+    if (joined) joined.push(o);
+    else launchGroups.push([o]);
+  });
   return launchGroups;
 }
 

@@ -74,12 +74,25 @@ function products(all: readonly Product[], { mode, lanes, fullGrid }: Setting): 
 function attention(o: Attention, { mode }: Setting): GroupLaunch {
   const { kind } = o;
   const headDim: HeadDim = headDims.find((each) => each === "any" || o.headDim <= each) ?? "any";
-  const heads = (o.rows / o.context) * (o.width / o.headDim);
+  const heads = (o.rows / o.context) * ((kind === "attentionKeys" ? o.keyWidth : o.width) / o.headDim);
   const blocks = over(o.context, attentionRows(kind, headDim, mode));
   return { kernel: attentionKernel(kind, headDim, mode), grid: [heads, blocks], instructions: [o] };
 }
 
 type LaunchRule<K extends CudaKind> = (instructions: readonly CudaInstructionOf<K>[], setting: Setting) => GroupLaunch;
+/** The rule for a launch of several instructions, each of which has so many blocks. */
+const several =
+  <K extends CudaKind & keyof typeof groupSizes>(kernel: K, blocks: (o: CudaInstructionOf<K>) => number): LaunchRule<K> =>
+  (all) => {
+    const { instructions, total } = withFirstBlocks<K>(all, blocks);
+    return { kernel, grid: [total, 1], instructions: instructions as unknown as LaunchGroup };
+  };
+const linesBlocks = ({ lines }: { readonly lines: number }): number => elementBlocks(lines * layout.lineFloats);
+/** Blocks that have a square of a symmetric matrix on or above its diagonal each. */
+function squareBlocks({ size }: { readonly size: number }): number {
+  const across = over(size, layout.lineFloats);
+  return (across * (across + 1)) / 2;
+}
 /** The rule for a launch of one instruction, with as many blocks as `blocks` says. */
 const single =
   <K extends CudaKind>(kernel: K, blocks: (o: CudaInstructionOf<K>) => number): LaunchRule<K> =>
@@ -87,31 +100,36 @@ const single =
 
 const rules: { readonly [K in CudaKind]: LaunchRule<K> } = {
   embed: single("embed", ({ rows, width }) => elementBlocks(rows * rowLength(layout, width))),
-  embedBackward: single("embedBackward", ({ vocabulary, context }) => over(vocabulary + context, 4)),
+  embedBackward: single("embedBackward", ({ vocabulary, dPositions, context }) => over(vocabulary + (dPositions ? context : 0), 4)),
+  transposeMatrix: single("transposeMatrix", ({ rows, columns }) => over(rows, layout.lineFloats) * over(columns, layout.lineFloats)),
   normalize: single("normalize", ({ rows }) => over(rows, 4)),
   normalizeBackward: single("normalizeBackward", ({ rows }) => over(rows, 4)),
   normGradients: single("normGradients", ({ fanIn }) => fanIn),
   biasRow: single("biasRow", ({ fanOut }) => over(fanOut, 128)),
   columnSum: single("columnSum", ({ columns }) => over(columns, 32)),
   product: products,
-  sumParts: (all) => {
-    const { instructions, total } = withFirstBlocks<"sumParts">(all, ({ rows, columns }) =>
-      elementBlocks(rows * rowLength(layout, columns)),
-    );
-    return { kernel: "sumParts", grid: [total, 1], instructions };
-  },
+  sumParts: several("sumParts", ({ rows, columns }) => elementBlocks(rows * rowLength(layout, columns))),
+  turnHeads: single("turnHeads", ({ rows, width, headDim }) => over(rows * (width / headDim), 4)),
+  turnHeadsBackward: single("turnHeadsBackward", ({ rows, width, headDim }) => over(rows * (width / headDim), 4)),
+  foldHeads: single("foldHeads", ({ headDim }) => over(headDim, 128)),
   attention: ([o], setting) => attention(o, setting),
   attentionQueries: ([o], setting) => attention(o, setting),
   attentionKeys: ([o], setting) => attention(o, setting),
-  gelu: single("gelu", ({ lines }) => elementBlocks(lines * layout.lineFloats)),
-  add: single("add", ({ lines }) => elementBlocks(lines * layout.lineFloats)),
-  multiplyElements: single("multiplyElements", ({ lines }) => elementBlocks(lines * layout.lineFloats)),
+  gelu: single("gelu", linesBlocks),
+  relu2: single("relu2", linesBlocks),
+  swiglu: single("swiglu", linesBlocks),
+  swigluBackward: single("swigluBackward", linesBlocks),
+  add: single("add", linesBlocks),
+  multiplyElements: single("multiplyElements", linesBlocks),
   crossEntropy: single("crossEntropy", ({ rows, vocabulary }) => (vocabulary > narrowVocabulary ? rows : over(rows, 8))),
   meanLoss: single("meanLoss", () => 1),
-  adamw: (all) => {
-    const { instructions, total } = withFirstBlocks<"adamw">(all, ({ lines }) => elementBlocks(lines * layout.lineFloats));
-    return { kernel: "adamw", grid: [total, 1], instructions };
-  },
+  squareSums: several("squareSums", ({ rows }) => over(rowLength(layout, rows), 8)),
+  normFactor: (all) => ({ kernel: "normFactor", grid: [all.length, 1], instructions: all }),
+  adamw: several("adamw", linesBlocks),
+  momentum: several("momentum", linesBlocks),
+  scaleElements: several("scaleElements", linesBlocks),
+  plusIdentity: several("plusIdentity", squareBlocks),
+  muon: several("muon", linesBlocks),
   advance: single("advance", () => 1),
 };
 /** Vocabularies up to this size have a warp for each row of logits; NARROW_VOCABULARY in kernels/rows.cuh. */

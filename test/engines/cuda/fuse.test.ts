@@ -15,7 +15,7 @@ import { LaneMemory } from "../../../src/engines/lowered/lane-memory.ts";
 import { lower } from "../../../src/engines/lowered/lower.ts";
 import type { Purpose } from "../../../src/engines/lowered/lowering.ts";
 import type { ModelConfig } from "../../../src/model/config.ts";
-import { trainingStep } from "../../../src/model/step.ts";
+import { trainingStep, type OptimizerConfig } from "../../../src/model/step.ts";
 import type { Program } from "../../../src/program/program.ts";
 import { afterInstructions, afterLaunches, chainsOf, madeBy, makes, operandNamed, operandsOf, unitsOf } from "../../support/names.ts";
 
@@ -24,13 +24,14 @@ const proxy: ModelConfig = {
 };
 interface Work {
   readonly model?: Partial<ModelConfig>;
+  readonly optimizer?: Partial<OptimizerConfig>;
   readonly batch?: number;
   readonly trials?: number;
   readonly limits?: Partial<CudaLimits>;
   readonly purpose?: Purpose;
 }
-const programOf = ({ model, batch = 16, trials = 1 }: Work): Program =>
-  trainingStep({ ...proxy, ...model }, { trials, batch, beta1: 0.9, beta2: 0.95, weightDecay: true });
+const programOf = ({ model, optimizer, batch = 16, trials = 1 }: Work): Program =>
+  trainingStep({ ...proxy, ...model }, { trials, batch, beta1: 0.9, beta2: 0.95, weightDecay: true, ...optimizer });
 
 function plannedOf(work: Work) {
   const { purpose = "train" } = work;
@@ -64,6 +65,13 @@ const works: Readonly<Record<string, Work>> = {
   "groups of sequences": { model: { layers: 2, biases: true }, batch: 5, limits: { sequenceGroupFloats: 2 ** 19 } },
   "a vocabulary in many blocks, few lanes at a time": { model: { layers: 1, vocabSize: 50_257 }, batch: 4, trials: 3 },
   "one layer, one head": { model: { layers: 1, width: 32 }, batch: 1 },
+  "gates, rotary positions, norms of heads that share keys, one table": {
+    ...{ model: { norm: "rms_norm", ropeTheta: 1e4, mlp: "swiglu", queriesPerKv: 2, qkNorm: true, tiedEmbeddings: true, layers: 2 } },
+    ...{ batch: 4, trials: 2, optimizer: { clip: 1, zLoss: 1e-4 }, limits: { sequenceGroupFloats: 2 ** 19 } },
+  },
+  "squared ReLU and gradients that are clipped": { model: { mlp: "relu2", layers: 2, biases: true }, batch: 2, optimizer: { clip: 1 } },
+  Muon: { model: { layers: 2 }, batch: 2, optimizer: { muonMomentum: 0.95, clip: 0.5 } },
+  "Muon of narrow matrices, in parts": { model: { layers: 1, width: 64, mlpRatio: 32 }, batch: 2, optimizer: { muonMomentum: 0.95 } },
   evaluation: { purpose: "evaluate", model: { biases: true } },
   inspection: { purpose: "inspect", model: { biases: true }, batch: 2 },
 };
@@ -93,6 +101,11 @@ describe.each(Object.entries(works))("what is launched for %s", (_, work) => {
       });
       const most = (groupSizes as Readonly<Partial<Record<CudaKind, number>>>)[launch.instructions[0].kind] ?? 1;
       expect(launch.instructions.length).toBeLessThanOrEqual(most);
+      const sums = launch.instructions.filter((o) => o.kind === "squareSums");
+      for (const { out, rows } of sums)
+        for (const other of sums)
+          if (other.out?.buffer === out?.buffer && (other.out?.line as number) > (out?.line as number))
+            expect(other.out?.line).toBeGreaterThanOrEqual((out?.line as number) + Math.ceil(rows / layout.lineFloats));
     }
   });
 
@@ -183,6 +196,20 @@ describe("the standard proxy's step", () => {
     expect(launches.flatMap(productsIn).filter(({ active }) => active)).toHaveLength(4);
     expect(launches.flatMap(productsIn).filter(({ factor }) => factor)).toHaveLength(4);
   });
+});
+
+it("takes Muon's matrices through its steps together, eight at a time", () => {
+  const launchesOf = (layers: number, optimizer: Partial<OptimizerConfig>): readonly GroupLaunch[] =>
+    plannedOf({ model: { layers }, batch: 2, optimizer }).launches;
+  const muonMomentum = 0.95;
+  // Six matrices a layer; each step is three products and three of identities, beside four launches before the first and one after the last.
+  for (const [layers, times] of [
+    [1, 1],
+    [4, 3],
+  ])
+    expect(launchesOf(layers, { muonMomentum }).length - launchesOf(layers, {}).length).toBe(times * (4 + 5 * 6 + 1));
+  const { launches } = plannedOf({ model: { layers: 4 }, batch: 2, optimizer: { muonMomentum, clip: 1 } });
+  expect(launches.filter(({ kernel }) => kernel === "adamw")).toHaveLength(1);
 });
 
 it("has memory for a model of a billion parameters in 80 GB", () => {

@@ -50,16 +50,17 @@ DEVICE void attend_tile(Attending &s, const float (*keys)[DP], const float (*val
 
 /*
  * out = softmax(q·kᵀ)·v for q, k, v [T, D] of each head; stats [2, Tp] of each head receive each query's largest score and 1/Σ exp.
- * Grid: heads · sequences, ⌈T / (4 · GROUP · WARPS)⌉, which is attentionRows() of kernels.ts. Reads q once and k, v once a
- * block, writes out: 16·R·C bytes when T is a block's.
+ * Of neighbouring heads of queries some may share one of keys and values. Grid: heads of queries · sequences,
+ * ⌈T / (4 · GROUP · WARPS)⌉, which is attentionRows() of kernels.ts. Reads q once and k, v once a block, writes out: 16·R·C bytes
+ * when T is a block's.
  */
 template <int DP> DEVICE void attention(const Run &run, const Attention &o) {
   typedef Split<DP> S;
   constexpr int ROWS = HEAD_QUERIES * S::GROUP * S::WARPS;
   __shared__ __align__(16) float keys[S::TILE][DP], values[S::TILE][DP];
-  const Head h = head_of(o);
+  const Head h = head_of(o), seen = seen_head_of(o);
   const int first = (int)(gridDim.y - 1 - blockIdx.y) * ROWS, last = min(first + ROWS, h.context);
-  const float *query = at(run, o.query) + h.offset, *key = at(run, o.key) + h.offset, *value = at(run, o.value) + h.offset;
+  const float *query = at(run, o.query) + h.offset, *key = at(run, o.key) + seen.offset, *value = at(run, o.value) + seen.offset;
   Attending s;
   UNROLL for (int r = 0; r < HEAD_QUERIES; r++) {
     read_row<DP>(s.query[r], h, query, row_of<DP>(first, r));
@@ -68,7 +69,7 @@ template <int DP> DEVICE void attention(const Run &run, const Attention &o) {
   }
   ROLLED for (int tile = 0; tile < last; tile += S::TILE) {
     __syncthreads();
-    read_tiles<DP, 4>(keys, values, h, key, value, tile);
+    read_tiles<DP, 4>(keys, values, seen, key, value, tile);
     attend_tile<DP, 0>(s, keys, values, tile, tile, min(tile + S::TILE, last), first);
   }
   float *out = at(run, o.out) + h.offset, *stats = at(run, o.stats) + (Size)blockIdx.x * 2 * h.padded;

@@ -59,7 +59,7 @@ template <int DP> DEVICE void attention_queries(const Run &run, const AttentionQ
   }
   ROLLED for (int tile = 0; tile < last; tile += S::TILE) {
     __syncthreads();
-    const Head again = head_of(o); /* the registers are full: nothing about the head is kept in them over the loop */
+    const Head again = seen_head_of(o); /* the registers are full: nothing about the head is kept in them over the loop */
     read_tiles<DP, 2>(keys, values, again, at(run, o.key) + again.offset, at(run, o.value) + again.offset, tile);
     add_keys<DP, 0>(s, keys, values, tile, tile, min(tile + S::TILE, last), first);
   }
@@ -106,37 +106,45 @@ template <int DP, int COUNT> DEVICE void add_queries(OfKeys &s, const TileOfQuer
 }
 
 /*
- * dv = Pᵀ·dOut and dk = dSᵀ·q, P and dS as above, of each head [T, D]. Grid: heads · sequences, ⌈T / (2 · GROUP · WARPS)⌉.
- * Reads k, v, and q, dOut once a block, writes dk, dv: 24·R·C bytes when T is a block's.
+ * dv = Pᵀ·dOut and dk = dSᵀ·q, P and dS as above, of each head [T, D] of keys and values, summed over the heads of queries that see
+ * it, one after the other. Grid: heads of keys · sequences, ⌈T / (2 · GROUP · WARPS)⌉. Reads k, v, and q, dOut once a block, writes
+ * dk, dv: 24·R·C bytes when T is a block's and every head of queries has its own.
  */
 template <int DP> DEVICE void attention_keys(const Run &run, const AttentionKeys &o) {
   typedef Split<DP> S;
   __shared__ __align__(16) float queries[S::TILE][DP], d_outs[S::TILE][DP];
   __shared__ float sums[S::TILE][2];
-  const Head h = head_of(o);
   const int first = (int)blockIdx.y * HEAD_KEYS * S::GROUP * S::WARPS;
-  const float *query = at(run, o.query) + h.offset, *key = at(run, o.key) + h.offset, *value = at(run, o.value) + h.offset;
-  const float *d_out = at(run, o.d_out) + h.offset, *stats = at(run, o.stats) + (Size)blockIdx.x * 2 * h.padded;
-  const float *means = at(run, o.means) + (Size)blockIdx.x * h.padded;
   OfKeys s;
-  UNROLL for (int r = 0; r < HEAD_KEYS; r++) {
-    read_row<DP>(s.key[r], h, key, row_of<DP>(first, r));
-    read_row<DP>(s.value[r], h, value, row_of<DP>(first, r));
-    UNROLL for (int e = 0; e < 16; e++) s.d_key[r][e] = 0, s.d_value[r][e] = 0;
-  }
-  ROLLED for (int tile = first; tile < h.context; tile += S::TILE) {
-    __syncthreads();
-    for (int j = (int)threadIdx.x; j < S::TILE; j += S::THREADS) { /* a query that is not there weighs e^−∞ */
-      const int t = tile + j;
-      sums[j][0] = t < h.context ? log_sum(h, stats, t) : INFINITY, sums[j][1] = t < h.context ? means[t] : 0;
+  {
+    const Head seen = key_head_of(o);
+    const float *key = at(run, o.key) + seen.offset, *value = at(run, o.value) + seen.offset;
+    UNROLL for (int r = 0; r < HEAD_KEYS; r++) {
+      read_row<DP>(s.key[r], seen, key, row_of<DP>(first, r));
+      read_row<DP>(s.value[r], seen, value, row_of<DP>(first, r));
+      UNROLL for (int e = 0; e < 16; e++) s.d_key[r][e] = 0, s.d_value[r][e] = 0;
     }
-    read_tiles<DP, 4>(queries, d_outs, h, query, d_out, tile);
-    add_queries<DP, 1>(s, {queries, d_outs, sums, tile, min(tile + S::TILE, h.context)}, max(tile, first_of_warp<DP>(first, 0)), first);
   }
-  float *d_key = at(run, o.d_key) + h.offset, *d_value = at(run, o.d_value) + h.offset;
+  ROLLED for (int index = 0; index < queries_per_key(o); index++) {
+    const int x = query_index(o, index);
+    const Head h = head_at(o, o.width, x);
+    const float *query = at(run, o.query) + h.offset, *d_out = at(run, o.d_out) + h.offset;
+    const float *stats = at(run, o.stats) + (Size)x * 2 * h.padded, *means = at(run, o.means) + (Size)x * h.padded;
+    ROLLED for (int tile = first; tile < h.context; tile += S::TILE) {
+      __syncthreads();
+      for (int j = (int)threadIdx.x; j < S::TILE; j += S::THREADS) { /* a query that is not there weighs e^−∞ */
+        const int t = tile + j;
+        sums[j][0] = t < h.context ? log_sum(h, stats, t) : INFINITY, sums[j][1] = t < h.context ? means[t] : 0;
+      }
+      read_tiles<DP, 4>(queries, d_outs, h, query, d_out, tile);
+      add_queries<DP, 1>(s, {queries, d_outs, sums, tile, min(tile + S::TILE, h.context)}, max(tile, first_of_warp<DP>(first, 0)), first);
+    }
+  }
+  const Head seen = key_head_of(o);
+  float *d_key = at(run, o.d_key) + seen.offset, *d_value = at(run, o.d_value) + seen.offset;
   UNROLL for (int r = 0; r < HEAD_KEYS; r++) {
     const int t = row_of<DP>(anew(first), r);
-    write_row<DP>(s.d_key[r], h, d_key, t);
-    write_row<DP>(s.d_value[r], h, d_value, t);
+    write_row<DP>(s.d_key[r], seen, d_key, t);
+    write_row<DP>(s.d_value[r], seen, d_value, t);
   }
 }

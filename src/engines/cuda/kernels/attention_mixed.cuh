@@ -44,17 +44,17 @@ template <int DP> DEVICE void attention_mixed(const Run &run, const Attention &o
   constexpr int STRIPS = STRIPS_OF_QUERIES<DP>, TILE = KEYS_OF_TILE<DP>;
   __shared__ __align__(16) typename Words<DP>::Row keys[TILE];
   __shared__ __align__(16) typename Words<DP>::Pair values[TILE / 2];
-  const Head h = head_of(o);
+  const Head h = head_of(o), seen = seen_head_of(o);
   const int first = (int)(gridDim.y - 1 - blockIdx.y) * STRIP * STRIPS, last = min(first + STRIP * STRIPS, h.context);
   const int first_query = first_of_strip(first), t = row_of_lane(first);
-  const Tile<DP> key = {at(run, o.key) + h.offset, keys, 0}, value = {at(run, o.value) + h.offset, 0, values};
+  const Tile<DP> key = {at(run, o.key) + seen.offset, keys, 0}, value = {at(run, o.value) + seen.offset, 0, values};
   MixedAttending<DP> s;
   read_strip<DP>(s.query, h, at(run, o.query) + h.offset, t);
   UNROLL for (int i = 0; i < DP / 8; i++) UNROLL for (int e = 0; e < 4; e++) s.sums[i][e] = 0;
   UNROLL for (int half = 0; half < 2; half++) s.most[half] = -INFINITY, s.total[half] = 0;
   ROLLED for (int tile = 0; tile < last; tile += TILE) {
     __syncthreads();
-    put_tiles<DP, STRIPS, TILE, BY_ROWS, BY_PAIRS>(key, value, h, tile);
+    put_tiles<DP, STRIPS, TILE, BY_ROWS, BY_PAIRS>(key, value, seen, tile);
     const int end = min(tile + TILE, first_query + STRIP);
     ROLLED for (int k = tile; k < end; k += KEYS_OF_LOOK)
       attend_keys<DP>(s, keys + (k - tile), values + (k - tile) / 2, k, t, k + KEYS_OF_LOOK <= first_query + 1);

@@ -85,7 +85,7 @@ template <int DP> DEVICE void attention_queries_mixed(const Run &run, const Atte
   }
   ROLLED for (int tile = 0; tile < last; tile += TILE) {
     __syncthreads();
-    const Head again = head_of(o); /* nothing about the head is kept in registers over the loop */
+    const Head again = seen_head_of(o); /* nothing about the head is kept in registers over the loop */
     const Tile<DP> key = {at(run, o.key) + again.offset, keys, key_pairs}, value = {at(run, o.value) + again.offset, values, 0};
     put_tiles<DP, STRIPS, TILE, BY_ROWS | BY_PAIRS, BY_ROWS>(key, value, again, tile);
     const int end = min(tile + TILE, first_query + STRIP);
@@ -135,8 +135,8 @@ DEVICE void add_queries_mixed(MixedOfKeys<DP> &s, const MixedQueries<DP> &querie
 }
 
 /*
- * dv = Pᵀ·dOut and dk = dSᵀ·q, P and dS as above, of each head [T, D]. Grid: heads · sequences, ⌈T / (16 · STRIPS)⌉.
- * Reads k, v, and q, dOut once a block, writes dk, dv: 24·R·C bytes when T is a block's, and from L2 8·R·C · T/(32 · STRIPS)
+ * dv = Pᵀ·dOut and dk = dSᵀ·q, P and dS as above, of each head [T, D] of keys and values, summed over the heads of queries that see
+ * it, one after the other. Grid: heads of keys · sequences, ⌈T / (16 · STRIPS)⌉. Reads k, v, and q, dOut once a block, writes dk, dv: 24·R·C bytes when T is a block's, and from L2 8·R·C · T/(32 · STRIPS)
  * when it is many. Four products: 4·R·C·T FLOP.
  */
 template <int DP> DEVICE void attention_keys_mixed(const Run &run, const AttentionKeys &o) {
@@ -145,16 +145,18 @@ template <int DP> DEVICE void attention_keys_mixed(const Run &run, const Attenti
   __shared__ __align__(16) typename Words<DP>::Pair query_pairs[TILE / 2], d_out_pairs[TILE / 2];
   __shared__ __align__(8) float minus_log_sums[TILE], minus_means[TILE];
   const int first = (int)blockIdx.y * STRIP * STRIPS, first_key = first_of_strip(first), t = row_of_lane(first);
-  const Head h = head_of(o);
   MixedOfKeys<DP> s;
-  read_strip<DP>(s.key, h, at(run, o.key) + h.offset, t);
-  read_strip<DP>(s.value, h, at(run, o.value) + h.offset, t);
+  {
+    const Head seen = key_head_of(o);
+    read_strip<DP>(s.key, seen, at(run, o.key) + seen.offset, t);
+    read_strip<DP>(s.value, seen, at(run, o.value) + seen.offset, t);
+  }
   UNROLL for (int i = 0; i < DP / 8; i++) UNROLL for (int e = 0; e < 4; e++) s.d_key[i][e] = 0, s.d_value[i][e] = 0;
-  ROLLED for (int tile = first; tile < o.context; tile += TILE) {
+  ROLLED for (int index = 0; index < queries_per_key(o); index++) ROLLED for (int tile = first; tile < o.context; tile += TILE) {
     __syncthreads();
-    const Head again = head_of(o);
-    const float *stats = at(run, o.stats) + (Size)blockIdx.x * 2 * again.padded;
-    const float *means = at(run, o.means) + (Size)blockIdx.x * again.padded;
+    const int x = query_index(o, index);
+    const Head again = head_at(o, o.width, x);
+    const float *stats = at(run, o.stats) + (Size)x * 2 * again.padded, *means = at(run, o.means) + (Size)x * again.padded;
     for (int j = (int)threadIdx.x; j < TILE; j += 32 * STRIPS) { /* a query that is not there weighs e^−∞ */
       const int q = tile + j;
       minus_log_sums[j] = q < again.context ? -log_sum(again, stats, q) : -INFINITY, minus_means[j] = q < again.context ? -means[q] : 0;
@@ -167,7 +169,7 @@ template <int DP> DEVICE void attention_keys_mixed(const Run &run, const Attenti
     ROLLED for (int q = max(tile, first_key / STEP * STEP); q < end; q += STEP)
       add_queries_mixed<DP>(s, all, q - tile, q, t, q >= first_key + STRIP - 1);
   }
-  const Head again = head_of(o);
+  const Head again = key_head_of(o);
   write_strip<DP>(s.d_key, again, at(run, o.d_key) + again.offset, t);
   write_strip<DP>(s.d_value, again, at(run, o.d_value) + again.offset, t);
 }

@@ -25,17 +25,27 @@ template <int DP> struct Split {
   static constexpr int TILE = 2048 / DP; /* rows of the other side in shared memory */
 };
 
-/* Block x has head x % H of sequence x / H: a column of [R, C] matrices, from `offset` on. */
+/* Head x % H of sequence x / H: a column of matrices [R, H·D], from `offset` on. */
 struct Head {
   int dim, context, row, padded;
   Size offset;
 };
 /* Rows start on 16 bytes only where the head dimension is a multiple of 4. */
 DEVICE bool is_aligned(const Head &h) { return h.dim % 4 == 0; }
-template <class Operands> DEVICE Head head_of(const Operands &o) {
-  const int heads = o.width / o.head_dim, row = row_length(o.width), x = anew((int)blockIdx.x);
+template <class Operands> DEVICE Head head_at(const Operands &o, int width, int x) {
+  const int heads = width / o.head_dim, row = row_length(width);
   return {o.head_dim, o.context, row, row_length(o.context), (Size)(x / heads) * o.context * row + x % heads * o.head_dim};
 }
+/* How many neighbouring heads of queries share one of keys and values. */
+template <class Operands> DEVICE int queries_per_key(const Operands &o) { return o.width / o.key_width; }
+/* Where block x has head x of queries: that head, and the one of keys and values that it sees. */
+template <class Operands> DEVICE Head head_of(const Operands &o) { return head_at(o, o.width, anew((int)blockIdx.x)); }
+template <class Operands> DEVICE Head seen_head_of(const Operands &o) {
+  return head_at(o, o.key_width, anew((int)blockIdx.x) / queries_per_key(o));
+}
+/* Where block x has head x of keys and values: that head, and which of queries is the index-th that sees it. */
+template <class Operands> DEVICE Head key_head_of(const Operands &o) { return head_at(o, o.key_width, anew((int)blockIdx.x)); }
+template <class Operands> DEVICE int query_index(const Operands &o, int index) { return anew((int)blockIdx.x) * queries_per_key(o) + index; }
 
 /* log Σ exp(score) of a query. */
 DEVICE float log_sum(const Head &h, const float *stats, int t) { return stats[t] - logf(stats[h.padded + t]); }

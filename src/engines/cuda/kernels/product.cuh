@@ -57,7 +57,7 @@ template <class P> DEVICE ProductShare product_share(const ProductGroup &o, int 
  * C[m,n] = initial[m,n] + Σ_k A(m,k) · (multiplier · gain ⊙ B)(k,n), and on with the same sum over each next product of the chain;
  * out = C ⊙ factor, active = GELU(out), derivative = GELU′(out), each where it is asked for. A [rows, depth] by rows (a_step = 1) or by
  * columns (a_row = 1), B [depth, columns] or transposed; gain has one value for each row of what is stored of B. Cut in parts, out[part]
- * is the sum over its part_depth of k and nothing more.
+ * is the sum over its part_depth of k and nothing more. Tiles wholly below the diagonal of a symmetric C are left as they are.
  * Grid: for each product that heads a chain parts · ⌈rows/TILE⌉ · ⌈columns/TILE⌉ blocks of 2·TILE threads (BF16: of 128), from
  * first_block on, which ascends; parts outermost, and of the two directions the one with fewer tiles innermost, so that the longer
  * operand is read once while the shorter stays in L2.
@@ -72,6 +72,7 @@ template <Mode MODE, int TILE> DEVICE void products(const Run &run, const Produc
   {
     const ProductShare mine = product_share<P>(o, blockIdx.x);
     const Product &p = o.each[link = mine.head];
+    if (p.symmetric && mine.m >= mine.n + TILE) return;
     const float *const initial = at(run, p.initial);
     const int row = row_length(p.columns);
     UNROLL for (int i = 0; i < P::sums; i++) UNROLL for (int h = 0; h < 4 / P::width; h++) {

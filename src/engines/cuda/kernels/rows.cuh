@@ -42,14 +42,15 @@ template <int THREADS> DEVICE float block_max(float x) {
   return top;
 }
 
-/* out[R,C] = multiplier · (table[token] + positions[t]); a thread for four values. Bytes: RC written, the rows of the batch's tokens read. */
+/* out[R,C] = multiplier · (table[token] + positions[t]), positions if there are any; a thread for four values. Bytes: RC written, the rows of the batch's tokens read. */
 DEVICE void embed(const Run &run, const Embed &o) {
   const int row = row_length(o.width);
   const Size i = ((Size)blockIdx.x * 256 + threadIdx.x) * 4;
   if (i >= (Size)o.rows * row) return;
   const int r = (int)(i / row), c = (int)(i % row);
   const int32_t token = of_step(run, run.tokens)[o.first_row + r];
-  const Four a = four(at(run, o.table) + (Size)token * row + c), b = four(at(run, o.positions) + (Size)(r % o.context) * row + c);
+  const Four a = four(at(run, o.table) + (Size)token * row + c);
+  const Four b = o.positions < 0 ? Four{{0, 0, 0, 0}} : four(at(run, o.positions) + (Size)(r % o.context) * row + c);
   const float scale = scalar(run, o.multiplier);
   Four sum;
   EACH(j) sum.x[j] = (a.x[j] + b.x[j]) * scale;
@@ -73,13 +74,13 @@ template <class RowOf> DEVICE Four sum_of_rows(const float *d_out, int row, int 
 }
 
 /*
- * d_table[V,C] = multiplier · Σ of d_out over a token's rows, d_positions[T,C] likewise, added to what is there when asked.
+ * d_table[V,C] = multiplier · Σ of d_out over a token's rows, d_positions[T,C] likewise if there is one, added to what is there when asked.
  * A warp for each row of either, four of them a block; a token's rows are found by bisection in `order`, so nothing is added by
  * several threads. Bytes: 2RC read, (V + T)·C written.
  */
 DEVICE void embed_backward(const Run &run, const EmbedBackward &o) {
   const int row = row_length(o.width), index = blockIdx.x * 4 + threadIdx.x / 32, lane = threadIdx.x % 32;
-  if (index >= o.vocabulary + o.context) return;
+  if (index >= o.vocabulary + (o.d_positions < 0 ? 0 : o.context)) return;
   const float *d_out = at(run, o.d_out);
   const float scale = scalar(run, o.multiplier);
   const int32_t *tokens = of_step(run, run.tokens), *order = of_step(run, run.order);
@@ -109,7 +110,24 @@ DEVICE void embed_backward(const Run &run, const EmbedBackward &o) {
   }
 }
 
-/* normal[R,C] = (x − mean) · inverse, inverse[R] = 1/√(variance + 1e-5); a warp a row, four rows a block. Bytes: RC read, RC written. */
+/* out[columns,rows] = x[rows,columns] transposed; a block a square of LINE by LINE, a thread every 8th row of it. Bytes: x read and written. */
+DEVICE void transpose_matrix(const Run &run, const TransposeMatrix &o) {
+  __shared__ float square[LINE][LINE + 1];
+  const int across = ceil_div(o.columns, LINE), r0 = (int)blockIdx.x / across * LINE, c0 = (int)blockIdx.x % across * LINE;
+  const int x = threadIdx.x % LINE, from = row_length(o.columns), to = row_length(o.rows);
+  const float *in = at(run, o.x);
+  float *out = at(run, o.out);
+  for (int y = threadIdx.x / LINE; y < LINE; y += 256 / LINE)
+    if (r0 + y < o.rows && c0 + x < o.columns) square[y][x] = in[(Size)(r0 + y) * from + c0 + x];
+  __syncthreads();
+  for (int y = threadIdx.x / LINE; y < LINE; y += 256 / LINE)
+    if (c0 + y < o.columns && r0 + x < o.rows) out[(Size)(c0 + y) * to + r0 + x] = square[x][y];
+}
+
+/*
+ * normal[R,C] = (x − mean) · inverse, inverse[R] = 1/√(variance + 1e-5), without the mean when not centered; a warp a row, four rows
+ * a block. Bytes: RC read, RC written.
+ */
 DEVICE void normalize(const Run &run, const Normalize &o) {
   const int row = row_length(o.width), r = blockIdx.x * 4 + threadIdx.x / 32, first = threadIdx.x % 32 * 4;
   if (r >= o.rows) return;
@@ -120,7 +138,7 @@ DEVICE void normalize(const Run &run, const Normalize &o) {
     const Four v = first_of(o.width - c, x + c);
     EACH(j) total += v.x[j];
   }
-  const float mean = warp_sum(total) / o.width;
+  const float mean = o.centered ? warp_sum(total) / o.width : 0.0f;
   for (int c = first; c < o.width; c += 128) {
     const Four v = four(x + c);
     EACH(j) if (c + j < o.width) squares = fmaf(v.x[j] - mean, v.x[j] - mean, squares);
@@ -135,8 +153,8 @@ DEVICE void normalize(const Run &run, const Normalize &o) {
 }
 
 /*
- * out[R,C] = residual + inverse · (d − mean(d) − normal · mean(d ⊙ normal)), d the gradient of `normal`; a warp a row, four rows
- * a block. Bytes: 3RC read with the residual, RC written.
+ * out[R,C] = residual + inverse · (d − mean(d) − normal · mean(d ⊙ normal)), d the gradient of `normal`, without mean(d) when not
+ * centered; a warp a row, four rows a block. Bytes: 3RC read with the residual, RC written.
  */
 DEVICE void normalize_backward(const Run &run, const NormalizeBackward &o) {
   const int row = row_length(o.width), r = blockIdx.x * 4 + threadIdx.x / 32, first = threadIdx.x % 32 * 4;
@@ -149,7 +167,7 @@ DEVICE void normalize_backward(const Run &run, const NormalizeBackward &o) {
     const Four g = first_of(o.width - c, d + c), n = first_of(o.width - c, normal + c);
     EACH(j) total += g.x[j], product = fmaf(g.x[j], n.x[j], product);
   }
-  const float mean = warp_sum(total) / o.width, slope = warp_sum(product) / o.width, inverse = at(run, o.inverse)[r];
+  const float mean = o.centered ? warp_sum(total) / o.width : 0.0f, slope = warp_sum(product) / o.width, inverse = at(run, o.inverse)[r];
   for (int c = first; c < o.width; c += 128) {
     const Four g = four(d + c), n = four(normal + c);
     Four sum = residual ? four(residual + c) : Four{{0, 0, 0, 0}};
@@ -219,7 +237,8 @@ DEVICE void norm_gradients(const Run &run, const NormGradientsGroup &group) {
 }
 
 /*
- * losses[r] = −log softmax(logits[r])[target], gradient = (softmax − one-hot) / total_rows, which may be written over the logits.
+ * losses[r] = −log softmax(logits[r])[target], gradient = (softmax − one-hot) / total_rows, which may be written over the logits; with
+ * a z_loss the softmax in it counts 1 + 2·z_loss·log Σ exp(logits) times.
  * The THREADS of a row keep what they have seen as a largest score and a sum relative to it. Bytes: logits read twice, written once,
  * all of it in L2 when the rows are few enough.
  */
@@ -242,7 +261,8 @@ DEVICE void cross_entropy_row(const Run &run, const CrossEntropy &o, int r, int 
   if (o.gradient < 0) return;
   __syncwarp(); /* the target's score is read before it is written over: of a block by the barriers of its sums, of a warp by this */
   float *const gradient = at(run, o.gradient) + begin;
-  const float share = 1.0f / (total * o.total_rows), one = 1.0f / o.total_rows;
+  const float once = 1.0f / (total * o.total_rows), one = 1.0f / o.total_rows;
+  const float share = o.z_loss < 0 ? once : once * fmaf(2.0f * scalar(run, o.z_loss), logf(total) + top, 1.0f);
   for (int n = thread * 4; n < o.vocabulary; n += 4 * THREADS) {
     Four v = four(z + n);
     EACH(j) v.x[j] = fmaf(__expf(v.x[j] - top), share, n + j == target ? -one : 0.0f);
