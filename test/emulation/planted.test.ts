@@ -21,6 +21,20 @@ const checks = {
   "a stack with little room for logits": [expectSameTraining, { batch: 2, trials: 3 }],
   "an epsilon that matters": [expectSameTraining, { batch: 2, steps: 4, epsilon: 0.02 }],
   "products of three terms": [expectSameTraining, { batch: 2, products: "tf32x3" }],
+  "gates, rotary positions, norms of heads that share a key, one table": [
+    expectSameTraining,
+    {
+      model: { norm: "rms_norm", ropeTheta: 100, mlp: "swiglu", queriesPerKv: 3, qkNorm: true, tiedEmbeddings: true },
+      ...{ batch: 2, steps: 4, optimizer: { clip: 0.5, zLoss: 0.1 } },
+    },
+  ],
+  "large heads that share keys": [expectSameTraining, { model: { width: 260, headDim: 130, queriesPerKv: 2 }, batch: 1 }],
+  "squared ReLU": [expectSameTraining, { model: { mlp: "relu2" }, batch: 2 }],
+  Muon: [expectSameTraining, { model: { mlpRatio: 4 }, batch: 4, steps: 4, optimizer: { muonMomentum: 0.95, clip: 0.5 } }],
+  "Muon of matrices beyond a tile": [
+    expectSameTraining,
+    { model: { width: 70, headDim: 35, biases: false }, batch: 8, steps: 3, optimizer: { muonMomentum: 0.9 } },
+  ],
   "mixed precision": [expectSameTraining, { batch: 2, precision: "mixed" }],
   "mixed precision, a context of several tiles": [expectSameTraining, { model: { context: 140 }, batch: 1, precision: "mixed" }],
   "bits in any stack": [expectSameBits, { model: { width: 128, headDim: 32, context: 32 }, batch: 4, steps: 2 }],
@@ -224,6 +238,90 @@ const faults: readonly Fault[] = [
     ...{ kernels: ["attentionKeys_bf16_16"], file: "attention_mixed_backward.cuh", check: "mixed precision" },
     from: "? -means[q] : 0",
     to: "? means[q] : 0",
+  },
+  ...(
+    [
+      ["a key's gradient is that of one head", "attentionKeys_16", "attention_backward.cuh", "query_index(o, index)", "query_index(o, 0)"],
+      ["a query sees another head's keys", "attention_16", "attention.cuh", "at(run, o.key) + seen.offset", "at(run, o.key) + h.offset"],
+      ["heads are turned on, not back", "turnHeadsBackward", "turns.cuh", "turned(h, d, j, -1.0f)", "turned(h, d, j, 1.0f)"],
+      ["every position turns as the first", "turnHeads", "turns.cuh", "r % o.context * row_length", "r % 1 * row_length"],
+      [
+        "a head's norm is left out of its gradient",
+        "turnHeadsBackward",
+        "turns.cuh",
+        "fmaf(-of_x.x, mean, d.x * of_gain.x)",
+        "(d.x * of_gain.x)",
+      ],
+      ["a head is left out of a gain's gradient", "foldHeads", "turns.cuh", "h < o.heads", "h < o.heads - 1"],
+      [
+        "a mean is taken off all the same",
+        "normalize",
+        "rows.cuh",
+        "o.centered ? warp_sum(total) / o.width : 0.0f;\n",
+        "warp_sum(total) / o.width;\n",
+      ],
+      ["half of a z-loss", "crossEntropy", "rows.cuh", "fmaf(2.0f * scalar", "fmaf(1.0f * scalar"],
+      ["a gate's gradient without its slope", "swigluBackward", "elements.cuh", "fmaf(active, 1.0f - s, s)", "s"],
+      ["a table as it was", "transposeMatrix", "rows.cuh", "square[x][y];", "square[y][x];"],
+      ["gradients are not scaled", "adamw", "elements.cuh", "g.x[j] *= scale;", ""],
+    ] as const
+  ).map(([what, kernel, file, from, to]) => ({
+    ...{ what, kernels: [kernel], file, from, to },
+    check: "gates, rotary positions, norms of heads that share a key, one table" as const,
+  })),
+  {
+    what: "a key forgets the heads before the last, of any size",
+    ...{ kernels: ["attentionKeys_any"], file: "attention_any.cuh", check: "large heads that share keys" },
+    from: "q == k && index == 0 ? 0 : 1",
+    to: "q == k ? 0 : 1",
+  },
+  {
+    what: "squared ReLU without its factor",
+    ...{ kernels: ["relu2"], file: "elements.cuh", check: "squared ReLU" },
+    from: "= positive + positive;",
+    to: "= positive;",
+  },
+  ...(
+    [
+      [
+        "no barrier before squares are summed",
+        "normFactor",
+        "    __syncthreads();\n    if ((int)threadIdx.x < d) partial",
+        "    if ((int)threadIdx.x < d) partial",
+      ],
+      ["gradients are only ever scaled up", "normFactor", "most > 1.0f ? 1.0f : most", "most > 1.0f ? most : 1.0f"],
+      ["momentum that does not look ahead", "momentum", "    g.x[j] = fmaf(m.x[j], share, g.x[j]);", "    g.x[j] = m.x[j];"],
+      ["a matrix is not scaled before its steps", "scaleElements", "x.x[j] *= factor;", ""],
+      ["no identity", "plusIdentity", "? amount : 0.0f", "? 0.0f : 0.0f"],
+      ["a direction by the inverse of its shape", "muon", "(float)o.fan_out / o.fan_in", "(float)o.fan_in / o.fan_out"],
+    ] as const
+  ).map(([what, kernel, from, to]) => ({
+    ...{ what, kernels: [kernel], file: "updates.cuh", from, to },
+    check: "Muon" as const,
+  })),
+  {
+    what: "padding counts in a norm",
+    ...{ kernels: ["squareSums"], file: "updates.cuh", check: "Muon of matrices beyond a tile" },
+    from: "first_of(o.columns - c, x + c)",
+    to: "four(x + c)",
+  },
+  {
+    what: "no barrier before a square is mirrored",
+    ...{ kernels: ["plusIdentity"], file: "updates.cuh", check: "Muon" },
+    from: "? amount : 0.0f);\n  __syncthreads();",
+    to: "? amount : 0.0f);",
+  },
+  {
+    what: "what mirrors a square is the square itself",
+    ...{ kernels: ["plusIdentity"], file: "updates.cuh", check: "Muon of matrices beyond a tile" },
+    from: "row + r0 + c] = square[c][r];",
+    to: "row + r0 + c] = square[r][c];",
+  },
+  {
+    what: "tiles on the diagonal are left out",
+    ...{ kernels: products, file: "product.cuh", check: "Muon" },
+    from: "mine.m >= mine.n + TILE",
+    to: "mine.m >= mine.n",
   },
 ];
 
