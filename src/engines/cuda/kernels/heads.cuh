@@ -37,7 +37,7 @@ template <class Operands> DEVICE Head head_at(const Operands &o, int width, int 
   return {o.head_dim, o.context, row, row_length(o.context), (Size)(x / heads) * o.context * row + x % heads * o.head_dim};
 }
 /* How many neighbouring heads of queries share one of keys and values. */
-template <class Operands> DEVICE int queries_per_key(const Operands &o) { return o.width / o.key_width; }
+template <class Operands> DEVICE int queries_per_key(const Operands &o) { return anew(o.width) / o.key_width; }
 /* Where block x has head x of queries: that head, and the one of keys and values that it sees. */
 template <class Operands> DEVICE Head head_of(const Operands &o) { return head_at(o, o.width, anew((int)blockIdx.x)); }
 template <class Operands> DEVICE Head seen_head_of(const Operands &o) {
