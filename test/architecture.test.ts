@@ -61,7 +61,7 @@ const foundation: Readonly<Record<string, readonly string[]>> = {
 };
 const floors = {
   training: ["program", "model", "parametrization", "data", "engines"],
-  spec: ["data", "model", "parametrization", "search", "engines", "training"],
+  spec: ["program", "data", "model", "parametrization", "search", "engines", "training"],
   // What checks, curves and the check before a launch leave in a run folder has its form where it is made.
   run: ["evidence", "spec", "search", "training", "program", "model", "parametrization", "data", "engines"],
   workers: ["run", "training", "program", "model", "parametrization", "data", "engines"],

@@ -3,7 +3,6 @@ import { jsonText } from "../json.ts";
 import { recipeText } from "../report/recipe.ts";
 import { renderTensors } from "../report/tensors.ts";
 import { wrapped } from "../report/text.ts";
-import { recipeOf } from "../spec/recipe.ts";
 import { tableOf } from "../studies/table.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { openPlan } from "./files.ts";
@@ -19,8 +18,7 @@ export interface TableCommand {
 export async function table(file: string, options: TableCommand, terminal: Terminal): Promise<ExitCode> {
   const plan = await openPlan(file);
   const { parametrization, depth } = plan.spec;
-  const recipe = recipeOf(plan.spec);
-  const { size, base, hyperparameters, searched, tensors } = tableOf(plan, options.width);
+  const { size, base, recipe, hyperparameters, searched, tensors } = tableOf(plan, options.width);
   const { width, layers } = size;
   if (options.json) {
     terminal.out(jsonText({ parametrization, base_width: base.width, width, ...recipe, hyperparameters, ...tensors }));
@@ -29,9 +27,7 @@ export async function table(file: string, options: TableCommand, terminal: Termi
   const ofDepth = depth === undefined ? "" : `; depth ${layers}, base depth ${base.layers}: depth multiplier ${layers / base.layers}`;
   const { outStyle, errStyle } = terminal;
   const line = `${parametrization}, width ${width}, base width ${base.width}: width multiplier ${width / base.width}${ofDepth}`;
-  terminal.out(
-    `${wrapped(line, outStyle.columns)}\n${wrapped(recipeText(recipe), outStyle.columns)}\n${renderTensors(tensors, layers, outStyle)}\n`,
-  );
+  terminal.out(`${wrapped(`${line}\n${recipeText(recipe)}`, outStyle.columns)}\n${renderTensors(tensors, layers, outStyle)}\n`);
   if (searched.length > 0)
     terminal.err(
       `${wrapped(`searched, shown at their defaults: ${searched.map((name) => `${name} ${hyperparameters[name]}`).join(", ")}`, errStyle.columns)}\n`,

@@ -36,6 +36,9 @@ const countedRows: readonly Row<Counted>[] = [
   ["checkpoints on disk, each", (part) => bytesOf(part.modelCheckpointBytes)],
 ];
 
+/** Columns that a plan takes at most, so that it reads well in a file too. */
+const planColumns = 80;
+
 /** What is known of a plan by counting. */
 export function renderCounts(counts: PlanCounts, style: Style): string {
   const { name, recipe, method, trials, confirmations, racing, steps, tokensPerStep, proxies, target } = counts;
@@ -43,7 +46,7 @@ export function renderCounts(counts: PlanCounts, style: Style): string {
   return [
     `${style.bold(name)}: ${trials} ${method} trials${confirmed}`,
     `every model: ${steps} steps of ${countOf(tokensPerStep)} tokens`,
-    wrapped(recipeText(recipe), style.columns),
+    wrapped(recipeText(recipe), Math.min(style.columns, planColumns)),
     partsTable(counts, countedRows, style),
     `tuning costs ${percentOf(proxies.flops / target.flops)} of the target's training`,
     ...(racing.models > 0

@@ -12,7 +12,7 @@ export const positionKinds = ["learned", "rope"] as const;
 export interface Architecture {
   readonly norm: Norm;
   readonly positions: (typeof positionKinds)[number];
-  /** Of no meaning without rope. */
+  /** Says nothing without rope. */
   readonly rope_theta: number;
   readonly mlp: Mlp;
   readonly mlp_ratio: number;

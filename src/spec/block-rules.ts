@@ -1,7 +1,7 @@
 /** Rules between the keys of a model's architecture and of its optimizer: what makes no sense together, and what says nothing without another key. */
 import { architectureOf, zeroInitsOf } from "./architecture.ts";
 import type { Finding } from "./diagnose.ts";
-import type { PartialSpec } from "./rules.ts";
+import type { PartialSpec } from "./partial.ts";
 
 type Model = NonNullable<PartialSpec["model"]>;
 

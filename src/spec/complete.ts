@@ -10,7 +10,8 @@ import { spaceSize } from "../search/space.ts";
 import { architectureOf, heldArchitecture, zeroInitsOf, type Architecture } from "./architecture.ts";
 import { bounds } from "./bounds.ts";
 import { fixedDefaults } from "./references.ts";
-import { ruleFindings, type PartialSpec } from "./rules.ts";
+import type { PartialSpec } from "./partial.ts";
+import { ruleFindings } from "./rules.ts";
 import { specSchema, type HyperparameterDomain, type ParsedSpec, type Rules } from "./schema.ts";
 
 /** A search space that names every hyperparameter; those that not every trial has only where the spec names them or its optimizer needs them. */
@@ -62,7 +63,8 @@ const wsdDecay = 0.2;
 
 /** Fills what the schema's own defaults leave open. */
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
-  const { rules, data, model, train, width, depth, search, ...rest } = spec;
+  const { rules, data, model, width, depth, search, ...rest } = spec;
+  const { train } = rest;
   const { optimizer, schedule } = train;
   const isMuon = optimizer.name === "muon";
   const proxyDepth = depth?.proxy ?? model.layers;

@@ -12,7 +12,8 @@ import { parseSpecDocument, type Path, type SpecDocument } from "./document.ts";
 import { dataConfig, type Plan } from "./plan.ts";
 import { explained } from "./not-transferable.ts";
 import { formatFinding, toolFinding } from "./other-formats.ts";
-import { nonsenseFindings, ruleFindings, type PartialSpec } from "./rules.ts";
+import type { PartialSpec } from "./partial.ts";
+import { nonsenseFindings, ruleFindings } from "./rules.ts";
 import { sections, specSchema, type ParsedSpec } from "./schema.ts";
 
 /** A spec file as it was read. */

@@ -3,7 +3,6 @@
  * whatever part of the spec is valid, so that one mistake does not hide another.
  */
 import type { HyperparameterName } from "../parametrization/roles.ts";
-import type { MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
 import { architectureOf } from "./architecture.ts";
 import { blockFindings, groupFindings, trainingFindings } from "./block-rules.ts";
@@ -12,21 +11,9 @@ import type { Finding } from "./diagnose.ts";
 import { exponentHint } from "./exponents.ts";
 import { untransferableFinding } from "./not-transferable.ts";
 import { isBelow, lowestAllowed, referenceFindings, spaceOf } from "./references.ts";
-import type { HyperparameterDomain, ParsedSpec } from "./schema.ts";
+import type { PartialSpec } from "./partial.ts";
+import type { HyperparameterDomain } from "./schema.ts";
 
-type Partially<T> = T extends readonly unknown[] | string | number | boolean | undefined
-  ? T
-  : { readonly [K in keyof T]?: Partially<T[K]> | undefined };
-/** A spec of which parts may be missing, because they do not fit the schema. */
-export type PartialSpec = Partially<Omit<ParsedSpec, "search" | "data">> & {
-  readonly data?: Partial<ParsedSpec["data"]>;
-  readonly search?: {
-    readonly method?: MethodName;
-    readonly trials?: number;
-    readonly confirm?: ParsedSpec["search"]["confirm"];
-    readonly parameters?: Partial<Record<HyperparameterName, HyperparameterDomain | undefined>>;
-  };
-};
 type Rule = (spec: PartialSpec) => readonly Finding[];
 
 const entries = (spec: PartialSpec): readonly (readonly [HyperparameterName, HyperparameterDomain])[] =>

@@ -2,6 +2,7 @@
 import type { Size } from "../model/config.ts";
 import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
 import { completeHyperparameters, modelConfig, scaling, sizesOf, statedHyperparameters, type Plan } from "../spec/plan.ts";
+import { recipeOf, type Recipe } from "../spec/recipe.ts";
 import { checkWidth } from "../spec/width.ts";
 import { tensorTable, type TensorTable } from "../training/tensor-table.ts";
 
@@ -12,6 +13,7 @@ export interface PlanTable {
   readonly hyperparameters: Hyperparameters;
   /** Those of them that are searched, and stand here at their defaults. */
   readonly searched: readonly HyperparameterName[];
+  readonly recipe: Recipe;
   readonly tensors: TensorTable;
 }
 
@@ -25,6 +27,7 @@ export function tableOf(plan: Plan, width = plan.spec.width.target): PlanTable {
   const names = Object.keys(hyperparameters) as (keyof typeof hyperparameters)[];
   return {
     ...{ size, base, hyperparameters },
+    recipe: recipeOf(spec),
     searched: names.filter((name) => !("value" in (spec.search.parameters[name] ?? {}))),
     tensors: tensorTable(modelConfig(plan, size), scaling(spec, size), completeHyperparameters(spec, hyperparameters)),
   };
