@@ -1,12 +1,13 @@
 /** The benchmarks' work in this project's engines. */
-import type { CompileOptions, Engine, Executable, TrainChunk } from "../src/engines/engine.ts";
+import type { CompileOptions, Engine, Executable, ParameterState, TrainChunk } from "../src/engines/engine.ts";
 import { trainingStep } from "../src/model/step.ts";
 import type { Program } from "../src/program/program.ts";
 import { batchesOf, modelOf, optimizer, startingState, type Work } from "./work.ts";
 
 export function programOf(work: Work): Program {
-  const { beta1, beta2 } = optimizer;
-  return trainingStep(modelOf(work), { trials: work.stack, batch: work.batch, beta1, beta2, weightDecay: false });
+  const { beta1, beta2, momentum } = optimizer;
+  const muon = work.optimizer === "muon" && { muonMomentum: momentum };
+  return trainingStep(modelOf(work), { trials: work.stack, batch: work.batch, beta1, beta2, ...muon, weightDecay: false });
 }
 
 /** A stack of the same model so many times over. */
@@ -19,15 +20,15 @@ export async function loaded(engine: Engine, work: Work, options: CompileOptions
     for (let lane = 0; lane < stack; lane++) all.set(data, lane * data.length);
     return all;
   };
-  const start = startingState(modelOf(work), program.scalars);
+  const start = startingState(modelOf(work), program);
   executable.load({
     step: 0,
     scalars: new Map([...start.scalars].map(([name, data]) => [name, repeat(data)])),
     parameters: new Map(
-      [...start.parameters].map(([name, { weight }]) => {
-        const moment = new Float32Array(weight.length * stack);
-        return [name, { weight: repeat(weight), firstMoment: moment, secondMoment: moment }];
-      }),
+      [...start.parameters].map(([name, parts]) => [
+        name,
+        Object.fromEntries(Object.entries(parts).map(([part, values]) => [part, repeat(values)])) as ParameterState,
+      ]),
     ),
   });
   return executable;

@@ -7,7 +7,7 @@ import { batchesOf, modelOf, startingState, type Work } from "../work.ts";
 /** Losses of the first steps of one model. */
 export function float64Losses(work: Work, steps: number): readonly number[] {
   const program = programOf({ ...work, stack: 1 });
-  const start = startingState(modelOf(work), program.scalars);
+  const start = startingState(modelOf(work), program);
   const weights = new Map([...start.parameters].map(([name, { weight }]) => [name, Float64Array.from(weight)]));
   const [first, second] = [0, 1].map(() => new Map([...weights].map(([name, { length }]) => [name, new Float64Array(length)])));
   const scalars = [...start.scalars].map(([name, values]) => [name, Float64Array.from(values)] as const);

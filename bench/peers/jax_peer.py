@@ -4,6 +4,9 @@ import sys
 
 import work
 
+if work.BLOCK != "gpt2":
+    raise SystemExit(f"this peer has no {work.BLOCK} block")
+
 if sys.argv[2] == "1":
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ["JAX_PLATFORMS"] = work.DEVICE  # left to itself it takes a CPU where it cannot use the GPU

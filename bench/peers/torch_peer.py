@@ -15,6 +15,10 @@ heads = width // work.HEAD_DIM
 start = work.weights()
 
 
+angles = torch.arange(work.CONTEXT)[:, None] * 10_000.0 ** (-2 * torch.arange(work.HEAD_DIM // 2) / work.HEAD_DIM)
+COS, SIN = (of(angles).repeat(1, 2).to(work.DEVICE) for of in (torch.cos, torch.sin))
+
+
 class Model(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -22,9 +26,30 @@ class Model(torch.nn.Module):
         fused = {k: v for k, v in start.items() if k.split(".")[0] not in "qkv"}
         for l in range(work.LAYERS):
             fused[f"qkv.{l}"] = np.concatenate([start[f"{part}.{l}"] for part in "qkv"], axis=1)
+            if f"gate.{l}" in fused:
+                fused[f"up.{l}"] = np.concatenate([fused.pop(f"gate.{l}"), fused[f"up.{l}"]], axis=1)
         self.p = torch.nn.ParameterDict({k.replace(".", "_"): torch.nn.Parameter(torch.tensor(v)) for k, v in fused.items()})
 
     def forward(self, x, y):
+        return self.llama(x, y) if work.BLOCK == "llama" else self.gpt2(x, y)
+
+    def llama(self, x, y):
+        p, (B, T), D, keys = self.p, x.shape, work.HEAD_DIM, heads // 2
+        h = p["token"][x]
+        for l in range(work.LAYERS):
+            qkv = (F.rms_norm(h, (width,), p[f"norm1_{l}"], 1e-5) @ p[f"qkv_{l}"]).view(B, T, heads + 2 * keys, D).transpose(1, 2)
+            turned, v = qkv[:, : heads + keys], qkv[:, heads + keys :]
+            one, other = turned.chunk(2, dim=-1)
+            turned = turned * COS + torch.cat((-other, one), dim=-1) * SIN
+            q, k = turned[:, :heads], turned[:, heads:]
+            a = F.scaled_dot_product_attention(q, k.repeat_interleave(2, 1), v.repeat_interleave(2, 1), is_causal=True)
+            h = h + a.transpose(1, 2).reshape(B, T, width) @ p[f"out_{l}"]
+            gate, up = (F.rms_norm(h, (width,), p[f"norm2_{l}"], 1e-5) @ p[f"up_{l}"]).chunk(2, dim=-1)
+            h = h + (F.silu(gate) * up) @ p[f"down_{l}"]
+        logits = F.rms_norm(h, (width,), p["norm"], 1e-5) @ p["readout"]
+        return F.cross_entropy(logits.view(-1, work.VOCAB), y.reshape(-1))
+
+    def gpt2(self, x, y):
         p, (B, T) = self.p, x.shape
         h = p["token"][x] + p["position"]
         for l in range(work.LAYERS):

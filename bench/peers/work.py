@@ -9,6 +9,7 @@ WORK = json.loads(sys.argv[1])
 WIDTH, LAYERS, HEAD_DIM, CONTEXT, BATCH, VOCAB, CALL_STEPS = (
     WORK[key] for key in ("width", "layers", "head_dim", "context", "batch", "vocabulary", "call_steps")
 )
+BLOCK = WORK["block"]
 STACK, DEVICE = WORK["stack"], WORK["device"]
 THREADS = int(sys.argv[2])
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.95, 1e-8
@@ -18,10 +19,13 @@ CHECKED_STEPS = 5
 def weights():
     """Name → float32 array, in the order of the formula's index."""
     width = WIDTH
-    shapes = {"token": (VOCAB, width), "position": (CONTEXT, width)}
+    llama = BLOCK == "llama"
+    shapes = {"token": (VOCAB, width)} | ({} if llama else {"position": (CONTEXT, width)})
+    keys = width // 2 if llama else width
     for l in range(LAYERS):
-        shapes |= {f"norm1.{l}": (width,), f"q.{l}": (width, width), f"k.{l}": (width, width), f"v.{l}": (width, width), f"out.{l}": (width, width)}
-        shapes |= {f"norm2.{l}": (width,), f"up.{l}": (width, 4 * width), f"down.{l}": (4 * width, width)}
+        shapes |= {f"norm1.{l}": (width,), f"q.{l}": (width, width), f"k.{l}": (width, keys), f"v.{l}": (width, keys), f"out.{l}": (width, width)}
+        shapes |= {f"norm2.{l}": (width,)} | ({f"gate.{l}": (width, 4 * width)} if llama else {})
+        shapes |= {f"up.{l}": (width, 4 * width), f"down.{l}": (4 * width, width)}
     shapes |= {"norm": (width,), "readout": (width, VOCAB)}
     result = {}
     for index, (name, shape) in enumerate(shapes.items()):

@@ -47,12 +47,19 @@ static float inverse_rms(const float *x, long D) {
   for (long d = 0; d < D; d++) sums[d % 4] += x[d] * x[d];
   return 1 / sqrtf(((sums[0] + sums[2]) + (sums[1] + sums[3])) / D + 1e-5f);
 }
-/* Turns the pairs (j, j + half) of a head by their angles, or by what undoes that. */
-static void turn(float *x, long half, const float *turns, float direction) {
-  for (long j = 0; j < half; j++) {
-    const float a = x[j], b = x[j + half], cosine = turns[j], sine = turns[j + half] * direction;
-    x[j] = a * cosine - b * sine;
-    x[j + half] = b * cosine + a * sine;
+/* to = scale · the pairs (j, j + half) of a head turned by their angles, or by what undoes that; may be written over x. */
+#define TURN(Type, j)                                                                                                          \
+  const Type a = *(const Type *)(x + (j)) * scale, b = *(const Type *)(x + (j) + half) * scale;                                  \
+  const Type cosine = *(const Type *)(turns + (j)), sine = *(const Type *)(turns + (j) + half) * direction;                      \
+  *(Type *)(to + (j)) = a * cosine - b * sine;                                                                                   \
+  *(Type *)(to + (j) + half) = b * cosine + a * sine;
+INLINE void turn(const float *x, float *to, long half, const float *turns, float scale, float direction) {
+  long j = 0;
+  for (; j + 8 <= half; j += 8) {
+    TURN(Eight, j)
+  }
+  for (; j < half; j++) {
+    TURN(float, j)
   }
 }
 
@@ -221,9 +228,13 @@ KERNEL turn_heads(const Run *run, const TurnHeads *o) {
     for (long h = 0; h < o->width; h += D) {
       const float *x = at(run, o->x) + r * row + h;
       float *out = at(run, o->out) + r * row + h;
-      const float inverse = gain ? inverse_rms(x, D) : 1;
-      for (long d = 0; d < D; d++) out[d] = gain ? x[d] * inverse * gain[d] * scale : x[d] * scale;
-      if (turns) turn(out, half, turns + r % o->context * turns_row, 1);
+      if (gain) {
+        const float inverse = inverse_rms(x, D);
+        for (long d = 0; d < D; d++) out[d] = x[d] * inverse * gain[d];
+      }
+      if (turns) turn(gain ? out : x, out, half, turns + r % o->context * turns_row, scale, 1);
+      else
+        for (long d = 0; d < D; d++) out[d] *= scale;
     }
 }
 
@@ -237,8 +248,9 @@ KERNEL turn_heads_backward(const Run *run, const TurnHeadsBackward *o) {
     for (long h = 0; h < o->width; h += D) {
       const float *d_out = at(run, o->d_out) + r * row + h;
       float *d = at(run, o->d_x) + r * row + h;
-      for (long i = 0; i < D; i++) d[i] = d_out[i] * scale;
-      if (turns) turn(d, half, turns + r % o->context * turns_row, -1);
+      if (turns) turn(d_out, d, half, turns + r % o->context * turns_row, scale, -1);
+      else
+        for (long i = 0; i < D; i++) d[i] = d_out[i] * scale;
       if (!gain) continue;
       const float *x = at(run, o->x) + r * row + h;
       float *products = at(run, o->products) + r * row + h;

@@ -80,6 +80,7 @@ INLINE Vector first(long count, Vector x, Vector other) {
 
 /* Sum and maximum of the elements, always in the same order: halves upon halves. */
 typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t Whole __attribute__((vector_size(16), aligned(4), may_alias));
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 INLINE Four folded(Vector x, int maximum) {
