@@ -4,7 +4,11 @@
 import { valueOf } from "../numbers.ts";
 import type { TensorTable } from "../training/tensor-table.ts";
 import type { Style } from "./style.ts";
+import { wrapped } from "./text.ts";
 import { textTable } from "./text-table.ts";
+
+const muonNote =
+  "hidden tensors are Muon's: their updates are orthogonal, times √(fan_out/fan_in) and the learning rate; ε has no part in them";
 
 /** What each tensor gets, as a table. */
 export function renderTensors(
@@ -24,5 +28,6 @@ export function renderTensors(
     drop: ["role", "epsilon", "weight decay"],
     elsewhere: "table --json",
   });
-  return `${table}\nattention scale ${valueOf(attentionScale)}${residual === undefined ? "" : `, residual multiplier ${valueOf(residual)}`}`;
+  const muon = tensors.some((each) => each.update_scale !== undefined) ? `\n${wrapped(muonNote, style.columns)}` : "";
+  return `${table}${muon}\nattention scale ${valueOf(attentionScale)}${residual === undefined ? "" : `, residual multiplier ${valueOf(residual)}`}`;
 }

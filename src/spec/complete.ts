@@ -45,15 +45,31 @@ const defaultBatch = 8;
 /** Trials that are confirmed: an eighth of them, and at least so many. */
 const leastConfirmed = 4;
 
+/** Stds of embeddings that are tried where a spec does not say. */
+const embeddingStds = [0.25, 0.5, 1, 2];
+
 /** The space searched when a spec gives none: ranges around the optimum measured at base width 32. */
 const defaultSpace: Readonly<Record<TransferableName, HyperparameterDomain>> = {
   learning_rate: { distribution: "log_uniform", min: 1e-3, max: 1e-1 },
   init_std: { distribution: "log_uniform", min: 0.25, max: 4 },
-  embedding_std: { values: [0.25, 0.5, 1, 2] },
+  embedding_std: { values: embeddingStds },
   input_multiplier: { value: 1 },
   output_multiplier: { distribution: "log_uniform", min: 1, max: 64 },
   attention_multiplier: { distribution: "log_uniform", min: 0.25, max: 4 },
 };
+
+/**
+ * Where the readout is the embedding: weights as small as a readout's, and inputs multiplied back to what other embeddings are, so that
+ * at the base width both begin as they do when they are apart. Logits of embeddings of std 1 would be √width times too large.
+ */
+function tiedDefaults(base: number): Readonly<Record<"space" | "fixed", Partial<Record<TransferableName, HyperparameterDomain>>>> {
+  const short = (value: number): number => Number(value.toPrecision(4));
+  const inputs = { input_multiplier: { value: short(Math.sqrt(base)) } };
+  return {
+    space: { ...inputs, embedding_std: { values: embeddingStds.map((std) => short(std / Math.sqrt(base))) } },
+    fixed: { ...inputs, embedding_std: { value: short(1 / Math.sqrt(base)) } },
+  };
+}
 
 /** What Muon's learning rate is searched in, and its momentum, where a spec does not say. */
 const muonSpace: HyperparameterDomain = { distribution: "log_uniform", min: 2e-3, max: 2e-1 };
@@ -74,8 +90,11 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const muonRate = isMuon && {
     muon_learning_rate: search.parameters === undefined ? muonSpace : { value: optional.muon_learning_rate.default },
   };
+  const tied = architectureOf(model).tied_embeddings ? tiedDefaults(width.base ?? width.proxy) : undefined;
   const parameters: HyperparameterSpace =
-    search.parameters === undefined ? { ...defaultSpace, ...muonRate } : { ...fixedDefaults, ...muonRate, ...Object.fromEntries(given) };
+    search.parameters === undefined
+      ? { ...defaultSpace, ...tied?.space, ...muonRate }
+      : { ...fixedDefaults, ...tied?.fixed, ...muonRate, ...Object.fromEntries(given) };
   const size = spaceSize(parameters);
   const trials = search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size));
   const isText = typeof data.source === "string" || "files" in data.source;

@@ -74,7 +74,7 @@ export function planCheck(plan: Plan, options: CheckOptions): { readonly checkPl
   const { sizes, notes } = sizesToJudge(plan, options, narrowest);
   const context = Math.min(spec.model.context, mostContext);
   const stated = completeHyperparameters(spec, statedHyperparameters(spec));
-  const { hyperparameters, substitutes } = withinRange(stated);
+  const { hyperparameters, substitutes } = withinRange(stated, architectureOf(spec.model).tied_embeddings ? base.width : undefined);
   const baseWidth = axis === "width" ? Math.max(base.width, sizes[0] / mostTimesBase) : base.width;
   const subject = (size: number): Subject => {
     const at: Size = axis === "width" ? { width: size, layers: Math.min(mostBlocks, base.layers) } : { width: narrowest, layers: size };

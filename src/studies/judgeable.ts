@@ -15,13 +15,26 @@ export const judgeable: { readonly [N in Exclude<TransferableName, "learning_rat
   attention_multiplier: [0.25, 64],
 };
 
-/** Hyperparameters at the nearest values at which flatness can be judged, and which of them are not the stated ones. */
-export function withinRange(stated: CompleteHyperparameters): {
+/** How much of each range's unit is what it is where the readout is the embedding, whose weights are a readout's: see a spec's defaults. */
+const tiedUnits = (base: number): Partial<Record<keyof typeof judgeable, number>> => ({
+  embedding_std: 1 / Math.sqrt(base),
+  input_multiplier: Math.sqrt(base),
+});
+
+/**
+ * Hyperparameters at the nearest values at which flatness can be judged, and which of them are not the stated ones; `tiedBase` is the base
+ * width of models whose readout is the embedding.
+ */
+export function withinRange(
+  stated: CompleteHyperparameters,
+  tiedBase?: number,
+): {
   readonly hyperparameters: CompleteHyperparameters;
   readonly substitutes: readonly Substitute[];
 } {
   const substitutes = (Object.keys(judgeable) as (keyof typeof judgeable)[]).flatMap((name): Substitute[] => {
-    const [low, high] = judgeable[name];
+    const unit = (tiedBase !== undefined && tiedUnits(tiedBase)[name]) || 1;
+    const [low, high] = judgeable[name].map((bound) => unit * bound);
     const nearest = Math.min(high, Math.max(low, stated[name]));
     return nearest === stated[name] ? [] : [{ hyperparameter: name, stated: stated[name], judged_at: nearest }];
   });

@@ -19,6 +19,8 @@ export interface TensorRow {
   readonly learning_rate: number;
   readonly weight_decay: number;
   readonly epsilon: number;
+  /** Of tensors that Muon trains: √(fan_out / fan_in), by which their orthogonal updates are multiplied besides the learning rate. */
+  readonly update_scale?: number;
 }
 
 /** What every tensor of a model gets. */
@@ -43,6 +45,7 @@ export function tensorTable(config: ModelConfig, scaling: Scaling, hyperparamete
       learning_rate: learningRate,
       weight_decay: weightDecay,
       epsilon,
+      ...(scaling.muon && parameter.role === "hidden" && { update_scale: Math.sqrt(parameter.shape[1] / parameter.shape[0]) }),
     };
   });
   return {
