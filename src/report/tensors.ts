@@ -7,15 +7,25 @@ import type { Style } from "./style.ts";
 import { wrapped } from "./text.ts";
 import { textTable } from "./text-table.ts";
 
-const muonNote =
+/** What a table under Muon is read by. */
+export const muonNote =
   "hidden tensors are Muon's: their updates are orthogonal, times √(fan_out/fan_in) and the learning rate; ε has no part in them";
 
+/** What is said below a table of tensors: factors that belong to none of them. */
+export const factorsText = ({
+  attention_scale: attention,
+  residual_multiplier: residual,
+  output_multiplier: output,
+}: TensorTable): string =>
+  [
+    `attention scale ${valueOf(attention)}`,
+    ...(residual === undefined ? [] : [`residual multiplier ${valueOf(residual)}`]),
+    ...(output === undefined ? [] : [`logits of the tied readout × ${valueOf(output)}`]),
+  ].join(", ");
+
 /** What each tensor gets, as a table. */
-export function renderTensors(
-  { attention_scale: attentionScale, residual_multiplier: residual, tensors }: TensorTable,
-  layers: number,
-  style: Style,
-): string {
+export function renderTensors(tensorTable: TensorTable, layers: number, style: Style): string {
+  const { tensors } = tensorTable;
   const shown = tensors.filter(({ name }) => !/^blocks\.[1-9]/.test(name));
   const rows = shown.map(({ name, role, shape, ...values }) => [
     layers > 1 ? name.replace(/^blocks\.0\./, "blocks.*.") : name,
@@ -29,5 +39,5 @@ export function renderTensors(
     elsewhere: "table --json",
   });
   const muon = tensors.some((each) => each.update_scale !== undefined) ? `\n${wrapped(muonNote, style.columns)}` : "";
-  return `${table}${muon}\nattention scale ${valueOf(attentionScale)}${residual === undefined ? "" : `, residual multiplier ${valueOf(residual)}`}`;
+  return `${table}${muon}\n${factorsText(tensorTable)}`;
 }

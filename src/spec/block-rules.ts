@@ -1,5 +1,6 @@
 /** Rules between the keys of a model's architecture and of its optimizer: what makes no sense together, and what says nothing without another key. */
 import { architectureOf, zeroInitsOf } from "./architecture.ts";
+import { wsdDecay } from "./defaults.ts";
 import type { Finding } from "./diagnose.ts";
 import type { PartialSpec } from "./partial.ts";
 
@@ -101,7 +102,8 @@ const needed: readonly Needed[] = [
 
 /** What is wrong with how models are trained. */
 export function trainingFindings(spec: PartialSpec): readonly Finding[] {
-  const { name, warmup = 0, decay } = spec.train?.schedule ?? {};
+  const { name, warmup = 0, decay: given } = spec.train?.schedule ?? {};
+  const decay = given ?? wsdDecay;
   const unused = needed
     .filter(({ given, needs }) => given(spec) !== undefined && !needs(spec))
     .map(({ path, what }): Finding => ({
@@ -111,13 +113,14 @@ export function trainingFindings(spec: PartialSpec): readonly Finding[] {
       message: `${String(path.at(-1))} says nothing without ${what}`,
       hint: `add ${what}, or remove it`,
     }));
-  return name === "wsd" && decay !== undefined && warmup + decay > 1
+  return name === "wsd" && warmup + decay > 1
     ? [
         ...unused,
         {
           code: "schedule_too_long",
-          path: ["train", "schedule", "decay"],
-          message: `a warm-up of ${warmup} and a decay of ${decay} of the steps are more than all of them`,
+          path: ["train", "schedule", given === undefined ? "warmup" : "decay"],
+          message: `a warm-up of ${warmup} and a decay of ${decay}${given === undefined ? ", as it is unless given," : ""} of the steps are more than all of them`,
+          hint: "lower one of them: together they are 1 at most",
         },
       ]
     : unused;

@@ -16,6 +16,8 @@ export const bounds = {
   evaluationTokens: 2 ** 26,
   /** A hyperparameter that is not 0, in a spec as it is written. */
   hyperparameter: { least: 1e-30, most: 1e30 },
+  /** The norm that gradients are clipped to: with less, each of them is below the usual ε of AdamW. */
+  clip: { least: 1e-6, most: 1e30 },
   /** Points of a loss curve: steps ÷ evaluate.every. */
   evaluations: 100_000,
   /** Trials of a sweep, and likewise trainings that confirm. */

@@ -4,12 +4,13 @@
  */
 import { canonicalJson } from "../hash.ts";
 import type { ZeroInit } from "../model/config.ts";
-import { isStandard, optional, type HyperparameterName, type OptionalName, type TransferableName } from "../parametrization/roles.ts";
+import { isStandard, type HyperparameterName, type OptionalName, type TransferableName } from "../parametrization/roles.ts";
 import { designers, type MethodName } from "../search/designers.ts";
 import { spaceSize } from "../search/space.ts";
 import { architectureOf, heldArchitecture, zeroInitsOf, type Architecture } from "./architecture.ts";
 import { bounds } from "./bounds.ts";
-import { fixedDefaults } from "./references.ts";
+import { defaultsOf, embeddingDefaults, muonMomentum, wsdDecay, type Deciding } from "./defaults.ts";
+import { fixedSpace } from "./references.ts";
 import type { PartialSpec } from "./partial.ts";
 import { ruleFindings } from "./rules.ts";
 import { specSchema, type HyperparameterDomain, type ParsedSpec, type Rules } from "./schema.ts";
@@ -58,24 +59,18 @@ const defaultSpace: Readonly<Record<TransferableName, HyperparameterDomain>> = {
   attention_multiplier: { distribution: "log_uniform", min: 0.25, max: 4 },
 };
 
-/**
- * Where the readout is the embedding: weights as small as a readout's, and inputs multiplied back to what other embeddings are, so that
- * at the base width both begin as they do when they are apart. Logits of embeddings of std 1 would be √width times too large.
- */
-function tiedDefaults(base: number): Readonly<Record<"space" | "fixed", Partial<Record<TransferableName, HyperparameterDomain>>>> {
-  const short = (value: number): number => Number(value.toPrecision(4));
-  const inputs = { input_multiplier: { value: short(Math.sqrt(base)) } };
+/** What Muon's learning rate is searched in. */
+const muonSpace: HyperparameterDomain = { distribution: "log_uniform", min: 2e-3, max: 2e-1 };
+
+/** The space searched when a spec gives none. */
+function wholeSpace(spec: Deciding): HyperparameterSpace {
+  const { stds, input } = embeddingDefaults(spec, embeddingStds);
   return {
-    space: { ...inputs, embedding_std: { values: embeddingStds.map((std) => short(std / Math.sqrt(base))) } },
-    fixed: { ...inputs, embedding_std: { value: short(1 / Math.sqrt(base)) } },
+    ...defaultSpace,
+    ...{ embedding_std: { values: [...stds] }, input_multiplier: { value: input } },
+    ...(spec.train?.optimizer?.name === "muon" && { muon_learning_rate: muonSpace }),
   };
 }
-
-/** What Muon's learning rate is searched in, and its momentum, where a spec does not say. */
-const muonSpace: HyperparameterDomain = { distribution: "log_uniform", min: 2e-3, max: 2e-1 };
-const muonMomentum = 0.95;
-/** Fraction of the steps over which `wsd` falls, where a spec does not say. */
-const wsdDecay = 0.2;
 
 /** Fills what the schema's own defaults leave open. */
 export function completeSpec(spec: ParsedSpec): CompleteSpec {
@@ -87,14 +82,8 @@ export function completeSpec(spec: ParsedSpec): CompleteSpec {
   const given = Object.entries(search.parameters ?? {}).filter(
     (entry): entry is [HyperparameterName, HyperparameterDomain] => entry[1] !== undefined,
   );
-  const muonRate = isMuon && {
-    muon_learning_rate: search.parameters === undefined ? muonSpace : { value: optional.muon_learning_rate.default },
-  };
-  const tied = architectureOf(model).tied_embeddings ? tiedDefaults(width.base ?? width.proxy) : undefined;
   const parameters: HyperparameterSpace =
-    search.parameters === undefined
-      ? { ...defaultSpace, ...tied?.space, ...muonRate }
-      : { ...fixedDefaults, ...tied?.fixed, ...muonRate, ...Object.fromEntries(given) };
+    search.parameters === undefined ? wholeSpace(spec) : { ...fixedSpace(defaultsOf(spec)), ...Object.fromEntries(given) };
   const size = spaceSize(parameters);
   const trials = search.method === "grid" ? size : (search.trials ?? Math.min(defaultTrials, size));
   const isText = typeof data.source === "string" || "files" in data.source;

@@ -97,13 +97,28 @@ function truthHint(value: unknown): string | undefined {
   return Object.hasOwn(truths, word) ? `did you mean ${truths[word]}? YAML has no other words for it since 1.2` : undefined;
 }
 
+/** A word where a mapping is wanted that has such a name: `optimizer: muon`. */
+function nameHint(value: unknown, schema: z.core.$ZodType | undefined): string | undefined {
+  const named = schema instanceof z.ZodObject ? unwrap((schema.shape as Record<string, z.core.$ZodType>)["name"] ?? schema) : undefined;
+  if (typeof value !== "string" || !(named instanceof z.ZodEnum)) return undefined;
+  const names = named.options.map(String);
+  const meant = valueMeaning("name", value, names) ?? nearest(value, names);
+  return meant && `did you mean {name: ${meant}}?`;
+}
+
 function findingsOf(issue: Issue, schema: z.core.$ZodType, data: unknown, base: Path): readonly Finding[] {
   const path = [...base, ...(issue.path as Path)];
   const found = show(valueAt(data, path));
   switch (issue.code) {
     case "invalid_type": {
       if (valueAt(data, path) === undefined) return [{ code: "missing_key", path, message: `${String(path.at(-1))} is required` }];
-      const hint = issue.expected === "boolean" ? truthHint(valueAt(data, path)) : undefined;
+      const value = valueAt(data, path);
+      const hint =
+        issue.expected === "boolean"
+          ? truthHint(value)
+          : issue.expected === "object"
+            ? nameHint(value, schemaAt(schema, issue.path as Path))
+            : undefined;
       return [
         { code: "wrong_type", path, message: `expected ${typeNames[issue.expected] ?? issue.expected}, found ${found}`, ...hinted(hint) },
       ];

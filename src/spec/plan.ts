@@ -5,11 +5,13 @@
 import type { Dataset, DataConfig } from "../data/dataset.ts";
 import type { ModelConfig, Size } from "../model/config.ts";
 import type { Scaling } from "../parametrization/resolve.ts";
-import { doesTransfer, transferring, type CompleteHyperparameters, type Hyperparameters } from "../parametrization/roles.ts";
+import { doesTransfer, optional, type CompleteHyperparameters, type Hyperparameters } from "../parametrization/roles.ts";
 import { depthTable, rulesOf as widthRulesOf } from "../parametrization/table.ts";
 import { hashOf } from "../hash.ts";
+import { completePoint } from "../search/space.ts";
 import { blockKindsOf } from "./architecture.ts";
 import { rulesOf, underFirstRules, type CompleteSpec } from "./complete.ts";
+import { defaultsOf } from "./defaults.ts";
 
 /** A complete spec with its hash and its data. */
 export interface Plan {
@@ -83,10 +85,14 @@ export function completeHyperparameters(spec: CompleteSpec, hyperparameters: Hyp
   return { weight_decay: spec.train.optimizer.weight_decay, ...hyperparameters } as CompleteHyperparameters;
 }
 
-/** One set of hyperparameters that stands for the spec's space: values that are fixed, and defaults of those that are searched. */
-export function statedHyperparameters({ search }: CompleteSpec): Omit<CompleteHyperparameters, "weight_decay"> {
-  const stated = Object.entries(search.parameters).flatMap(([name, domain]) =>
-    doesTransfer(name) ? [[name, "value" in domain ? domain.value : transferring[name].default] as const] : [],
-  );
+/**
+ * One set of hyperparameters that stands for the spec's space: values that are fixed, defaults of those that are searched, and ties and
+ * conditions followed from these.
+ */
+export function statedHyperparameters(spec: CompleteSpec): Omit<CompleteHyperparameters, "weight_decay"> {
+  const { search, train } = spec;
+  const optionals = Object.entries(optional).map(([name, { default: value }]) => [name, value] as const);
+  const drawn: Readonly<Record<string, number>> = { ...Object.fromEntries(optionals), ...defaultsOf(spec), weight_decay: train.optimizer.weight_decay };
+  const stated = Object.entries(completePoint(search.parameters, drawn)).filter(([name]) => doesTransfer(name));
   return Object.fromEntries(stated) as Omit<CompleteHyperparameters, "weight_decay">;
 }

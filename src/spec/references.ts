@@ -2,9 +2,10 @@
  * Ties (`same_as`) and conditions (`when`) between hyperparameters: what values each can
  * reach through them, and every reference that leads nowhere or where it must not.
  */
-import { doesTransfer, transferable, type HyperparameterName, type TransferableName } from "../parametrization/roles.ts";
+import { doesTransfer, optional, type HyperparameterName, type OptionalName, type TransferableName } from "../parametrization/roles.ts";
 import { isFree, valuesOf, levelsOf, type Domain, type Space } from "../search/space.ts";
 import { bounds } from "./bounds.ts";
+import type { defaultsOf } from "./defaults.ts";
 import { nearest, type Finding } from "./diagnose.ts";
 import type { HyperparameterDomain } from "./schema.ts";
 
@@ -29,14 +30,16 @@ export const isBelow =
   (value: number): boolean =>
     lowestAllowed[name].open ? value <= lowestAllowed[name].bound : value < lowestAllowed[name].bound;
 
-/** The domain of a hyperparameter that a spec's space does not name. */
-export const fixedDefaults = Object.fromEntries(
-  Object.entries(transferable).map(([name, { default: value }]) => [name, { value }]),
-) as Record<TransferableName, { readonly value: number }>;
+type Defaults = ReturnType<typeof defaultsOf>;
+/** Hyperparameters that a spec's space does not name, as domains. */
+export const fixedSpace = (
+  defaults: Defaults,
+): Readonly<Record<TransferableName, HyperparameterDomain> & Partial<Record<OptionalName, HyperparameterDomain>>> =>
+  Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, { value }])) as Record<TransferableName, HyperparameterDomain>;
 
 /** The whole space of a spec that names some of its hyperparameters. */
-export const spaceOf = (given: Given): Space => ({
-  ...fixedDefaults,
+export const spaceOf = (given: Given, defaults: Defaults): Space => ({
+  ...fixedSpace(defaults),
   ...Object.fromEntries(Object.entries(given).flatMap(([name, parameter]) => (parameter ? [[name, parameter]] : []))),
 });
 
@@ -67,8 +70,8 @@ function reachOf(space: Space, name: string): { readonly values: readonly number
 }
 
 /** Everything wrong with ties and conditions. */
-export function referenceFindings(given: Given): readonly Finding[] {
-  const space = spaceOf(given);
+export function referenceFindings(given: Given, defaults: Defaults): readonly Finding[] {
+  const space = spaceOf(given, defaults);
   const names = (Object.keys(given) as HyperparameterName[]).filter((name) => given[name] !== undefined);
   const broken = names.flatMap((name) => brokenReferences(space, name));
   // What values are reached can be told of sound references only.
@@ -86,12 +89,18 @@ function brokenReferences(space: Space, name: HyperparameterName): readonly Find
       .filter(({ to }) => !Object.hasOwn(space, to))
       .map(({ to, path: below, at }): Finding => {
         const meant = near(to);
+        const known = Object.hasOwn(optional, to) ? optional[to as OptionalName] : undefined;
         return {
           code: "unknown_parameter",
           path: [...path, ...below],
           at,
           message: `${to} is not among the hyperparameters of this search`,
-          hint: meant === undefined ? `it has: ${Object.keys(space).join(", ")}` : `did you mean ${meant}?`,
+          hint:
+            known !== undefined
+              ? `add ${to}: {value: ${known.default}}, or values to search`
+              : meant === undefined
+                ? `it has: ${Object.keys(space).join(", ")}`
+                : `did you mean ${meant}?`,
         };
       }),
     ...(cycle === undefined

@@ -7,6 +7,7 @@ import { spaceSize } from "../search/space.ts";
 import { architectureOf } from "./architecture.ts";
 import { blockFindings, groupFindings, trainingFindings } from "./block-rules.ts";
 import { bounds } from "./bounds.ts";
+import { defaultsOf } from "./defaults.ts";
 import type { Finding } from "./diagnose.ts";
 import { exponentHint } from "./exponents.ts";
 import { untransferableFinding } from "./not-transferable.ts";
@@ -172,14 +173,14 @@ const valueRule: Rule = (spec) =>
     ];
   });
 
-const referenceRule: Rule = (spec) => referenceFindings(spec.search?.parameters ?? {});
+const referenceRule: Rule = (spec) => referenceFindings(spec.search?.parameters ?? {}, defaultsOf(spec));
 
 const trialsRule: Rule = (spec) => {
   const { method, trials } = spec.search ?? {};
   const named = entries(spec);
   // Ties and conditions that lead nowhere leave the size open; referenceRule reports them.
   const parameters = spec.search?.parameters;
-  const sizeOf = (): number => (parameters === undefined ? Infinity : spaceSize(spaceOf(parameters)));
+  const sizeOf = (): number => (parameters === undefined ? Infinity : spaceSize(spaceOf(parameters, defaultsOf(spec))));
   if (referenceRule(spec).length > 0) return [];
   if (method === "grid") {
     const continuous = named.filter(([, parameter]) => "distribution" in parameter && parameter.distribution !== "int_uniform");

@@ -234,7 +234,8 @@ export const sections = {
         .describe("factors on every learning rate, never absolute rates"),
       clip: z
         .number()
-        .positive()
+        .min(bounds.clip.least)
+        .max(bounds.clip.most)
         .optional()
         .describe("the most that the norm of all gradients of a model may be: they are scaled down to it; not clipped unless given"),
       z_loss: z

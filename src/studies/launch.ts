@@ -8,12 +8,10 @@ import type { TargetVerdict } from "../evidence/target.ts";
 import type { Size } from "../model/config.ts";
 import { flopsPerStep, parameterCount } from "../model/counts.ts";
 import { doesTransfer, type Hyperparameters } from "../parametrization/roles.ts";
-import { normEpsilon } from "../program/ops.ts";
 import type { Environment } from "../run/environment.ts";
 import type { Results } from "../run/results.ts";
 import type { TransferRecord } from "../run/transfer-record.ts";
 import { curveRecord } from "../run/trial-result.ts";
-import type { CompleteSpec } from "../spec/complete.ts";
 import { completeHyperparameters, modelConfig, scaling, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";
 import type { Generalization } from "../sweep/generalization.ts";
@@ -119,43 +117,5 @@ export function transferRecord(
     curve: curveRecord(outcome.curve),
     ...launchTable(plan, launch),
     environment,
-  };
-}
-
-/** Metadata of weights.safetensors: what is needed to run the weights elsewhere. Weights are [fan_in, fan_out]. */
-export function weightsMetadata(plan: Plan, launch: Launch): Readonly<Record<string, string>> {
-  const { spec } = plan;
-  const table = launchTable(plan, launch);
-  const multiplier = (role: string): number => table.tensors.find((tensor) => tensor.role === role)?.multiplier ?? 1;
-  const forward = {
-    input_multiplier: multiplier("embedding"),
-    attention_scale: table.attention_scale,
-    ...(table.residual_multiplier !== undefined && { residual_multiplier: table.residual_multiplier }),
-    output_multiplier: multiplier("readout"),
-  };
-  const model: CompleteSpec["model"] & { width: number; vocab_size: number } = {
-    ...spec.model,
-    layers: launch.training.model.layers,
-    width: launch.size.width,
-    vocab_size: plan.dataset.vocabSize,
-  };
-  return {
-    format: "mutransfer",
-    layout: "x·W, weights [fan_in, fan_out]; head h is columns h·head_dim and on",
-    architecture: JSON.stringify({
-      norm: "layer norm before attention, MLP and readout",
-      norm_epsilon: normEpsilon,
-      activation: "gelu, tanh form",
-    }),
-    tokenizer: JSON.stringify({
-      name: spec.data.tokenizer ?? null,
-      ...(plan.dataset.alphabet !== undefined && { characters: plan.dataset.alphabet }),
-    }),
-    data_hash: plan.dataset.hash,
-    model: JSON.stringify(model),
-    forward: JSON.stringify(forward),
-    hyperparameters: JSON.stringify(launch.hyperparameters),
-    parametrization: spec.parametrization,
-    spec_hash: plan.specHash,
   };
 }

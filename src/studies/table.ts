@@ -3,6 +3,7 @@ import type { Size } from "../model/config.ts";
 import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
 import { completeHyperparameters, modelConfig, scaling, sizesOf, statedHyperparameters, type Plan } from "../spec/plan.ts";
 import { recipeOf, type Recipe } from "../spec/recipe.ts";
+import { isFree } from "../search/space.ts";
 import { checkWidth } from "../spec/width.ts";
 import { tensorTable, type TensorTable } from "../training/tensor-table.ts";
 
@@ -28,7 +29,7 @@ export function tableOf(plan: Plan, width = plan.spec.width.target): PlanTable {
   return {
     ...{ size, base, hyperparameters },
     recipe: recipeOf(spec),
-    searched: names.filter((name) => !("value" in (spec.search.parameters[name] ?? {}))),
+    searched: names.filter((name) => isFree(spec.search.parameters[name] ?? { value: NaN })),
     tensors: tensorTable(modelConfig(plan, size), scaling(spec, size), completeHyperparameters(spec, hyperparameters)),
   };
 }

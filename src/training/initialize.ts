@@ -40,6 +40,13 @@ function initialWeights(parameter: ParameterTensor, lane: Lane, scalings: readon
   return weights;
 }
 
+/** Factor on the logits: a readout that is the embedding has the readout's all the same. */
+export function outputMultiplier(config: ModelConfig, hyperparameters: CompleteHyperparameters, scaling: Scaling): number {
+  const parameters = parametersOf(config);
+  const readout = parameters.find(({ role }) => role === "readout") ?? { ...parameters[0], role: "readout" };
+  return scalesOf(readout, hyperparameters, scaling).multiplier;
+}
+
 /** The (N,) scalars of a program for a stack of lanes. */
 export function initialScalars(config: ModelConfig, scaling: Scaling, lanes: readonly Lane[], scalars: readonly Ref[]): State["scalars"] {
   const parameters = parametersOf(config);
@@ -53,11 +60,9 @@ export function initialScalars(config: ModelConfig, scaling: Scaling, lanes: rea
       (lane) => value(scalesOf(parameter, lane.hyperparameters, scaling)),
     ]);
   const input = scalarGroups.get("embedding") as ParameterTensor;
-  // A readout that is the embedding has the readout's multiplier all the same.
-  const output = { ...input, ...scalarGroups.get("readout"), role: "readout" } as const;
   const values = new Map<Ref, (lane: Lane) => number>([
     [multipliers.input, (lane) => scalesOf(input, lane.hyperparameters, scaling).multiplier],
-    [multipliers.output, (lane) => scalesOf(output, lane.hyperparameters, scaling).multiplier],
+    [multipliers.output, (lane) => outputMultiplier(config, lane.hyperparameters, scaling)],
     [multipliers.attention, (lane) => attentionScale(lane.hyperparameters, scaling)],
     [multipliers.residual, () => residualMultiplier(scaling)],
     ...perScalarGroup(learningRateOf, ({ learningRate }) => learningRate),

@@ -6,7 +6,7 @@ import type { ModelConfig } from "../model/config.ts";
 import { parametersOf } from "../model/transformer.ts";
 import { attentionScale, residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
 import type { CompleteHyperparameters, Role } from "../parametrization/roles.ts";
-import { scalesOf } from "./initialize.ts";
+import { outputMultiplier, scalesOf } from "./initialize.ts";
 
 /** What one tensor gets; blocks that get the same share a row. */
 export interface TensorRow {
@@ -19,7 +19,7 @@ export interface TensorRow {
   readonly learning_rate: number;
   readonly weight_decay: number;
   readonly epsilon: number;
-  /** Of tensors that Muon trains: √(fan_out / fan_in), by which their orthogonal updates are multiplied besides the learning rate. */
+  /** √(fan_out / fan_in), by which Muon multiplies its orthogonal updates besides the learning rate; absent where it trains nothing. */
   readonly update_scale?: number;
 }
 
@@ -29,6 +29,8 @@ export interface TensorTable {
   readonly attention_scale: number;
   /** Factor on what blocks add to the residual stream; absent where there is none. */
   readonly residual_multiplier?: number;
+  /** Factor on the logits where no row has it: where the readout is the token embedding, whose own multiplier is that of inputs. */
+  readonly output_multiplier?: number;
   readonly tensors: readonly TensorRow[];
 }
 
@@ -51,6 +53,7 @@ export function tensorTable(config: ModelConfig, scaling: Scaling, hyperparamete
   return {
     attention_scale: attentionScale(hyperparameters, scaling),
     ...(config.scaledResiduals && { residual_multiplier: residualMultiplier(scaling) }),
+    ...(config.tiedEmbeddings && { output_multiplier: outputMultiplier(config, hyperparameters, scaling) }),
     tensors,
   };
 }

@@ -3,7 +3,8 @@ import { expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
 import type { Results } from "../../src/run/results.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
-import { planLaunch, weightsMetadata } from "../../src/studies/launch.ts";
+import { planLaunch } from "../../src/studies/launch.ts";
+import { weightsMetadata } from "../../src/studies/weights-metadata.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { resultsOf } from "../support/results.ts";
 import { trainingOf } from "../../src/spec/training.ts";
@@ -45,3 +46,33 @@ it("the weights' metadata holds the multipliers at the target's width", async ()
   const { forward = "" } = weightsMetadata(plan, launch);
   expect(JSON.parse(forward)).toEqual({ input_multiplier: 1, attention_scale: 0.25, output_multiplier: 2 });
 });
+
+it.each([
+  [
+    "gpt2",
+    { norm: "layer norm before attention, MLP and readout", activation: "gelu, tanh form", readout: "token_embedding, transposed" },
+    4,
+  ],
+  ["llama", { norm: "RMS norm before attention, MLP and readout", activation: "gate·σ(gate)·up", rope_theta: 500_000 }, 2],
+])(
+  "the weights' metadata says what blocks of %s compute, and what their logits are multiplied by",
+  async (preset, architecture, output) => {
+    const blocks = text
+      .replace("{head_dim: 16}", `{preset: ${preset}, head_dim: 4}`)
+      .replace("target: 64", `target: ${preset === "gpt2" ? 32 : 64}`);
+    const plan = await readPlan({ text: blocks, file: "x.yaml", directory: folder }, join(folder, "cache"));
+    const trials = openingTrials(plan.spec).map((trial) => ({
+      ...trial,
+      status: "completed" as const,
+      validation_loss: 2,
+      steps: 600,
+      curve: [],
+    }));
+    const environment = { mutransfer: "0", node: "v20", engine: "e", device: "cpu", data_hash: plan.dataset.hash, data_directory: "." };
+    const results = resultsOf(plan, trials, environment);
+    const launch = planLaunch(plan, results, results.best as NonNullable<Results["best"]>, sizesOf(plan.spec).target, 1);
+    const metadata = weightsMetadata(plan, launch);
+    expect(JSON.parse(metadata["architecture"] ?? "")).toMatchObject(architecture);
+    expect(JSON.parse(metadata["forward"] ?? "")).toMatchObject({ output_multiplier: output });
+  },
+);

@@ -1,5 +1,6 @@
 /** What each tensor gets at the proxy's and the target's width, as tables that open. */
 import { valueOf } from "../../numbers.ts";
+import { factorsText, muonNote } from "../tensors.ts";
 import type { WidthTable } from "../../studies/findings.ts";
 import type { ReportInput } from "./input.ts";
 import { html, tableMarkup, type Markup } from "./markup.ts";
@@ -16,13 +17,11 @@ function widthMarkup({ of, width, layers, table }: WidthTable): Markup {
     shape.join("×"),
     ...[multiplier, init_std, learning_rate, weight_decay, epsilon].map(valueOf),
   ]);
-  const { attention_scale: attention, residual_multiplier: residual } = table;
+  const note = table.tensors.some((each) => each.update_scale !== undefined) ? `; ${muonNote}` : "";
   return html`<details id="tensors-${of}" ${of === "target" ? html`open` : undefined}>
     <summary>${of}, width ${width}</summary>
     ${tableMarkup({ head, numeric, rows, id: `tensors-${of}-table` })}
-    <p class="data">
-      attention scale ${valueOf(attention)}${residual === undefined ? undefined : `, residual multiplier ${valueOf(residual)}`}
-    </p>
+    <p class="data">${factorsText(table)}${note}</p>
   </details> `;
 }
 
