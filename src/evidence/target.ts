@@ -24,7 +24,8 @@ export interface TargetEnd {
   readonly passes: number;
   /** Whether its training and validation losses have parted by more than sampling explains. */
   readonly hasParted: boolean;
-  readonly learningRate: number;
+  /** The winner's value of the learning rate whose optimum the sweep has estimated, and what it is called. */
+  readonly rate: { readonly word: string; readonly value: number };
   /** Where the sweep's interval of the best learning rate ends; null when it has none. */
   readonly highestRate: number | null;
   /** What the check before the launch has found, if there was one. */
@@ -61,17 +62,7 @@ export function judgeTarget(end: TargetEnd): TargetVerdict {
   return { word, reasons: word === "holds" && !isAbove ? [] : reasonsOf(end), isCompared: isLarger, marginNats };
 }
 
-function reasonsOf({
-  outcome,
-  isLarger,
-  noise,
-  parametrization,
-  passes,
-  hasParted,
-  learningRate,
-  highestRate,
-  between,
-}: TargetEnd): string[] {
+function reasonsOf({ outcome, isLarger, noise, parametrization, passes, hasParted, rate, highestRate, between }: TargetEnd): string[] {
   const why = isLarger ? movesBecause[parametrization] : undefined;
   const isLearntByHeart = passes > 1 && (hasParted || turned(outcome.curve));
   const half = between?.winner == null || between.half === null ? 0 : between.winner - between.half;
@@ -88,9 +79,9 @@ function reasonsOf({
     ...(isMoved
       ? [`at width ${between?.width} half the winner's learning rate was better by ${lossOf(half)} nats: the optimum has moved below it`]
       : []),
-    ...(highestRate !== null && learningRate > highestRate
+    ...(highestRate !== null && rate.value > highestRate
       ? [
-          `the winner's learning rate ${valueOf(learningRate)} is beyond the sweep's interval of the best, which ends at ${valueOf(highestRate)}`,
+          `the winner's ${rate.word} ${valueOf(rate.value)} is beyond the sweep's interval of the best, which ends at ${valueOf(highestRate)}`,
         ]
       : []),
   ];

@@ -1,6 +1,7 @@
 /** Learning-rate curves as text: a line per width or depth with a sparkline, what they say of transfer, and the verdict in one word. */
 import type { Axis, Curves, Family, Missing, Optimum, TransferVerdict } from "../evidence/records.ts";
 import { lossOf, valueOf } from "../numbers.ts";
+import { rateWord } from "../parametrization/roles.ts";
 import { sparkline } from "./sparkline.ts";
 import type { Style } from "./style.ts";
 import { textTable } from "./text-table.ts";
@@ -33,8 +34,8 @@ const missingWords: { readonly [M in Missing]: string } = {
 };
 
 /** Curves of every parametrization, as text. */
-export function renderCurves({ axis, families, seeds, verdict }: Curves, style: Style): string {
-  const texts = families.map((family) => renderFamily(axis, family, seeds.length, style));
+export function renderCurves({ axis, hyperparameter, families, seeds, verdict }: Curves, style: Style): string {
+  const texts = families.map((family) => renderFamily(axis, family, hyperparameter, seeds.length, style));
   // Exit 0 without a verdict is no praise.
   const unjudged = "the spec's own parametrization is not among these: name it in `curves.parametrizations` for a verdict on it";
   return wrapped([...texts, ...(verdict === null ? [unjudged] : [])].join("\n\n"), style.columns);
@@ -134,7 +135,7 @@ function verdictLine(axis: Axis, family: Family, style: Style): string {
   return `${paint(words)}: ${reasonOf(axis, family)}`;
 }
 
-function renderFamily(axis: Axis, family: Family, seeds: number, style: Style): string {
+function renderFamily(axis: Axis, family: Family, hyperparameter: string | undefined, seeds: number, style: Style): string {
   const { parametrization, curves } = family;
   const rows = curves.map(({ size, points, optimum }) => {
     const means = points.map(({ losses }) => meanOf(losses));
@@ -154,7 +155,7 @@ function renderFamily(axis: Axis, family: Family, seeds: number, style: Style): 
   });
   const divergedRates = first.filter((_, index) => curves.some(({ points }) => points[index].losses.includes(null))).length;
   return [
-    `${style.bold(parametrization)}, learning rates ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
+    `${style.bold(parametrization)}, ${rateWord(hyperparameter)}s ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
     table,
     driftLine(axis, family),
     growthLine(axis, family),

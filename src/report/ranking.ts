@@ -3,10 +3,11 @@
  * winner, its cost and the next command.
  */
 import { duration, flopsOf, lossOf, percentOf, valueOf } from "../numbers.ts";
-import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
+import { rateWord, type HyperparameterName, type Hyperparameters } from "../parametrization/roles.ts";
 import type { ResultsHead } from "../run/results.ts";
 import type { TrialSummary } from "../run/state.ts";
 import type { TrialResult } from "../run/trial-result.ts";
+import { ratesOf, searchedRate } from "../spec/rates.ts";
 import { frequencyNote } from "./notes.ts";
 import { shellWord } from "../shell.ts";
 import { statusWords, type Style } from "./style.ts";
@@ -116,15 +117,15 @@ export const lastRate = { lower: "the lowest rate trained to the end", upper: "t
 export const withoutStopped = "first runs that were stopped early have no part in this";
 
 /** What is known of the best learning rate, as a sentence. */
-function optimumText({ optimum, steps }: ResultsHead["analysis"]): string {
+function optimumText({ optimum, steps }: ResultsHead["analysis"], word: string): string {
   const left = steps.spared > 0 ? `; ${withoutStopped}` : "";
-  if (optimum === null) return `best learning rate: not determined by these trials${left}`;
+  if (optimum === null) return `best ${word}: not determined by these trials${left}`;
   const { learning_rate: rate, low, high, open } = optimum;
   if (open === "upper")
-    return `best learning rate: ${valueOf(low)} or higher: up to ${valueOf(high)}, ${lastRate.upper}, losses have not surely turned${left}`;
+    return `best ${word}: ${valueOf(low)} or higher: up to ${valueOf(high)}, ${lastRate.upper}, losses have not surely turned${left}`;
   if (open === "lower")
-    return `best learning rate: ${valueOf(high)} or lower: down to ${valueOf(low)}, ${lastRate.lower}, losses have not surely turned${left}`;
-  return `best learning rate: ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${left}`;
+    return `best ${word}: ${valueOf(high)} or lower: down to ${valueOf(low)}, ${lastRate.lower}, losses have not surely turned${left}`;
+  return `best ${word}: ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${left}`;
 }
 
 const trialsOf = (ids: readonly number[]): string =>
@@ -150,9 +151,10 @@ function raceLine({ race, best, confirmation, spec }: ResultsHead): string {
 
 function optimumLine({ analysis, best, spec }: ResultsHead): string {
   const { lowest_diverged_learning_rate: diverged } = analysis;
-  const edge = best?.edges.find(({ hyperparameter }) => hyperparameter === "learning_rate");
+  const rate = searchedRate(spec);
+  const edge = best?.edges.find(({ hyperparameter }) => (ratesOf(spec) as readonly string[]).includes(hyperparameter));
   const parts = [
-    "value" in spec.search.parameters.learning_rate ? "" : optimumText(analysis),
+    rate === undefined ? "" : optimumText(analysis, rateWord(rate)),
     edge === undefined
       ? ""
       : `the winner's ${edge.hyperparameter} lies at the ${edge.side} edge of its range: search on to ${valueOf(edge.extend_to)}`,

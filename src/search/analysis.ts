@@ -42,13 +42,19 @@ function bootstrapped<T>(
   return { value, low: quantile(values, interval.low), high: quantile(values, interval.high) };
 }
 
-/** The log2 of the best learning rate while everything else is as at `at`; undefined where the trainings do not tell, or it was not searched. */
-export function bestLog2Rate(space: Space, samples: readonly Sample[], at: Point, seed: number): RateInterval | undefined {
+/** The log2 of the best learning rate, which is the hyperparameter `rate`, while everything else is as at `at`; undefined where the trainings do not tell, or it was not searched. */
+export function bestLog2Rate(
+  space: Space,
+  samples: readonly Sample[],
+  at: Point,
+  seed: number,
+  rate = "learning_rate",
+): RateInterval | undefined {
   // A hyperparameter that the rate is tied to is the rate.
-  const own = ["learning_rate", sourceOf(space, "learning_rate")];
+  const own = [rate, sourceOf(space, rate)];
   const cube = cubeOf(Object.fromEntries(Object.entries(space).filter(([name]) => !own.includes(name))));
   const rated = samples.map(({ point, loss }) => ({
-    log2Rate: Math.log2(point["learning_rate"]),
+    log2Rate: Math.log2(point[rate]),
     others: cube.coordinatesOf(point),
     loss,
   }));

@@ -92,7 +92,11 @@ export function completeHyperparameters(spec: CompleteSpec, hyperparameters: Hyp
 export function statedHyperparameters(spec: CompleteSpec): Omit<CompleteHyperparameters, "weight_decay"> {
   const { search, train } = spec;
   const optionals = Object.entries(optional).map(([name, { default: value }]) => [name, value] as const);
-  const drawn: Readonly<Record<string, number>> = { ...Object.fromEntries(optionals), ...defaultsOf(spec), weight_decay: train.optimizer.weight_decay };
+  const drawn: Readonly<Record<string, number>> = {
+    ...Object.fromEntries(optionals),
+    ...defaultsOf(spec),
+    weight_decay: train.optimizer.weight_decay,
+  };
   const stated = Object.entries(completePoint(search.parameters, drawn)).filter(([name]) => doesTransfer(name));
   return Object.fromEntries(stated) as Omit<CompleteHyperparameters, "weight_decay">;
 }

@@ -19,6 +19,8 @@ import { hasInnerRunFolder, makeInnerRunFolder, makeRunFolder, runFiles, runPath
 import { readRun, Run } from "../run/run.ts";
 import { rulesOf, type CompleteSpec } from "../spec/complete.ts";
 import { followRules, sizesOf, type Plan } from "../spec/plan.ts";
+import { ratesOf } from "../spec/rates.ts";
+import { sourceOf } from "../search/space.ts";
 import { Agenda } from "../sweep/agenda.ts";
 import type { Interval } from "../workers/tasks.ts";
 import { planRead } from "./events.ts";
@@ -164,9 +166,11 @@ function isBase(spec: CompleteSpec, axis: Axis, size: number): boolean {
   return width === base.width && layers === base.layers;
 }
 
-/** The rate that curves are over: that of hidden matrices, which is Muon's where there is Muon. */
-const variedIn = ({ train }: CompleteSpec): HyperparameterName =>
-  train.optimizer.name === "muon" ? "muon_learning_rate" : "learning_rate";
+/** The rate that curves are over: that of hidden matrices, which is Muon's where there is Muon, or what that is tied to. */
+function variedIn(spec: CompleteSpec): HyperparameterName {
+  const [name] = ratesOf(spec);
+  return name === "learning_rate" ? name : (sourceOf(spec.search.parameters, name) as HyperparameterName);
+}
 
 /** One curve as a sweep: a grid over the rates, each confirmed on the other seeds. */
 function variantOf(plan: Plan, wanted: Wanted, parametrization: Parametrization, size: number): Plan {

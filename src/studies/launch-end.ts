@@ -4,6 +4,7 @@
  */
 import type { Prelaunch } from "../evidence/records.ts";
 import { judgeTarget } from "../evidence/target.ts";
+import { rateWord } from "../parametrization/roles.ts";
 import type { Results } from "../run/results.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { partingOf, passesOf } from "../sweep/generalization.ts";
@@ -35,7 +36,7 @@ export function judgedEnd(
     parametrization: spec.parametrization,
     passes,
     hasParted: parting !== undefined,
-    learningRate: best.hyperparameters.learning_rate ?? NaN,
+    rate: { word: rateWord(optimum?.hyperparameter), value: best.hyperparameters[optimum?.hyperparameter ?? "learning_rate"] ?? NaN },
     // Where the curve had not turned, the interval's end is no bound.
     highestRate: optimum == null || optimum.open === "upper" ? null : optimum.high,
     between: checked?.between,

@@ -14,6 +14,7 @@ import { whileInPlace } from "../run/in-place.ts";
 import { readRecord, writeRecord } from "../run/outputs.ts";
 import type { Results } from "../run/results.ts";
 import { modelConfig, sizesOf, type Plan } from "../spec/plan.ts";
+import { timesRates } from "../spec/rates.ts";
 import { trainingOf } from "../spec/training.ts";
 import { isWidth } from "../spec/width.ts";
 import { pooledDeviation } from "../statistics.ts";
@@ -29,7 +30,7 @@ import { trainOne, type Bench } from "./train-one.ts";
 /** Targets no wider than so many proxies are launched without a check: it would cost as much as they do. */
 export const uncheckedRatio = 4;
 
-/** What the winner's learning rate is multiplied by at the width between. */
+/** What the winner's learning rate, or both of its rates under Muon, is multiplied by at the width between. */
 const rateFactors = [0.5, 1, 2];
 
 /** What is to be launched, and where and with what it would be trained. */
@@ -57,7 +58,7 @@ export async function prelaunch({ plan, results, best, width, bench }: Launching
   const lanesOf = (factors: readonly number[]): Parameters<typeof trainingOf>[1] =>
     factors.map((factor) => ({
       seed: best.seed,
-      hyperparameters: { ...best.hyperparameters, learning_rate: factor * (best.hyperparameters.learning_rate ?? NaN) },
+      hyperparameters: timesRates(plan.spec, best.hyperparameters, factor),
     }));
   const largest = trainingOf(plan, lanesOf(rateFactors), proxyAt(between), cores());
   const perStep = await stepSeconds(largest, bench);

@@ -4,7 +4,7 @@
  * run/results.ts's business.
  */
 import { flopsPerStep } from "../model/counts.ts";
-import type { Hyperparameters } from "../parametrization/roles.ts";
+import type { Hyperparameters, RateName } from "../parametrization/roles.ts";
 import type { Environment } from "../run/environment.ts";
 import { resultsVersion, transferredOf, type Results, type ResultsHead } from "../run/results.ts";
 import type { TrialSummary } from "../run/state.ts";
@@ -13,9 +13,9 @@ import { bestLog2Rate, importances } from "../search/analysis.ts";
 import { edgeGains, edgesOf, type Edge } from "../search/edges.ts";
 import { ranked } from "../search/learner.ts";
 import type { RateInterval } from "../search/optimum.ts";
-import { sourceOf } from "../search/space.ts";
 import { rulesOf, type CompleteSpec } from "../spec/complete.ts";
 import { modelConfig, sizesOf, type Plan } from "../spec/plan.ts";
+import { rateSources, searchedRate } from "../spec/rates.ts";
 import { lowestAllowed } from "../spec/references.ts";
 import { assumedDeviationNats, lowest } from "../statistics.ts";
 import { learningMarginNats } from "../training/yardstick.ts";
@@ -101,7 +101,7 @@ export function bestOf(
 }
 
 /**
- * The winner's edges, and which stand against it: the learning rate's, and any that the winner owes more to than one seed
+ * The winner's edges, and which stand against it: those of learning rates, and any that the winner owes more to than one seed
  * changes in 19 of 20 cases. bench/replay/edges.ts has how often that is right.
  */
 function edgesOfWinner(
@@ -115,22 +115,27 @@ function edgesOfWinner(
     seed,
   } = spec;
   const edges = edgesOf(parameters, trial.hyperparameters, lowestAllowed);
-  const rate = sourceOf(parameters, "learning_rate");
-  const others = edges.filter(({ name }) => name !== rate);
+  const rates = rateSources(spec);
+  const others = edges.filter(({ name }) => !rates.includes(name));
   if (others.length === 0) return edges.map((edge) => ({ ...edge, matters: true }));
   const first = trials
     .filter((each) => each.seed === seed && each.status !== "failed")
     .map(({ hyperparameters: point, validationLoss, steps }) => ({ point, validationLoss, steps }));
   const gains = edgeGains(parameters, ranked(first), trial.hyperparameters, others);
   const bound = 2 * (seedDeviation(confirmed) ?? assumedDeviationNats);
-  return edges.map((edge) => ({ ...edge, matters: edge.name === rate || gains[others.indexOf(edge)] > bound }));
+  return edges.map((edge) => ({ ...edge, matters: rates.includes(edge.name) || gains[others.indexOf(edge)] > bound }));
 }
 
 /** The best learning rate under the winner's conditions, from all trainings that say how far a rate gets: first runs and fresh seeds alike. */
-function optimumOf({ search, seed }: CompleteSpec, trials: readonly TrialSummary[], winner: Hyperparameters): RateInterval | undefined {
+function optimumOf(
+  { search, seed }: CompleteSpec,
+  trials: readonly TrialSummary[],
+  winner: Hyperparameters,
+  rate: RateName,
+): RateInterval | undefined {
   const telling = trials.filter(({ status }) => status !== "stopped" && status !== "failed");
   const samples = telling.map(({ hyperparameters: point, validationLoss: loss }) => ({ point, loss }));
-  return bestLog2Rate(search.parameters, samples, winner, seed);
+  return bestLog2Rate(search.parameters, samples, winner, seed, rate);
 }
 
 function analysisOf(
@@ -142,10 +147,11 @@ function analysisOf(
   const first = trials.filter(({ seed, status }) => seed === spec.seed && status !== "failed");
   const completed = first.filter(({ status }) => status === "completed");
   const losses = completed.map(({ validationLoss }) => validationLoss as number).sort((a, b) => a - b);
-  const optimum = winner === undefined ? undefined : optimumOf(spec, trials, winner.trial.hyperparameters);
+  const name = searchedRate(spec) ?? "learning_rate";
+  const optimum = winner === undefined ? undefined : optimumOf(spec, trials, winner.trial.hyperparameters, name);
   // Losses of trials that were stopped at different steps cannot be compared, their places can.
   const places = rankTrials(first).map((trial, place) => ({ point: trial.hyperparameters, loss: isSound(trial) ? place : null }));
-  const diverged = first.filter(({ status }) => status === "diverged").map((trial) => trial.hyperparameters.learning_rate ?? NaN);
+  const diverged = first.filter(({ status }) => status === "diverged").map((trial) => trial.hyperparameters[name] ?? NaN);
   const [luckiest] = confirmed.filter(({ firstLoss }) => firstLoss !== null).sort((a, b) => (a.firstLoss ?? 0) - (b.firstLoss ?? 0));
   const made = first.reduce((sum, { steps }) => sum + steps, 0);
   const rate = (log2: number): number => Number((2 ** log2).toPrecision(4));
@@ -155,7 +161,13 @@ function analysisOf(
     optimum:
       optimum === undefined
         ? null
-        : { learning_rate: rate(optimum.value), low: rate(optimum.low), high: rate(optimum.high), open: optimum.open },
+        : {
+            ...(name === "muon_learning_rate" && { hyperparameter: name }),
+            learning_rate: rate(optimum.value),
+            low: rate(optimum.low),
+            high: rate(optimum.high),
+            open: optimum.open,
+          },
     lowest_diverged_learning_rate: diverged.length === 0 ? null : lowest(diverged),
     importance: importances(parameters, places, spec.seed).map(({ name, value, low, high }) => ({
       hyperparameter: name,

@@ -19,7 +19,7 @@ const sound: TargetEnd = {
   parametrization: "mup",
   passes: 0.5,
   hasParted: false,
-  learningRate: 0.01,
+  rate: { word: "learning rate", value: 0.01 },
   highestRate: 0.02,
   between: { width: 64, half: 2.5, winner: 2.45 },
 };

@@ -18,6 +18,14 @@ describe("curves as text", () => {
       /\nDOES NOT TRANSFER: the optimum moves by −1\.14 to −0\.90 octaves per doubling, wider is worse and the narrowest's best rate costs the widest 0\.2700 nats$/,
     );
   });
+  it.each([
+    [{}, "learning rate"],
+    [{ hyperparameter: "muon_learning_rate" }, "Muon learning rate"],
+  ])("name the rate that they are over, and so does their figure", (over, word) => {
+    const curves = { ...inventedCurves, ...over };
+    expect(renderCurves(curves, plain)).toContain(`mup, ${word}s `);
+    expect(rateCurves(curves)).toMatchObject({ title: `Loss against ${word}, one curve per width` });
+  });
   it("give each number with its interval", () => {
     const text = textOf(sp);
     expect(text).toContain("drift of the optimum: −1.02 octaves per doubling of the width (−1.14 to −0.90)");

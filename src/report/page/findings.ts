@@ -1,5 +1,6 @@
 /** What the analysis in results.json says, as sentences and a figure: the best learning rate's interval, and which hyperparameters mattered. */
 import { percentOf, valueOf } from "../../numbers.ts";
+import { rateWord } from "../../parametrization/roles.ts";
 import type { Results } from "../../run/results.ts";
 import { lastRate, withoutStopped } from "../ranking.ts";
 import type { Figure, Layout, Row } from "./figure.ts";
@@ -18,7 +19,7 @@ export function bestRateText({ optimum, steps }: Results["analysis"]): string {
   const { learning_rate: rate, low, high, open } = optimum;
   const beyond =
     open == null ? "" : `; the losses had not turned by ${lastRate[open]}, so it may lie ${open === "lower" ? "below" : "above"}`;
-  return `The best learning rate is ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${beyond}${left}.`;
+  return `The best ${rateWord(optimum.hyperparameter)} is ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${beyond}${left}.`;
 }
 
 /** What the sweep says as a whole. */

@@ -1,7 +1,7 @@
 /** Loss against learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
 import type { Axis, Curves, Family } from "../../evidence/records.ts";
 import { lossOf, valueOf } from "../../numbers.ts";
-import type { Parametrization } from "../../parametrization/roles.ts";
+import { rateWord, type Parametrization } from "../../parametrization/roles.ts";
 import { between, meanOf, reasonOf, signed, sizeWords, verdictWords } from "../curves.ts";
 import { logAxis, ticksIn } from "./axes.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
@@ -38,8 +38,8 @@ function rowsOf(axis: Axis, { parametrization, curves }: Family): readonly Row[]
 }
 
 /** What is told of a point. */
-function tipOf(axis: Axis, { kind, [axis]: size, learning_rate: rate, loss, seeds }: Row): string {
-  const at = `${axis} ${String(size)}, learning rate ${valueOf(Number(rate))}`;
+function tipOf(axis: Axis, word: string, { kind, [axis]: size, learning_rate: rate, loss, seeds }: Row): string {
+  const at = `${axis} ${String(size)}, ${word} ${valueOf(Number(rate))}`;
   const mean = loss === null ? "diverged" : `${lossOf(Number(loss))} nats`;
   return kind === "optimum" ? `best at ${at}: ${mean}` : `${at}: ${mean}, ${String(seeds)} ${seeds === 1 ? "seed" : "seeds"}`;
 }
@@ -47,16 +47,17 @@ function tipOf(axis: Axis, { kind, [axis]: size, learning_rate: rate, loss, seed
 function panel(
   axis: Axis,
   rows: readonly Row[],
+  word: string,
   title: string,
   sizes: readonly number[],
   frame: Frame,
   domain: readonly [number, number],
   pixels: number,
 ): Chart {
-  const told = withTips(rows, (row) => tipOf(axis, row));
+  const told = withTips(rows, (row) => tipOf(axis, word, row));
   const measured = told.filter(({ kind }) => kind === "measured");
   const optima = told.filter(({ kind }) => kind === "optimum");
-  const x = logAxis("learning_rate", "learning rate", domain, ticksIn(pixels));
+  const x = logAxis("learning_rate", word, domain, ticksIn(pixels));
   const y = { field: "loss", ...(lossAxis(frame, "loss, nats") as object) };
   const color = {
     field: axis,
@@ -133,7 +134,8 @@ function estimated(
 const mostColumns = 3;
 
 /** Loss against learning rate at every size, under every parametrization. */
-export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure {
+export function rateCurves({ axis, hyperparameter, families: unordered, seeds }: Curves): Figure {
+  const word = rateWord(hyperparameter);
   const { larger, smallest, largest } = sizeWords[axis];
   const families = inOrder(unordered);
   const groups = families.map((family) => ({ family, rows: rowsOf(axis, family) }));
@@ -151,15 +153,15 @@ export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure
     return panels(
       groups.map(({ family, rows: own }) => ({
         ...size,
-        ...panel(axis, own, parametrizationName(family.parametrization), sizes, frame, domain, size.width),
+        ...panel(axis, own, word, parametrizationName(family.parametrization), sizes, frame, domain, size.width),
       })),
       columns,
     );
   };
   return {
     name: "loss-by-learning-rate",
-    title: `Loss against learning rate, one curve per ${axis}`,
-    caption: `Where each curve is lowest is that ${axis}'s best learning rate: the diamond, with its 90 % interval as a horizontal bar. Where transfer works the diamonds stand above one another and ${larger} curves lie lower, so that a rate tuned on the ${smallest} is right for the ${largest}; where it does not, they wander off. Vertical bars reach from the best to the worst of ${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"}; × marks rates at which a seed diverged or learned nothing; what is above the frame is cut off.${at}`,
+    title: `Loss against ${word}, one curve per ${axis}`,
+    caption: `Where each curve is lowest is that ${axis}'s best ${word}: the diamond, with its 90 % interval as a horizontal bar. Where transfer works the diamonds stand above one another and ${larger} curves lie lower, so that a rate tuned on the ${smallest} is right for the ${largest}; where it does not, they wander off. Vertical bars reach from the best to the worst of ${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"}; × marks rates at which a seed diverged or learned nothing; what is above the frame is cut off.${at}`,
     rows,
     chart,
     table: verdictTable(axis, families),

@@ -3,8 +3,9 @@
  * curves were measured, and a slice for every hyperparameter that was searched.
  */
 import { valueOf } from "../../numbers.ts";
-import type { HyperparameterName } from "../../parametrization/roles.ts";
+import { rateWord, type HyperparameterName } from "../../parametrization/roles.ts";
 import type { CompleteSpec } from "../../spec/complete.ts";
+import { searchedRate } from "../../spec/rates.ts";
 import { thinned } from "../../statistics.ts";
 import { logAxis, ticksIn } from "./axes.ts";
 import type { Chart, Figure, Json, Layout, Row } from "./figure.ts";
@@ -169,22 +170,24 @@ function rateBand({ analysis }: ReportInput, x: Json, [least, most]: readonly [n
 
 /** Loss against learning rate; nothing when all trials share one rate. */
 export function rateScatter(input: ReportInput): Figure | undefined {
-  const rate = searchedOf(input).find(({ name }) => name === "learning_rate");
+  const name = (input.spec && searchedRate(input.spec)) ?? "learning_rate";
+  const word = rateWord(name);
+  const rate = searchedOf(input).find((each) => each.name === name);
   if (rate === undefined) return undefined;
   const rows = rowsOf(input, rate, input.sample.length).filter(({ value }) => Number(value) > 0);
   const frame = trialFrame(rows, shownLoss);
   const domain = boundsOf(lossesOf(rows, "value"), true);
-  const winner = input.best?.hyperparameters["learning_rate"];
-  const at = winner === undefined ? "" : ` The winner's learning rate is ${valueOf(winner)}.`;
+  const winner = input.best?.hyperparameters[name];
+  const at = winner === undefined ? "" : ` The winner's ${word} is ${valueOf(winner)}.`;
   const band = input.analysis?.optimum == null ? "" : ` The band: ${bestRateText(input.analysis)}`;
   return {
     name: "loss-by-learning-rate",
-    title: "Loss against learning rate",
-    caption: `Validation loss of the proxies against their learning rate, on a logarithmic axis. ${legend(input)} A good search shows a valley with points on both sides of its floor; the other hyperparameters differ between points too, which is why they scatter.${at}${band}${sampleNote(rows.length, input.ranked.length)}`,
+    title: `Loss against ${word}`,
+    caption: `Validation loss of the proxies against their ${word}, on a logarithmic axis. ${legend(input)} A good search shows a valley with points on both sides of its floor; the other hyperparameters differ between points too, which is why they scatter.${at}${band}${sampleNote(rows.length, input.ranked.length)}`,
     rows,
     chart: (layout) => {
       const width = panelWidth(layout);
-      const x = logAxis("value", "learning rate", domain, ticksIn(width));
+      const x = logAxis("value", word, domain, ticksIn(width));
       const height = layout.name === "wide" ? 320 : 260;
       return panel({ rows, frame, x, yTitle: "validation loss, nats", width, height, behind: rateBand(input, x, domain) });
     },
