@@ -20,20 +20,21 @@ const names: readonly (readonly [here: string, names: readonly string[], note?: 
   ["model.mlp_ratio", ["ffn_ratio", "mlp_mult"]],
   ["model.mlp_ratio", ["intermediate_size", "ffn_hidden_size", "d_ff", "n_inner"], "feed-forward width ÷ width"],
   ["model.biases", ["bias", "use_bias"]],
-  ["model.norm", ["norm_type", "normalization", "use_rmsnorm"], "layer_norm or rms_norm"],
+  ["model.norm", ["norm_type", "normalization", "use_rmsnorm", "rmsnorm"], "layer_norm or rms_norm"],
   ["model.positions", ["position_embedding_type", "pos_emb", "use_rope", "rotary"], "learned or rope"],
   ["model.rope_theta", ["rotary_base", "rope_base"]],
   ["model.mlp", ["hidden_act", "activation_function", "activation", "swiglu"], "gelu, swiglu or relu2"],
   [
     "model.queries_per_kv",
-    ["num_key_value_heads", "n_kv_heads", "n_kv_head", "num_query_groups"],
+    ["num_key_value_heads", "n_kv_heads", "n_kv_head", "kv_heads", "num_kv_heads", "num_query_groups", "gqa"],
     "query heads ÷ heads of keys and values",
   ],
   ["model.qk_norm", ["qk_layernorm", "use_qk_norm"]],
   ["model.tied_embeddings", ["tie_word_embeddings", "tied", "weight_tying", "tie_embeddings"]],
-  ["train.clip", ["grad_clip", "max_grad_norm", "clip_grad", "gradient_clip_val"]],
+  ["train.clip", ["grad_clip", "max_grad_norm", "clip_grad", "clip_grad_norm", "clip_norm", "gradient_clip_val", "gradient_clipping"]],
   ["train.z_loss", ["z_loss_weight", "z_loss_coeff", "zloss"]],
   ["train.optimizer.momentum", ["muon_momentum"]],
+  ["train.optimizer.name", ["optimizer_name", "optimizer_type"]],
   ["width.target", ["n_embd", "d_model", "hidden_size", "hidden_dim", "embed_dim", "n_embed"], "and width.proxy, which is swept"],
   [
     "train.steps",
@@ -69,8 +70,9 @@ const names: readonly (readonly [here: string, names: readonly string[], note?: 
   ["search.trials", ["trials", "run_cap", "n_trials", "num_trials", "num_samples", "max_trials"]],
   ["search.early_stopping", ["early_terminate", "pruner"]],
   ["search.parameters.learning_rate", ["lr", "learning_rate", "max_lr", "peak_lr", "base_lr", "lr_max", "suggest_float", "adam_lr"]],
-  ["search.parameters.muon_learning_rate", ["muon_lr", "matrix_lr"]],
+  ["search.parameters.muon_learning_rate", ["muon_lr", "matrix_lr", "muon_learning_rate"]],
   ["search.parameters.embedding_learning_rate", ["embedding_lr", "embed_lr"], "as a factor on learning_rate"],
+  ["search.parameters.norm_learning_rate", ["norm_lr", "scalar_lr"], "as a factor on learning_rate"],
   ["search.parameters.init_std", ["init_scale", "init_stddev", "initializer_range", "init_method_std"], "in units of 1/sqrt(fan_in)"],
   ["search.parameters.embedding_std", ["embed_std", "emb_std", "embedding_init_std", "embed_init_std"]],
   ["search.parameters.input_multiplier", ["input_mult", "mup_input_alpha", "input_alpha", "embed_multiplier", "embedding_multiplier"]],
@@ -101,6 +103,11 @@ const nothing: readonly (readonly [reason: string, names: readonly string[]])[] 
   ["the folder of a run is given by --out", ["out_dir", "output_dir", "save_dir"]],
   ["how often training is kept is given by --checkpoint", ["save_steps", "always_save_checkpoint", "save_interval", "init_from"]],
   ["every pair of a head turns", ["rotary_pct", "partial_rotary_factor"]],
+  ["a norm's ε is 1e-5 at every width", ["rms_norm_eps", "layer_norm_eps", "norm_eps"]],
+  [
+    "Muon's momentum is Nesterov's, and its Newton–Schulz iteration has five steps",
+    ["nesterov", "ns_steps", "newton_schulz_steps", "backend_steps"],
+  ],
 ];
 
 /** Keys within what is said of one hyperparameter. */
@@ -193,6 +200,10 @@ export function meaningAt(path: Path): Meaning | undefined {
 /** The word for a value of another tool under a key, among those that are allowed there. */
 export const valueMeaning = (key: string, written: string, allowed: readonly string[]): string | undefined =>
   valueNames[key]?.find(([here, words]) => allowed.includes(here) && words.includes(written.toLowerCase()))?.[0];
+
+/** What a value of another tool is here under a key; itself where it is no word that only others have. */
+export const wordFor = (key: string, written: unknown): unknown =>
+  (typeof written === "string" ? valueNames[key]?.find(([, words]) => words.includes(written.toLowerCase()))?.[0] : undefined) ?? written;
 
 /** What a meaning says to somebody who wrote the key at `path`. */
 export function meaningHint(meaning: Meaning, path: Path): string {

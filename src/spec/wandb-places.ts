@@ -4,6 +4,7 @@
  */
 import { isMapping } from "../json.ts";
 import { doesTransfer } from "../parametrization/roles.ts";
+import { plainArchitecture } from "./architecture.ts";
 import { meaningHint, meaningOf } from "./foreign-keys.ts";
 import { untransferableFinding } from "./not-transferable.ts";
 import type { Mapping, Translated } from "./wandb-domains.ts";
@@ -36,7 +37,11 @@ export function flattened(
 /** Where a spec has what it searches. */
 export const inSpace = "search.parameters.";
 /** Keys of a spec that others call the same, and their values mean the same. */
-const own: Readonly<Record<string, string>> = { seed: "seed", mlp_ratio: "model.mlp_ratio", biases: "model.biases" };
+const own: Readonly<Record<string, string>> = {
+  seed: "seed",
+  ...Object.fromEntries(Object.keys(plainArchitecture).map((key) => [key, `model.${key}`])),
+  ...{ clip: "train.clip", z_loss: "train.z_loss", optimizer: "train.optimizer.name" },
+};
 /** Hyperparameters that are in units of their own here. */
 const units: Readonly<Record<string, string>> = {
   init_std: "here it is in units of 1/sqrt(fan_in): multiply yours by the square root of the fan-in at the base width",

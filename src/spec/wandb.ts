@@ -8,7 +8,7 @@ import { UserError } from "../errors.ts";
 import { isMapping } from "../json.ts";
 import { schemaFindings, salvage, type Finding } from "./diagnose.ts";
 import { parseSpecDocument } from "./document.ts";
-import { meaningOf, valueMeaning } from "./foreign-keys.ts";
+import { meaningOf, valueMeaning, wordFor } from "./foreign-keys.ts";
 import { formatFinding, toolFinding } from "./other-formats.ts";
 import type { PartialSpec } from "./partial.ts";
 import { ruleFindings } from "./rules.ts";
@@ -79,7 +79,11 @@ class Translation {
     this.lost.push(`${from}: ${message}`);
     if (place.startsWith(inSpace)) this.document.deleteIn(path);
     else if (place === "search.trials") this.place(place, usualTrials, `search.trials is ${usualTrials}`, []);
-    else this.document.setIn(path, parseDocument(specTemplate).getIn(path));
+    else {
+      const template = parseDocument(specTemplate);
+      if (template.hasIn(path)) this.document.setIn(path, template.getIn(path));
+      else this.document.deleteIn(path);
+    }
   }
 }
 
@@ -106,7 +110,9 @@ export function specFromSweep(text: string, file: string): string {
       lost.push(`${name}: ${refusalOf(name, found)}`);
       continue;
     }
-    const value = path.startsWith(inSpace) ? document.createNode(found.domain, { flow: true }) : found.domain["value"];
+    const value = path.startsWith(inSpace)
+      ? document.createNode(found.domain, { flow: true })
+      : wordFor(path.split(".").at(-1) ?? "", found.domain["value"]);
     translation.place(path, value, name, [`${name} is ${path}`, ...(found.note === undefined ? [] : [`${name}: ${found.note}`])]);
   }
   searchOf(sweep, translation);

@@ -174,6 +174,40 @@ it("takes over what is called the same here", () => {
   expect([seed, model]).toEqual([7, expect.objectContaining({ mlp_ratio: 2, biases: true })]);
 });
 
+it.each<readonly [string, string, Readonly<Record<string, unknown>>]>([
+  [
+    "an optimizer, with what only it has",
+    "optimizer: {value: muon}, muon_momentum: {value: 0.9}, muon_lr: {values: [0.01, 0.1]}",
+    { optimizer: expect.objectContaining({ name: "muon", momentum: 0.9 }) as unknown },
+  ],
+  ["an optimizer by another word", "optimizer: {value: adamw_torch}", { optimizer: expect.objectContaining({ name: "adamw" }) as unknown }],
+  [
+    "no optimizer that there is not, nor what only it has",
+    "optimizer: {value: lion}, muon_momentum: {value: 0.9}",
+    { optimizer: expect.not.objectContaining({ momentum: expect.anything() as unknown }) as unknown },
+  ],
+  ["clipping and a z-loss", "max_grad_norm: {value: 1}, z_loss: {value: 0.0001}", { clip: 1, z_loss: 0.0001 }],
+])("takes over %s, and leaves a spec", async (_, parameters, train) => {
+  const text = sweep(`lr: {min: 0.001, max: 0.1}, ${parameters}`);
+  expect(written(text).train).toMatchObject(train);
+  await planOf(specFromSweep(text, "s"));
+});
+
+it("takes over what blocks are made of, by others' words as well", async () => {
+  const text = sweep(
+    "lr: {min: 0.001, max: 0.1}, norm: {value: rmsnorm}, positions: {value: rotary}, rope_theta: {value: 50000}, mlp: {value: swiglu}, qk_norm: {value: true}, queries_per_kv: {value: 2}",
+  );
+  expect(written(text).model).toMatchObject({
+    norm: "rms_norm",
+    positions: "rope",
+    rope_theta: 50000,
+    mlp: "swiglu",
+    qk_norm: true,
+    queries_per_kv: 2,
+  });
+  await planOf(specFromSweep(text, "s"));
+});
+
 it.each([
   ["Python", "n_layer = 12\nbatch_size = 8\n", "not_a_sweep"],
   ["a Hydra config", "defaults: [a]\nmodel: {lr: 1}\n", "not_a_sweep"],
