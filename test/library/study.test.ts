@@ -112,8 +112,12 @@ it("gives what the system refuses as a mistake of kind io", async () => {
   await expect(curves(spec, into("curves"))).rejects.toMatchObject({ code: "no_curves" });
 });
 
-it("parametrizes another's model as the table does this one's", async () => {
-  const { size, base, hyperparameters, tensors } = await table(spec, { width: 64 });
+it.each<readonly ["adamw" | "muon", object]>([
+  ["adamw", {}],
+  ["muon", { model: { layers: 1, head_dim: 8, context: 16, qk_norm: true } }],
+])("parametrizes another's model under %s as the table does this one's", async (name, sections) => {
+  const trained = { ...spec, ...sections, train: { ...spec.train, optimizer: { name, weight_decay: 0.1 } } };
+  const { size, base, hyperparameters, tensors } = await table(trained, { width: 64 });
   const given = Object.fromEntries(
     tensors.tensors.map(({ name, role, shape, init_std }) => [
       name,
@@ -127,7 +131,7 @@ it("parametrizes another's model as the table does this one's", async () => {
   );
   const found = parametrize({
     ...{ width: size.width, baseWidth: base.width, headDim: 8, tensors: given },
-    hyperparameters: { learning_rate: NaN, ...hyperparameters },
+    ...{ optimizer: name, hyperparameters: { learning_rate: NaN, weight_decay: 0.1, ...hyperparameters } },
   });
   expect(found.attentionScale).toBe(tensors.attention_scale);
   for (const { name, multiplier, init_std, learning_rate, weight_decay, epsilon } of tensors.tensors) {
@@ -140,7 +144,7 @@ it("parametrizes another's model as the table does this one's", async () => {
 it("names every number that parametrize cannot take", () => {
   const wrong = {
     ...{ width: 0, baseWidth: 8.5, headDim: 8, depth: { layers: 2, baseLayers: 2 } },
-    hyperparameters: { learning_rate: -1, momentum: 1 },
+    hyperparameters: { learning_rate: -1, momentum: 1, muon_learning_rate: 0.02 },
     tensors: { a: { role: "hidden" }, b: { role: "weight" } },
   } as unknown as Parameters<typeof parametrize>[0];
   const paths = (): readonly (string | undefined)[] => {
@@ -152,7 +156,16 @@ it("names every number that parametrize cannot take", () => {
     return [];
   };
   expect(paths()).toEqual([
-    ...["width", "baseWidth", "depth", "hyperparameters.learning_rate", "hyperparameters.momentum", "tensors.a.fanIn", "tensors.b.role"],
+    ...[
+      "width",
+      "baseWidth",
+      "depth",
+      "hyperparameters.learning_rate",
+      "hyperparameters.momentum",
+      "hyperparameters.muon_learning_rate",
+      "tensors.a.fanIn",
+      "tensors.b.role",
+    ],
   ]);
 });
 
