@@ -82,6 +82,7 @@ export function regimesOf(plan: CheckPlan): { readonly [R in Regime]: Conditions
 /** Has every model read and judges; what is in doubt is read again on fresh seeds, as long as there are any. */
 export async function coordCheck(read: Read, plan: CheckPlan, say: Listener): Promise<CoordCheck> {
   const { axis, sizes, rounds, steps } = plan;
+  const { muon_learning_rate: muonRate } = plan.hyperparameters;
   const regimes = regimesOf(plan);
   const parameters = sizes.map((size) => plan.parameters(size));
   const [opening, ...further] = rounds;
@@ -102,6 +103,7 @@ export async function coordCheck(read: Read, plan: CheckPlan, say: Listener): Pr
         seeds: Math.max(...readings[0].map(({ size }) => size.length)),
         steps,
         learning_rate: plan.hyperparameters.learning_rate,
+        ...(muonRate !== undefined && { muon_learning_rate: muonRate }),
         parametrization: plan.parametrization,
         ...judgement,
         coordinates: [...coordinates],

@@ -53,6 +53,8 @@ export const coordCheckSchema = z.strictObject({
   seeds: z.int(),
   steps: z.int(),
   learning_rate: z.number(),
+  /** Where Muon trains hidden matrices. */
+  muon_learning_rate: z.number().optional(),
   parametrization: z.string(),
   verdict,
   /** One line a person can act on. */

@@ -61,13 +61,16 @@ const controlLines = (control: readonly Coordinate[]): readonly string[] =>
 
 const titles = { epsilon: "with an ε above the gradients", decay: "with a strong weight decay" } as const;
 
+const ratesText = ({ learning_rate: rate, muon_learning_rate: muon }: CoordCheck): string =>
+  `learning rate ${valueOf(rate)}${muon === undefined ? "" : `, ${valueOf(muon)} with Muon`}`;
+
 /** A coordinate check as text. */
 export function renderCoordCheck(check: CoordCheck, style: Style): string {
   const { axis, sizes, seeds, steps, coordinates, control, verdict, reason } = check;
   const of = (regime: string): readonly Coordinate[] => coordinates.filter((each) => each.regime === regime);
   const verdictText = verdict === "PASS" ? style.green(verdict) : verdict === "FAIL" ? style.red(verdict) : style.bold(verdict);
   const lines = [
-    `${style.bold(check.name)}: ${check.parametrization}, ${axis}s ${sizes.join(", ")}, ${seeds} seeds, ${steps} steps at learning rate ${valueOf(check.learning_rate)}`,
+    `${style.bold(check.name)}: ${check.parametrization}, ${axis}s ${sizes.join(", ")}, ${seeds} seeds, ${steps} steps at ${ratesText(check)}`,
     `slopes of log size (mean |x|) and log update (rms of x − x₀) over log ${axis}, ± standard error, at the steps named; ! steep, ? not surely flat`,
     "",
     slopesTable(of("adam"), style),

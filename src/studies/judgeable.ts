@@ -34,7 +34,7 @@ export function withinRange(
 } {
   const substitutes = (Object.keys(judgeable) as (keyof typeof judgeable)[]).flatMap((name): Substitute[] => {
     const unit = (tiedBase !== undefined && tiedUnits(tiedBase)[name]) || 1;
-    const [low, high] = judgeable[name].map((bound) => unit * bound);
+    const [low, high] = judgeable[name].map((bound) => Number((unit * bound).toPrecision(4)));
     const nearest = Math.min(high, Math.max(low, stated[name]));
     return nearest === stated[name] ? [] : [{ hyperparameter: name, stated: stated[name], judged_at: nearest }];
   });

@@ -23,6 +23,15 @@ ${more}`,
   );
 const usual = { axis: "width", seeds: 5, steps: 10 } as const;
 
+it.each([
+  ["what searched embeddings are tried around", "", 0.1768, []],
+  ["the nearest that can be judged", "search: {trials: 1, parameters: {embedding_std: {value: 1}}}\n", 0.7071, [0.7071]],
+])("models whose readout is the embedding are judged at %s", async (_, search, std, nearest) => {
+  const { checkPlan } = planCheck(await planOf(32, search, "head_dim: 16, context: 32, tied_embeddings: true"), usual);
+  expect(checkPlan.hyperparameters).toMatchObject({ embedding_std: std, input_multiplier: 5.657 });
+  expect(checkPlan.substitutes.map(({ judged_at: at }) => at)).toEqual(nearest);
+});
+
 it.each([32, 48, 256])("widths are those that can be judged, whatever the base: %d", async (base) => {
   const { checkPlan, notes } = planCheck(await planOf(base), usual);
   expect([checkPlan.sizes, notes]).toEqual([[64, 128, 256, 512], []]);

@@ -59,6 +59,25 @@ describe("curves", () => {
   });
 });
 
+it.each<readonly [string, string, string | undefined]>([
+  ["Muon's rate", "learning_rate: {value: 0.02}", "muon_learning_rate"],
+  ["the rate that it is tied to", "muon_learning_rate: {same_as: learning_rate}", undefined],
+])("under Muon are over %s, and say so", async (name, parameters, over) => {
+  const lines = `curves: {widths: [8, 16], learning_rates: {min: 0.01, max: 0.1, count: 4}, seeds: 1, parametrizations: [mup]}\n`;
+  const text = tinySpec(lines)
+    .replace(/parameters: .*/, `parameters: {${parameters}}}`)
+    .replace("confirm: {top: 2, seeds: 2}", "confirm: false")
+    .replace("trials: 4", "trials: 1")
+    .replace("steps: 60", "steps: 4, optimizer: {name: muon}");
+  const muon = await readPlan({ text, file: "x.yaml", directory: folder }, join(folder, "cache"));
+  const out = join(folder, name);
+  const { record } = await curves(muon, "x.yaml", { out, engine: cpuEngine, checkpoint: {} }, surroundings(folder).setting);
+  expect(record.hyperparameter).toBe(over);
+  const tried = readFileSync(join(out, "mup-16/journal.jsonl"), "utf8");
+  expect(tried.includes('"muon_learning_rate":0.1')).toBe(true);
+  expect(tried.includes('"learning_rate":0.1')).toBe(over === undefined);
+});
+
 describe("what is compared", () => {
   const open = "curves: {widths: [8, 16], learning_rates: {min: 0.01, max: 0.1, count: 4}, seeds: 1}\n";
   const out = join(folder, "compared");
