@@ -26,12 +26,14 @@ const partsTable = <P>({ proxies, target }: Parts<P>, rows: readonly Row<P>[], s
     style,
   );
 
-const countedRows: readonly Row<Counted>[] = [
+/** The rows of a plan; Muon's only where there is Muon. */
+const countedRows = (isMuon: boolean): readonly Row<Counted>[] => [
   ["models", ({ models }) => String(models)],
   ["width", ({ width }) => String(width)],
   ["blocks", ({ layers }) => String(layers)],
   ["parameters, each", ({ parameters }) => countOf(parameters)],
   ["training, in all", ({ flops }) => flopsOf(flops)],
+  ...(isMuon ? [["Muon's products, besides", ({ muonFlops = 0 }: Counted) => flopsOf(muonFlops)] as const] : []),
   ["memory, each, at least", (part) => bytesOf(part.stateBytes)],
   ["checkpoints on disk, each", (part) => bytesOf(part.modelCheckpointBytes)],
 ];
@@ -47,7 +49,7 @@ export function renderCounts(counts: PlanCounts, style: Style): string {
     `${style.bold(name)}: ${trials} ${method} trials${confirmed}`,
     `every model: ${steps} steps of ${countOf(tokensPerStep)} tokens`,
     wrapped(recipeText(recipe), Math.min(style.columns, planColumns)),
-    partsTable(counts, countedRows, style),
+    partsTable(counts, countedRows(proxies.muonFlops !== undefined), style),
     `tuning costs ${percentOf(proxies.flops / target.flops)} of the target's training`,
     ...(racing.models > 0
       ? [

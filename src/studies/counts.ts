@@ -3,7 +3,7 @@
  * before any engine is opened. What is timed is forecast.ts's business.
  */
 import type { Size } from "../model/config.ts";
-import { flopsPerStep, parameterCount } from "../model/counts.ts";
+import { flopsPerStep, muonFlops, parameterCount } from "../model/counts.ts";
 import { stateBytes } from "../placement/memory.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { recipeOf, type Recipe } from "../spec/recipe.ts";
@@ -19,6 +19,8 @@ export interface Counted extends Size {
   readonly parameters: number;
   /** What training all models to their ends takes. */
   readonly flops: number;
+  /** What Muon's own products take besides, whatever the batch; absent without Muon. */
+  readonly muonFlops?: number;
   /** Weights of one model and what its optimizer keeps of them; gradients and activations come on top, as the engine has them. */
   readonly stateBytes: number;
   /** What checkpoints of one model that is being trained need on disk. */
@@ -71,6 +73,7 @@ export function countPlan(plan: Plan): PlanCounts {
       models,
       parameters: parameterCount(model),
       flops: modelSteps * flopsPerStep(model, train.batch),
+      ...(train.optimizer.name === "muon" && { muonFlops: modelSteps * muonFlops(model) }),
       stateBytes: stateBytes(one),
       modelCheckpointBytes: checkpointsKept * checkpointBytes(one),
     };

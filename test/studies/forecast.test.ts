@@ -2,6 +2,8 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
+import { renderCounts } from "../../src/report/plan.ts";
+import { plain } from "../../src/report/style.ts";
 import { countPlan } from "../../src/studies/counts.ts";
 import { forecast } from "../../src/studies/forecast.ts";
 import type { Plan } from "../../src/spec/plan.ts";
@@ -35,6 +37,17 @@ describe("a forecast", () => {
     expect(setup.arrangement.jobs).toBe(1);
     const without = await planOf(tinySpec().replace("seeds: 2", "seeds: 2, most_seeds: 2"));
     expect(countPlan(without).racing).toEqual({ models: 0, flops: 0 });
+  });
+
+  it("counts what Muon's products take besides, whatever the batch", async () => {
+    const muon = (batch: number): Promise<Plan> => planOf(tinySpec().replace("batch: 4", `batch: ${batch}, optimizer: {name: muon}`));
+    const [one, four] = [countPlan(await muon(1)), countPlan(await muon(4))];
+    expect(four.target.flops).toBe(4 * one.target.flops);
+    // Of a block of width C there are four matrices [C, C] and two [C, 4C]: five steps of 3n²k + n³ each.
+    const [width, steps] = [16, 60];
+    expect([one, four].map(({ target }) => target.muonFlops)).toEqual(Array(2).fill(steps * 5 * width ** 3 * (4 * 4 + 2 * 13)));
+    expect(renderCounts(four, plain)).toMatch(/Muon's products, besides +\S+ MFLOP/);
+    expect(renderCounts(countPlan(await planOf(tinySpec())), plain)).not.toContain("Muon");
   });
 
   it("of models of which no step can be waited for, and of a target that fits no machine, is from parts and says so", async () => {
