@@ -66,7 +66,7 @@ export function groupFindings(model: Model, size: number, path: readonly string[
     {
       code: "heads_not_divisible",
       path,
-      message: `${size / headDim} heads at width ${size} are no multiple of the ${shared} that share keys and values`,
+      message: `width ${size} has ${size / headDim === 1 ? "1 head" : `${size / headDim} heads`}, no multiple of the ${shared} that share keys and values`,
       hint: `widths are multiples of queries_per_kv × head_dim = ${step}, the nearest ${Math.max(step, Math.round(size / step) * step)}; ${placeOf(model, "queries_per_kv").join(".")} says how many share`,
     },
   ];

@@ -7,11 +7,9 @@ import { ruleFindings } from "./rules.ts";
 export const isWidth = (model: CompleteSpec["model"], width: number): boolean =>
   ruleFindings({ model, width: { target: width } }).length === 0;
 
-/** Throws a UserError when the model cannot have this width, or when it is below `proxy`. */
-export function checkWidth({ model }: CompleteSpec, width: number, proxy?: number): void {
+/** Throws a UserError when the model cannot have this width, which was given at `path`, or when it is below `proxy`. */
+export function checkWidth({ model }: CompleteSpec, width: number, proxy?: number, path = option("width")): void {
   const findings = ruleFindings({ model, width: { target: width, proxy } });
   if (findings.length > 0)
-    throw new UserError(
-      findings.map(({ code, message, hint }) => ({ code, message, path: option("width"), ...(hint !== undefined && { hint }) })),
-    );
+    throw new UserError(findings.map(({ code, message, hint }) => ({ code, message, path, ...(hint !== undefined && { hint }) })));
 }

@@ -190,7 +190,7 @@ function checkSizes({ spec }: Plan, axis: Axis, sizes: readonly number[]): void 
       message: `a slope needs at least ${fewestSizes} ascending sizes over a factor of ${leastSpan} or more, found ${sizes.join(", ")}`,
       hint: axis === "width" ? `for example ${option("sizes")} 64,128,256,512` : `for example ${option("sizes")} 4,8,16,32`,
     });
-  if (axis === "width") for (const size of sizes) checkWidth(spec, size);
+  if (axis === "width") for (const size of sizes) checkWidth(spec, size, undefined, option("sizes"));
   else if (sizes[sizes.length - 1] > bounds.layers)
     throw new UserError({ code: "bad_sizes", path: option("sizes"), message: `a model has at most ${bounds.layers} blocks` });
 }

@@ -35,7 +35,7 @@ itInCi("is inconclusive, exit 9, when nothing moves under μP", async () => {
 it.each([
   [["--sizes", "16,32,64"], "bad_sizes"],
   [["--sizes", "16,32,64,100"], "bad_sizes"],
-  [["--sizes", "16,32,64,130"], "width_not_divisible"],
+  [["--sizes", "16,32,64,130"], "--sizes: head_dim"],
   [["--sizes", "16,32,64,65536"], "does_not_fit"],
   [["--seeds", "1"], "at least 2"],
   [["--axis", "batch"], "Allowed choices"],
