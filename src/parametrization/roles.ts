@@ -37,11 +37,8 @@ export const optional = {
 /** The name of a hyperparameter that not every trial has. */
 export type OptionalName = keyof typeof optional;
 
-const rateWords = { learning_rate: "learning rate", muon_learning_rate: "Muon learning rate" } as const;
 /** The name of a hyperparameter that is a learning rate by itself, and no factor on one. */
-export type RateName = keyof typeof rateWords;
-/** What sentences call a learning rate; records leave out the name of AdamW's. */
-export const rateWord = (name = "learning_rate"): string => (Object.hasOwn(rateWords, name) ? rateWords[name as RateName] : name);
+export type RateName = "learning_rate" | "muon_learning_rate";
 
 /** Everything that transfers. */
 export const transferring = { ...transferable, ...optional } as const;

@@ -1,7 +1,7 @@
 /** Learning-rate curves as text: a line per width or depth with a sparkline, what they say of transfer, and the verdict in one word. */
 import type { Axis, Curves, Family, Missing, Optimum, TransferVerdict } from "../evidence/records.ts";
 import { lossOf, valueOf } from "../numbers.ts";
-import { rateWord } from "../parametrization/roles.ts";
+import { rateWord } from "./rates.ts";
 import { sparkline } from "./sparkline.ts";
 import type { Style } from "./style.ts";
 import { textTable } from "./text-table.ts";

@@ -3,11 +3,11 @@
  * winner, its cost and the next command.
  */
 import { duration, flopsOf, lossOf, percentOf, valueOf } from "../numbers.ts";
-import { rateWord, type HyperparameterName, type Hyperparameters } from "../parametrization/roles.ts";
+import type { HyperparameterName, Hyperparameters } from "../parametrization/roles.ts";
 import type { ResultsHead } from "../run/results.ts";
 import type { TrialSummary } from "../run/state.ts";
 import type { TrialResult } from "../run/trial-result.ts";
-import { ratesOf, searchedRate } from "../spec/rates.ts";
+import { rateNames, rateWord } from "./rates.ts";
 import { frequencyNote } from "./notes.ts";
 import { shellWord } from "../shell.ts";
 import { statusWords, type Style } from "./style.ts";
@@ -151,10 +151,10 @@ function raceLine({ race, best, confirmation, spec }: ResultsHead): string {
 
 function optimumLine({ analysis, best, spec }: ResultsHead): string {
   const { lowest_diverged_learning_rate: diverged } = analysis;
-  const rate = searchedRate(spec);
-  const edge = best?.edges.find(({ hyperparameter }) => (ratesOf(spec) as readonly string[]).includes(hyperparameter));
+  const { rate = "learning_rate" } = analysis;
+  const edge = best?.edges.find(({ hyperparameter }) => (rateNames as readonly string[]).includes(hyperparameter));
   const parts = [
-    rate === undefined ? "" : optimumText(analysis, rateWord(rate)),
+    "value" in (spec.search.parameters[rate] ?? {}) ? "" : optimumText(analysis, rateWord(rate)),
     edge === undefined
       ? ""
       : `the winner's ${edge.hyperparameter} lies at the ${edge.side} edge of its range: search on to ${valueOf(edge.extend_to)}`,

@@ -84,10 +84,11 @@ const resultsSchema = z.strictObject({
       .optional(),
     /** What the best first run lost on fresh seeds. */
     winners_curse: z.number().nullable(),
-    /** The best learning rate with its 90 % interval; null when the trials do not determine it. The hyperparameter is `learning_rate` where it is absent. */
+    /** The hyperparameter whose values are called learning rates below; `learning_rate` where it is absent. */
+    rate: z.literal("muon_learning_rate").optional(),
+    /** The best learning rate with its 90 % interval; null when the trials do not determine it. */
     optimum: z
       .strictObject({
-        hyperparameter: z.literal("muon_learning_rate").optional(),
         learning_rate: z.number(),
         low: z.number(),
         high: z.number(),

@@ -103,7 +103,7 @@ const nothing: readonly (readonly [reason: string, names: readonly string[]])[] 
   ["the folder of a run is given by --out", ["out_dir", "output_dir", "save_dir"]],
   ["how often training is kept is given by --checkpoint", ["save_steps", "always_save_checkpoint", "save_interval", "init_from"]],
   ["every pair of a head turns", ["rotary_pct", "partial_rotary_factor"]],
-  ["a norm's ε is 1e-5 at every width", ["rms_norm_eps", "layer_norm_eps", "norm_eps"]],
+  ["a norm's ε is the same at every width", ["rms_norm_eps", "layer_norm_eps", "norm_eps"]],
   [
     "Muon's momentum is Nesterov's, and its Newton–Schulz iteration has five steps",
     ["nesterov", "ns_steps", "newton_schulz_steps", "backend_steps"],

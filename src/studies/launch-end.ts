@@ -4,7 +4,6 @@
  */
 import type { Prelaunch } from "../evidence/records.ts";
 import { judgeTarget } from "../evidence/target.ts";
-import { rateWord } from "../parametrization/roles.ts";
 import type { Results } from "../run/results.ts";
 import { sizesOf, type Plan } from "../spec/plan.ts";
 import { partingOf, passesOf } from "../sweep/generalization.ts";
@@ -20,7 +19,8 @@ export function judgedEnd(
   checked: Prelaunch | undefined,
 ): LaunchEnd {
   const { spec, dataset } = plan;
-  const { optimum } = results.analysis;
+  const { analysis } = results;
+  const { optimum } = analysis;
   const outcome = judged(trained, dataset.vocabSize);
   const { validationLoss, curve } = outcome;
   const parting = partingOf([{ trainingLoss: curve.at(-1)?.trainingLoss ?? null, validationLoss }]);
@@ -36,7 +36,7 @@ export function judgedEnd(
     parametrization: spec.parametrization,
     passes,
     hasParted: parting !== undefined,
-    rate: { word: rateWord(optimum?.hyperparameter), value: best.hyperparameters[optimum?.hyperparameter ?? "learning_rate"] ?? NaN },
+    rate: { word: analysis.rate ?? "learning rate", value: best.hyperparameters[analysis.rate ?? "learning_rate"] ?? NaN },
     // Where the curve had not turned, the interval's end is no bound.
     highestRate: optimum == null || optimum.open === "upper" ? null : optimum.high,
     between: checked?.between,

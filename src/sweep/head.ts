@@ -158,11 +158,11 @@ function analysisOf(
   return {
     median_loss: losses.length <= first.length / 2 ? null : losses[Math.floor(losses.length / 2)],
     winners_curse: luckiest?.meanLoss == null ? null : luckiest.meanLoss - (luckiest.firstLoss ?? 0),
+    ...(name === "muon_learning_rate" && { rate: name }),
     optimum:
       optimum === undefined
         ? null
         : {
-            ...(name === "muon_learning_rate" && { hyperparameter: name }),
             learning_rate: rate(optimum.value),
             low: rate(optimum.low),
             high: rate(optimum.high),

@@ -43,7 +43,7 @@ describe("a forecast", () => {
     const muon = (batch: number): Promise<Plan> => planOf(tinySpec().replace("batch: 4", `batch: ${batch}, optimizer: {name: muon}`));
     const [one, four] = [countPlan(await muon(1)), countPlan(await muon(4))];
     expect(four.target.flops).toBe(4 * one.target.flops);
-    // Of a block of width C there are four matrices [C, C] and two [C, 4C]: five steps of 3n²k + n³ each.
+    // A block of width C has four matrices [C, C] and two [C, 4C]: five steps of 3n²k + n³ each.
     const [width, steps] = [16, 60];
     expect([one, four].map(({ target }) => target.muonFlops)).toEqual(Array(2).fill(steps * 5 * width ** 3 * (4 * 4 + 2 * 13)));
     expect(renderCounts(four, plain)).toMatch(/Muon's products, besides +\S+ MFLOP/);

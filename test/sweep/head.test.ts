@@ -46,7 +46,7 @@ describe.each(["muon_learning_rate", "learning_rate"] as const)("a sweep over %s
   it("says which rate's optimum it tells of", () => {
     const { analysis, ...head } = sweepOver(plan, name, 0.008);
     const isMuon = name === "muon_learning_rate";
-    expect(analysis.optimum?.hyperparameter).toBe(isMuon ? name : undefined);
+    expect(analysis.rate).toBe(isMuon ? name : undefined);
     expect(analysis.optimum?.low).toBeLessThanOrEqual(0.008);
     expect(analysis.optimum?.high).toBeGreaterThanOrEqual(0.008);
     expect(renderVerdict({ ...head, analysis }, [], "results.json", plain)).toContain(`best ${isMuon ? "Muon " : ""}learning rate: 0.0`);

@@ -1,7 +1,7 @@
 /** What the analysis in results.json says, as sentences and a figure: the best learning rate's interval, and which hyperparameters mattered. */
 import { percentOf, valueOf } from "../../numbers.ts";
-import { rateWord } from "../../parametrization/roles.ts";
 import type { Results } from "../../run/results.ts";
+import { rateWord } from "../rates.ts";
 import { lastRate, withoutStopped } from "../ranking.ts";
 import type { Figure, Layout, Row } from "./figure.ts";
 import type { ReportInput } from "./input.ts";
@@ -13,13 +13,14 @@ import { tipChannel, withTips } from "./trials.ts";
 const fewTrials = 50;
 
 /** The best learning rate with its interval, as a sentence. */
-export function bestRateText({ optimum, steps }: Results["analysis"]): string {
+export function bestRateText({ optimum, steps, rate: name }: Results["analysis"]): string {
   const left = steps.spared > 0 ? `; ${withoutStopped}` : "";
-  if (optimum === null) return `The trials do not determine the best learning rate${left}.`;
+  const word = rateWord(name);
+  if (optimum === null) return `The trials do not determine the best ${word}${left}.`;
   const { learning_rate: rate, low, high, open } = optimum;
   const beyond =
     open == null ? "" : `; the losses had not turned by ${lastRate[open]}, so it may lie ${open === "lower" ? "below" : "above"}`;
-  return `The best ${rateWord(optimum.hyperparameter)} is ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${beyond}${left}.`;
+  return `The best ${word} is ${valueOf(rate)}, between ${valueOf(low)} and ${valueOf(high)} at 90 % confidence${beyond}${left}.`;
 }
 
 /** What the sweep says as a whole. */

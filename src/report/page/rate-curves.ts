@@ -1,8 +1,9 @@
 /** Loss against learning rate, a curve per width or depth, one panel per parametrization: the figure that says whether the optimum stays put. */
 import type { Axis, Curves, Family } from "../../evidence/records.ts";
 import { lossOf, valueOf } from "../../numbers.ts";
-import { rateWord, type Parametrization } from "../../parametrization/roles.ts";
+import type { Parametrization } from "../../parametrization/roles.ts";
 import { between, meanOf, reasonOf, signed, sizeWords, verdictWords } from "../curves.ts";
+import { rateWord } from "../rates.ts";
 import { logAxis, ticksIn } from "./axes.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
 import { boundsOf, crosses, lossAxis, lossFrame, panels, panelWidth, type Frame } from "./frames.ts";

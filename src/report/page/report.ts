@@ -2,7 +2,7 @@
  * A report: which figures a run has, their files, and the page that holds them all.
  * The same input gives the same bytes.
  */
-import { searchedRate } from "../../spec/rates.ts";
+import { rateNames } from "../rates.ts";
 import { coordinateCheck } from "./coordinates.ts";
 import { factsMarkup } from "./facts.ts";
 import { findingsMarkup, importance } from "./findings.ts";
@@ -38,7 +38,7 @@ const makers: { readonly [K in FigureName]: (input: ReportInput) => Figure | und
 /** Why a figure that others have may be absent here. */
 const absences: { readonly [K in FigureName]: (input: ReportInput) => string } = {
   "loss-by-learning-rate": ({ spec }) =>
-    `loss against learning rate: ${spec !== undefined && searchedRate(spec) === undefined ? "the learning rate was not searched" : "the trials that ended do not have two learning rates"}, and there is no curves.json`,
+    `loss against learning rate: ${spec !== undefined && rateNames.every((name) => "value" in (spec.search.parameters[name] ?? { value: NaN })) ? "the learning rate was not searched" : "the trials that ended do not have two learning rates"}, and there is no curves.json`,
   "coordinate-check": () => "coordinate check: there is no coord-check.json in this folder",
   slices: () => "slices: no hyperparameter differs between the trials that ended",
   importance: (input) => `what mattered: ${whyNoImportance(input)}`,

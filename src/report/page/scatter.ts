@@ -3,9 +3,9 @@
  * curves were measured, and a slice for every hyperparameter that was searched.
  */
 import { valueOf } from "../../numbers.ts";
-import { rateWord, type HyperparameterName } from "../../parametrization/roles.ts";
+import type { HyperparameterName } from "../../parametrization/roles.ts";
 import type { CompleteSpec } from "../../spec/complete.ts";
-import { searchedRate } from "../../spec/rates.ts";
+import { rateNames, rateWord } from "../rates.ts";
 import { thinned } from "../../statistics.ts";
 import { logAxis, ticksIn } from "./axes.ts";
 import type { Chart, Figure, Json, Layout, Row } from "./figure.ts";
@@ -170,10 +170,11 @@ function rateBand({ analysis }: ReportInput, x: Json, [least, most]: readonly [n
 
 /** Loss against learning rate; nothing when all trials share one rate. */
 export function rateScatter(input: ReportInput): Figure | undefined {
-  const name = (input.spec && searchedRate(input.spec)) ?? "learning_rate";
-  const word = rateWord(name);
-  const rate = searchedOf(input).find((each) => each.name === name);
+  const searched = searchedOf(input);
+  const rate = rateNames.flatMap((each) => searched.find(({ name }) => name === each) ?? []).at(0);
   if (rate === undefined) return undefined;
+  const name = rate.name as (typeof rateNames)[number];
+  const word = rateWord(name);
   const rows = rowsOf(input, rate, input.sample.length).filter(({ value }) => Number(value) > 0);
   const frame = trialFrame(rows, shownLoss);
   const domain = boundsOf(lossesOf(rows, "value"), true);
