@@ -54,6 +54,13 @@ describe("the best learning rate", () => {
       expect(text).not.toContain("tried");
     }
   });
+  it("names the rate that it is of, where that is Muon's", () => {
+    for (const [each, told] of [
+      [optimum, "The best Muon learning rate is 0.02"],
+      [null, "The trials do not determine the best Muon learning rate"],
+    ] as const)
+      expect(bestRateText({ ...inventedAnalysis, rate: "muon_learning_rate", optimum: each })).toContain(told);
+  });
   it.each([{ ...optimum, open: null }, { ...optimum, open: "lower" as const }, null])(
     "leaves out what was stopped early, and says so: %j",
     (each) => {
