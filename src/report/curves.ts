@@ -33,8 +33,8 @@ const missingWords: { readonly [M in Missing]: string } = {
 };
 
 /** Curves of every parametrization, as text. */
-export function renderCurves({ axis, families, seeds, verdict }: Curves, style: Style): string {
-  const texts = families.map((family) => renderFamily(axis, family, seeds.length, style));
+export function renderCurves({ axis, hyperparameter, families, seeds, verdict }: Curves, style: Style): string {
+  const texts = families.map((family) => renderFamily(axis, family, rateNameOf(hyperparameter), seeds.length, style));
   // Exit 0 without a verdict is no praise.
   const unjudged = "the spec's own parametrization is not among these: name it in `curves.parametrizations` for a verdict on it";
   return wrapped([...texts, ...(verdict === null ? [unjudged] : [])].join("\n\n"), style.columns);
@@ -134,7 +134,11 @@ function verdictLine(axis: Axis, family: Family, style: Style): string {
   return `${paint(words)}: ${reasonOf(axis, family)}`;
 }
 
-function renderFamily(axis: Axis, family: Family, seeds: number, style: Style): string {
+/** What the rates of curves are called. */
+export const rateNameOf = (hyperparameter: string | undefined): string =>
+  hyperparameter === "muon_learning_rate" ? "Muon's learning rate" : "learning rate";
+
+function renderFamily(axis: Axis, family: Family, rateName: string, seeds: number, style: Style): string {
   const { parametrization, curves } = family;
   const rows = curves.map(({ size, points, optimum }) => {
     const means = points.map(({ losses }) => meanOf(losses));
@@ -154,7 +158,7 @@ function renderFamily(axis: Axis, family: Family, seeds: number, style: Style): 
   });
   const divergedRates = first.filter((_, index) => curves.some(({ points }) => points[index].losses.includes(null))).length;
   return [
-    `${style.bold(parametrization)}, learning rates ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
+    `${style.bold(parametrization)}, ${rateName}s ${range}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}`,
     table,
     driftLine(axis, family),
     growthLine(axis, family),

@@ -12,7 +12,7 @@ const muonNote =
 
 /** What each tensor gets, as a table. */
 export function renderTensors(
-  { attention_scale: attentionScale, residual_multiplier: residual, tensors }: TensorTable,
+  { attention_scale: attentionScale, residual_multiplier: residual, output_multiplier: output, tensors }: TensorTable,
   layers: number,
   style: Style,
 ): string {
@@ -29,5 +29,5 @@ export function renderTensors(
     elsewhere: "table --json",
   });
   const muon = tensors.some((each) => each.update_scale !== undefined) ? `\n${wrapped(muonNote, style.columns)}` : "";
-  return `${table}${muon}\nattention scale ${valueOf(attentionScale)}${residual === undefined ? "" : `, residual multiplier ${valueOf(residual)}`}`;
+  return `${table}${muon}\nattention scale ${valueOf(attentionScale)}${residual === undefined ? "" : `, residual multiplier ${valueOf(residual)}`}${output === undefined ? "" : `, logits × ${valueOf(output)}`}`;
 }

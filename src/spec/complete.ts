@@ -62,7 +62,10 @@ const defaultSpace: Readonly<Record<TransferableName, HyperparameterDomain>> = {
  * Where the readout is the embedding: weights as small as a readout's, and inputs multiplied back to what other embeddings are, so that
  * at the base width both begin as they do when they are apart. Logits of embeddings of std 1 would be √width times too large.
  */
-function tiedDefaults(base: number): Readonly<Record<"space" | "fixed", Partial<Record<TransferableName, HyperparameterDomain>>>> {
+export function tiedDefaults(base: number): {
+  readonly space: Partial<Record<TransferableName, HyperparameterDomain>>;
+  readonly fixed: Partial<Record<HyperparameterName, { readonly value: number }>>;
+} {
   const short = (value: number): number => Number(value.toPrecision(4));
   const inputs = { input_multiplier: { value: short(Math.sqrt(base)) } };
   return {

@@ -8,8 +8,8 @@ import type { Scaling } from "../parametrization/resolve.ts";
 import { doesTransfer, transferring, type CompleteHyperparameters, type Hyperparameters } from "../parametrization/roles.ts";
 import { depthTable, rulesOf as widthRulesOf } from "../parametrization/table.ts";
 import { hashOf } from "../hash.ts";
-import { blockKindsOf } from "./architecture.ts";
-import { rulesOf, underFirstRules, type CompleteSpec } from "./complete.ts";
+import { architectureOf, blockKindsOf } from "./architecture.ts";
+import { rulesOf, tiedDefaults, underFirstRules, type CompleteSpec } from "./complete.ts";
 
 /** A complete spec with its hash and its data. */
 export interface Plan {
@@ -84,9 +84,11 @@ export function completeHyperparameters(spec: CompleteSpec, hyperparameters: Hyp
 }
 
 /** One set of hyperparameters that stands for the spec's space: values that are fixed, and defaults of those that are searched. */
-export function statedHyperparameters({ search }: CompleteSpec): Omit<CompleteHyperparameters, "weight_decay"> {
+export function statedHyperparameters({ search, model, width }: CompleteSpec): Omit<CompleteHyperparameters, "weight_decay"> {
+  const tied = architectureOf(model).tied_embeddings ? tiedDefaults(width.base).fixed : {};
+  const defaultOf = (name: keyof typeof transferring): number => tied[name]?.value ?? transferring[name].default;
   const stated = Object.entries(search.parameters).flatMap(([name, domain]) =>
-    doesTransfer(name) ? [[name, "value" in domain ? domain.value : transferring[name].default] as const] : [],
+    doesTransfer(name) ? [[name, "value" in domain ? domain.value : defaultOf(name)] as const] : [],
   );
   return Object.fromEntries(stated) as Omit<CompleteHyperparameters, "weight_decay">;
 }

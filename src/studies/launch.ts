@@ -5,7 +5,7 @@
 import { UserError } from "../errors.ts";
 import type { Prelaunch } from "../evidence/records.ts";
 import type { TargetVerdict } from "../evidence/target.ts";
-import type { Size } from "../model/config.ts";
+import type { Mlp, Size } from "../model/config.ts";
 import { flopsPerStep, parameterCount } from "../model/counts.ts";
 import { doesTransfer, type Hyperparameters } from "../parametrization/roles.ts";
 import { normEpsilon } from "../program/ops.ts";
@@ -13,10 +13,12 @@ import type { Environment } from "../run/environment.ts";
 import type { Results } from "../run/results.ts";
 import type { TransferRecord } from "../run/transfer-record.ts";
 import { curveRecord } from "../run/trial-result.ts";
+import { architectureOf } from "../spec/architecture.ts";
 import type { CompleteSpec } from "../spec/complete.ts";
 import { completeHyperparameters, modelConfig, scaling, type Plan } from "../spec/plan.ts";
 import { trainingOf } from "../spec/training.ts";
 import type { Generalization } from "../sweep/generalization.ts";
+import { forwardMultipliers } from "../training/initialize.ts";
 import type { Outcome } from "../training/outcome.ts";
 import { tensorTable, type TensorTable } from "../training/tensor-table.ts";
 import type { Training } from "../training/train.ts";
@@ -122,17 +124,21 @@ export function transferRecord(
   };
 }
 
+const activations: { readonly [M in Mlp]: string } = { gelu: "gelu, tanh form", swiglu: "silu(gate) times up", relu2: "max(x, 0) squared" };
+
 /** Metadata of weights.safetensors: what is needed to run the weights elsewhere. Weights are [fan_in, fan_out]. */
 export function weightsMetadata(plan: Plan, launch: Launch): Readonly<Record<string, string>> {
   const { spec } = plan;
   const table = launchTable(plan, launch);
-  const multiplier = (role: string): number => table.tensors.find((tensor) => tensor.role === role)?.multiplier ?? 1;
+  const { scaling: scales } = launch.training;
+  const all = forwardMultipliers(completeHyperparameters(spec, launch.hyperparameters), scales);
+  const { input_multiplier, attention_scale, residual_multiplier, output_multiplier } = all;
   const forward = {
-    input_multiplier: multiplier("embedding"),
-    attention_scale: table.attention_scale,
-    ...(table.residual_multiplier !== undefined && { residual_multiplier: table.residual_multiplier }),
-    output_multiplier: multiplier("readout"),
+    ...{ input_multiplier, attention_scale },
+    ...(table.residual_multiplier !== undefined && { residual_multiplier }),
+    output_multiplier,
   };
+  const { norm, mlp } = architectureOf(spec.model);
   const model: CompleteSpec["model"] & { width: number; vocab_size: number } = {
     ...spec.model,
     layers: launch.training.model.layers,
@@ -143,9 +149,9 @@ export function weightsMetadata(plan: Plan, launch: Launch): Readonly<Record<str
     format: "mutransfer",
     layout: "x·W, weights [fan_in, fan_out]; head h is columns h·head_dim and on",
     architecture: JSON.stringify({
-      norm: "layer norm before attention, MLP and readout",
+      norm: `${norm === "layer_norm" ? "layer" : "RMS"} norm before attention, MLP and readout`,
       norm_epsilon: normEpsilon,
-      activation: "gelu, tanh form",
+      activation: activations[mlp],
     }),
     tokenizer: JSON.stringify({
       name: spec.data.tokenizer ?? null,

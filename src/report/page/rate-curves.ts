@@ -2,7 +2,7 @@
 import type { Axis, Curves, Family } from "../../evidence/records.ts";
 import { lossOf, valueOf } from "../../numbers.ts";
 import type { Parametrization } from "../../parametrization/roles.ts";
-import { between, meanOf, reasonOf, signed, sizeWords, verdictWords } from "../curves.ts";
+import { between, meanOf, rateNameOf, reasonOf, signed, sizeWords, verdictWords } from "../curves.ts";
 import { logAxis, ticksIn } from "./axes.ts";
 import type { Chart, Figure, Layout, Row, Table } from "./figure.ts";
 import { boundsOf, crosses, lossAxis, lossFrame, panels, panelWidth, type Frame } from "./frames.ts";
@@ -48,6 +48,7 @@ function panel(
   axis: Axis,
   rows: readonly Row[],
   title: string,
+  rateName: string,
   sizes: readonly number[],
   frame: Frame,
   domain: readonly [number, number],
@@ -56,7 +57,7 @@ function panel(
   const told = withTips(rows, (row) => tipOf(axis, row));
   const measured = told.filter(({ kind }) => kind === "measured");
   const optima = told.filter(({ kind }) => kind === "optimum");
-  const x = logAxis("learning_rate", "learning rate", domain, ticksIn(pixels));
+  const x = logAxis("learning_rate", rateName, domain, ticksIn(pixels));
   const y = { field: "loss", ...(lossAxis(frame, "loss, nats") as object) };
   const color = {
     field: axis,
@@ -133,7 +134,7 @@ function estimated(
 const mostColumns = 3;
 
 /** Loss against learning rate at every size, under every parametrization. */
-export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure {
+export function rateCurves({ axis, hyperparameter, families: unordered, seeds }: Curves): Figure {
   const { larger, smallest, largest } = sizeWords[axis];
   const families = inOrder(unordered);
   const groups = families.map((family) => ({ family, rows: rowsOf(axis, family) }));
@@ -151,14 +152,14 @@ export function rateCurves({ axis, families: unordered, seeds }: Curves): Figure
     return panels(
       groups.map(({ family, rows: own }) => ({
         ...size,
-        ...panel(axis, own, parametrizationName(family.parametrization), sizes, frame, domain, size.width),
+        ...panel(axis, own, parametrizationName(family.parametrization), rateNameOf(hyperparameter), sizes, frame, domain, size.width),
       })),
       columns,
     );
   };
   return {
     name: "loss-by-learning-rate",
-    title: `Loss against learning rate, one curve per ${axis}`,
+    title: `Loss against ${rateNameOf(hyperparameter)}, one curve per ${axis}`,
     caption: `Where each curve is lowest is that ${axis}'s best learning rate: the diamond, with its 90 % interval as a horizontal bar. Where transfer works the diamonds stand above one another and ${larger} curves lie lower, so that a rate tuned on the ${smallest} is right for the ${largest}; where it does not, they wander off. Vertical bars reach from the best to the worst of ${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"}; × marks rates at which a seed diverged or learned nothing; what is above the frame is cut off.${at}`,
     rows,
     chart,
