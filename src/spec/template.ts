@@ -11,7 +11,8 @@ data:
   tokenizer: bytes                # bytes | characters | gpt2
   validation: 0.1                 # held out from the end of each file
 
-model: {layers: 2, head_dim: 16, context: 64, mlp_ratio: 4}
+model: {layers: 2, head_dim: 16, context: 64, mlp_ratio: 4}   # GPT-2's block; preset: gpt2 | llama | qwen3, or by itself
+                                  # norm: rms_norm, positions: rope, mlp: swiglu | relu2, queries_per_kv: 2, qk_norm: true, …
 
 parametrization: mup              # mup | completep, or sp_fan_in: standard, the control that they are compared with
 
@@ -23,8 +24,9 @@ width:                            # heads = width / head_dim
 train:
   steps: 600
   batch: 16
-  optimizer: {name: adamw, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.0}
-  schedule: {name: cosine, warmup: 0.05, final: 0.1}   # constant | linear | cosine
+  optimizer: {name: adamw, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.0}   # or name: muon
+  schedule: {name: cosine, warmup: 0.05, final: 0.1}   # constant | linear | cosine | wsd
+  # clip: 1.0                         # the norm of all gradients of a model at most
   evaluate: {every: 100, batches: 8}
 
 search:
