@@ -12,18 +12,21 @@ import {
   type Parametrization,
   type Role,
 } from "../parametrization/roles.ts";
-import { depthTable, table } from "../parametrization/table.ts";
+import { depthTable, rulesOf } from "../parametrization/table.ts";
 import { defined, flag, mapping, nonNegative, oneOf, positive, problemsIn, whole, wrong, type Rules } from "./arguments.ts";
 
 /** A tensor of somebody's model. */
 export interface TensorInput {
-  /** `embedding`: from tokens or positions; `hidden`: from width to width; `readout`: from width to tokens; `norm`, `bias`: gains and biases. */
+  /**
+   * `embedding`: from tokens or positions, a readout that is the same tensor included, whose logits have a `readout`'s multiplier; `hidden`:
+   * from width to width; `readout`: from width to tokens; `norm`, `bias`: gains and biases; `head_norm`: gains that all heads share.
+   */
   readonly role: Role;
   /** Inputs of its product at the width that is asked about; needed for `hidden` and `readout`. */
   readonly fanIn?: number;
   /** Whether it starts at zero. */
   readonly zeroInit?: boolean;
-  /** Whether it belongs to a block, so that rules for depth apply; yes unless given for `hidden`, no for others. */
+  /** Whether it belongs to a block, so that rules for depth apply; yes unless given for `hidden` and `head_norm`, no for others. */
   readonly inBlock?: boolean;
 }
 
@@ -38,7 +41,7 @@ export interface ParametrizeInput<Name extends string = string> {
   readonly headDim: number;
   /** For `completep`: blocks, and blocks at which hyperparameters are stated. */
   readonly depth?: { readonly layers: number; readonly baseLayers: number };
-  /** Those that are absent are at their defaults: 1, weight decay 0. */
+  /** Those that are absent are at their defaults: 1, weight decay 0. With a `muon_learning_rate`, Muon trains `hidden` tensors. */
   readonly hyperparameters: Hyperparameters & { readonly learning_rate: number };
   /** Adam's ε at the base width; 1e-8 unless given. */
   readonly epsilon?: number;
@@ -55,6 +58,8 @@ export interface Parametrized<Name extends string = string> {
 }
 
 const productRoles: ReadonlySet<Role> = new Set(["hidden", "readout"]);
+/** Roles that only tensors of blocks have. */
+const blockRoles: ReadonlySet<Role> = new Set(["hidden", "head_norm"]);
 const roles: { readonly [R in Role]: true } = { embedding: true, hidden: true, readout: true, norm: true, head_norm: true, bias: true };
 
 const inputRules: Rules<ParametrizeInput> = {
@@ -71,8 +76,8 @@ const hyperparameterRules: Rules<Hyperparameters> = {
 const tensorRules: Rules<TensorInput> = { role: oneOf(...Object.keys(roles)), fanIn: whole(1), zeroInit: flag, inBlock: flag };
 
 /**
- * What each tensor gets at one width: multiplier on its forward value, std of its initial values, Adam's learning rate, weight
- * decay (decoupled, multiplied by the learning rate) and ε. Throws a UserError that names every number out of range.
+ * What each tensor gets at one width: multiplier on its forward value, std of its initial values, learning rate, weight decay
+ * (decoupled, multiplied by the learning rate) and Adam's ε. Muon's learning rate is that of an orthogonal update × √(fan_out / fan_in). Throws a UserError that names every number out of range.
  * Source of the rules: Tensor Programs V, table 8; CompleteP.
  */
 export function parametrize<Name extends string>(input: ParametrizeInput<Name>): Parametrized<Name> {
@@ -82,11 +87,13 @@ export function parametrize<Name extends string>(input: ParametrizeInput<Name>):
   const defaults = Object.fromEntries(Object.entries(transferable).map(([name, each]) => [name, each.default]));
   const hyperparameters = { ...defaults, weight_decay: 0, ...defined(input.hyperparameters) } as CompleteHyperparameters;
   const depthRules = depthTable[parametrization];
+  const muon = hyperparameters.muon_learning_rate !== undefined;
   const scaling: Scaling = {
-    ...{ rules: table[parametrization], width, baseWidth, headDim, epsilon },
+    ...{ rules: rulesOf(parametrization, { muon, qkNorm: true }), width, baseWidth, headDim, epsilon },
+    ...(muon && { muon }),
     ...(depthRules !== undefined && depth !== undefined && { depth: { rules: depthRules, ...depth } }),
   };
-  const scalesOf = ({ role, fanIn = 1, zeroInit = false, inBlock = role === "hidden" }: TensorInput): ResolvedScales =>
+  const scalesOf = ({ role, fanIn = 1, zeroInit = false, inBlock = blockRoles.has(role) }: TensorInput): ResolvedScales =>
     resolve(hyperparameters, scaling, {
       ...{ role, zeroInit, inBlock },
       baseFanIn: productRoles.has(role) ? (fanIn * baseWidth) / width : 1,
