@@ -16,7 +16,7 @@ import { sizeOf, type Program } from "../../src/program/program.ts";
 import { scheduleFactor } from "../../src/program/schedule.ts";
 import { randomStream } from "../../src/rng.ts";
 import { initialState, type Lane } from "../../src/training/initialize.ts";
-import { referencePass } from "../support/reference.ts";
+import { referencePass, referenceTraining } from "../support/reference.ts";
 import { tolerances } from "../tolerances.ts";
 
 interface Golden {
@@ -192,6 +192,14 @@ const shapes: Readonly<Record<string, Shape>> = {
     model: { queriesPerKv: 4, width: 32, headDim: 8, context: 70, scaledResiduals: true, ropeTheta: 1e4 },
     ...{ trials: 1, batch: 2 },
   },
+  "eight heads of odd size that share one of keys and values, with norms": {
+    model: { queriesPerKv: 8, width: 24, headDim: 3, qkNorm: true, mlp: "swiglu", mlpRatio: 0.5, biases: true },
+    ...{ trials: 2, batch: 2 },
+  },
+  "tied embeddings above the one-hot limit, a context of one token": {
+    model: { tiedEmbeddings: true, vocabSize: 700, context: 1, ropeTheta: 1e4, qkNorm: true, layers: 1 },
+    ...{ trials: 2, batch: 5, optimizer: { zLoss: 0.01 } },
+  },
   "one trial": { model: {}, trials: 1, batch: 3 },
   "three trials": { model: {}, trials: 3, batch: 3 },
   "biases, two trials": { model: { biases: true }, trials: 2, batch: 2 },
@@ -220,6 +228,15 @@ const trainings: readonly (readonly [string, Pick<Shape, "model" | "optimizer">]
       optimizer: { muonMomentum: 0.95, clip: 0.5, zLoss: 0.01 },
     },
   ],
+];
+
+/** Updates whose losses the reference has too. */
+const updates: readonly (readonly [string, Partial<ModelConfig>, Partial<OptimizerConfig>])[] = [
+  ["AdamW, gradients clipped to nearly nothing", { tiedEmbeddings: true }, { clip: 1e-3 }],
+  ["AdamW, gradients below the limit", { qkNorm: true }, { clip: 1e4 }],
+  ["Muon of square, wide and tall matrices", { queriesPerKv: 3, mlp: "swiglu", mlpRatio: 1.5 }, { muonMomentum: 0.95 }],
+  ["Muon of single rows and columns", { width: 3, headDim: 1, queriesPerKv: 3, mlpRatio: 1 / 3 }, { muonMomentum: 0.9, clip: 0.1 }],
+  ["Muon beyond a line, clipped", { width: 40, headDim: 20, mlpRatio: 1, norm: "rms_norm" }, { muonMomentum: 0.95, clip: 0.5 }],
 ];
 
 /** Loads `state` into the executable and trains; several trainings may share an executable, which takes long to make on some engines. */
@@ -267,6 +284,21 @@ export function engineConformance(name: string, open: () => Promise<Engine>, { t
       const actual = await executable.inspect(batches, names);
       for (const ref of names)
         expect(relativeError(actual.get(ref) as Float32Array, expected.get(ref) as Float64Array), ref).toBeLessThan(tolerances.onePass);
+    });
+
+    it.each(updates)("to the reference's losses: %s", async (_, model, optimizer) => {
+      const { config, scaling, program } = setup(model, 3, 2, true, optimizer);
+      const state = initialState(config, scaling, lanesOf(3), program);
+      const batches = { ...randomBatches(config, 2, 5), factors: Float32Array.of(0.5, 1, 0.75, 0.25, 1) };
+      const values = new Map([
+        ...[...state.parameters].map(([ref, { weight }]) => [ref, Float64Array.from(weight)] as const),
+        ...[...state.scalars].map(([ref, data]) => [ref, Float64Array.from(data)] as const),
+      ]);
+      const expected = referenceTraining(program, values, batches, batches.factors);
+      const executable = await compile(program);
+      executable.load(state);
+      const actual = await executable.train(batches);
+      expected.forEach((loss, index) => expect(Math.abs(actual[index] - loss), `loss ${index}`).toBeLessThan(tolerances.tenSteps));
     });
 
     it.each(Object.entries(goldens))("to PyTorch: %s", async (_, { config: c, hyperparameters, logits, gradients, losses }) => {
