@@ -17,7 +17,7 @@ interface Context {
   /** [B, T] each. */
   readonly tokens: ArrayLike<number>;
   readonly targets: ArrayLike<number>;
-  /** Of updates: the step from 1 on, and the schedule's factor. */
+  /** For updates: the step from 1 on, and the schedule's factor. */
   readonly step: number;
   readonly factor: number;
 }
