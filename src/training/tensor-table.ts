@@ -19,7 +19,7 @@ export interface TensorRow {
   readonly learning_rate: number;
   readonly weight_decay: number;
   readonly epsilon: number;
-  /** Of tensors that Muon trains: √(fan_out / fan_in), by which their orthogonal updates are multiplied besides the learning rate. */
+  /** √(fan_out / fan_in) for tensors that Muon trains: their orthogonal updates are multiplied by it besides the learning rate. */
   readonly update_scale?: number;
 }
 
