@@ -26,7 +26,7 @@ const program = buildProgram(new Terminal(), "0", () => undefined);
 const reasons =
   /^not run: (run by (?<by>\S+)|part of npm test|needs a GPU|takes half an hour|takes as long as the spec says|installs packages|rewrites pages)$/;
 /** Commands that are not run here, and blocks that look like specs and are none: as many as are known, so that none is added unseen. */
-const [notRun, noSpecs] = [40, 1];
+const [notRun, noSpecs] = [42, 1];
 
 /** Options of other programs that pages speak of: npm, xcode-select, benches, the crash harness, containers; and commander's own. */
 const ofOthers = ["--install", "--ignore-scripts", "--target", "--rounds", "--cpus", "--help", "--global"];

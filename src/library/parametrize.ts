@@ -17,13 +17,16 @@ import { defined, flag, mapping, nonNegative, oneOf, positive, problemsIn, whole
 
 /** A tensor of somebody's model. */
 export interface TensorInput {
-  /** `embedding`: from tokens or positions; `hidden`: from width to width; `readout`: from width to tokens; `norm`, `bias`: gains and biases. */
+  /**
+   * `embedding`: from tokens or positions, a readout that is the same tensor included, whose logits have a `readout`'s multiplier; `hidden`:
+   * from width to width; `readout`: from width to tokens; `norm`, `bias`: gains and biases; `head_norm`: gains that all heads share.
+   */
   readonly role: Role;
   /** Inputs of its product at the width that is asked about; needed for `hidden` and `readout`. */
   readonly fanIn?: number;
   /** Whether it starts at zero. */
   readonly zeroInit?: boolean;
-  /** Whether it belongs to a block, so that rules for depth apply; yes unless given for `hidden`, no for others. */
+  /** Whether it belongs to a block, so that rules for depth apply; yes unless given for `hidden` and `head_norm`, no for others. */
   readonly inBlock?: boolean;
 }
 
@@ -36,11 +39,9 @@ export interface ParametrizeInput<Name extends string = string> {
   readonly baseWidth: number;
   /** Columns of one attention head, the same at every width. */
   readonly headDim: number;
-  /** What trains `hidden` tensors; AdamW unless given, and all else always. Muon's rate is that of updates whose spectral norm is √(fan_out/fan_in). */
-  readonly optimizer?: (typeof optimizers)[number];
   /** For `completep`: blocks, and blocks at which hyperparameters are stated. */
   readonly depth?: { readonly layers: number; readonly baseLayers: number };
-  /** Those that are absent are at their defaults: 1, weight decay 0, and under Muon a muon_learning_rate of 0.02. */
+  /** Those that are absent are at their defaults: 1, weight decay 0. With a `muon_learning_rate`, Muon trains `hidden` tensors. */
   readonly hyperparameters: Hyperparameters & { readonly learning_rate: number };
   /** Adam's ε at the base width; 1e-8 unless given. */
   readonly epsilon?: number;
@@ -56,13 +57,13 @@ export interface Parametrized<Name extends string = string> {
   readonly tensors: Readonly<Record<Name, ResolvedScales>>;
 }
 
-/** The optimizers by the names that specs have for them. */
-const optimizers = ["adamw", "muon"] as const;
 const productRoles: ReadonlySet<Role> = new Set(["hidden", "readout"]);
+/** Roles that only tensors of blocks have. */
+const blockRoles: ReadonlySet<Role> = new Set(["hidden", "head_norm"]);
 const roles: { readonly [R in Role]: true } = { embedding: true, hidden: true, readout: true, norm: true, head_norm: true, bias: true };
 
 const inputRules: Rules<ParametrizeInput> = {
-  ...{ parametrization: oneOf(...parametrizations), optimizer: oneOf(...optimizers) },
+  parametrization: oneOf(...parametrizations),
   ...{ width: whole(1), baseWidth: whole(1), headDim: whole(1), epsilon: nonNegative },
   ...{ depth: mapping, hyperparameters: mapping, tensors: mapping },
 };
@@ -75,25 +76,24 @@ const hyperparameterRules: Rules<Hyperparameters> = {
 const tensorRules: Rules<TensorInput> = { role: oneOf(...Object.keys(roles)), fanIn: whole(1), zeroInit: flag, inBlock: flag };
 
 /**
- * What each tensor gets at one width: multiplier on its forward value, std of its initial values, learning rate, weight
- * decay (decoupled, multiplied by the learning rate) and ε. Throws a UserError that names every number out of range.
- * A readout that is the embedding is two tensors here: an `embedding`, whose std and rate it has, and a `readout`, whose multiplier is that of
- * the logits. Source of the rules: Tensor Programs V, table 8; CompleteP; for Muon a spectral condition, see parametrization/table.ts.
+ * What each tensor gets at one width: multiplier on its forward value, std of its initial values, learning rate, weight decay
+ * (decoupled, multiplied by the learning rate) and Adam's ε. Muon's learning rate is that of an orthogonal update × √(fan_out / fan_in). Throws a UserError that names every number out of range.
+ * Source of the rules: Tensor Programs V, table 8; CompleteP.
  */
 export function parametrize<Name extends string>(input: ParametrizeInput<Name>): Parametrized<Name> {
   const problems = problemsOf(input);
   if (problems.length > 0) throw new UserError(problems);
-  const { parametrization = "mup", optimizer = "adamw", width, baseWidth, headDim, depth, epsilon = 1e-8, tensors } = input;
-  const muon = optimizer === "muon";
+  const { parametrization = "mup", width, baseWidth, headDim, depth, epsilon = 1e-8, tensors } = input;
   const defaults = Object.fromEntries(Object.entries(transferable).map(([name, each]) => [name, each.default]));
   const hyperparameters = { ...defaults, weight_decay: 0, ...defined(input.hyperparameters) } as CompleteHyperparameters;
   const depthRules = depthTable[parametrization];
+  const muon = hyperparameters.muon_learning_rate !== undefined;
   const scaling: Scaling = {
-    ...{ rules: rulesOf(parametrization, { qkNorm: true, muon }), width, baseWidth, headDim, epsilon },
+    ...{ rules: rulesOf(parametrization, { muon, qkNorm: true }), width, baseWidth, headDim, epsilon },
     ...(muon && { muon }),
     ...(depthRules !== undefined && depth !== undefined && { depth: { rules: depthRules, ...depth } }),
   };
-  const scalesOf = ({ role, fanIn = 1, zeroInit = false, inBlock = role === "hidden" }: TensorInput): ResolvedScales =>
+  const scalesOf = ({ role, fanIn = 1, zeroInit = false, inBlock = blockRoles.has(role) }: TensorInput): ResolvedScales =>
     resolve(hyperparameters, scaling, {
       ...{ role, zeroInit, inBlock },
       baseFanIn: productRoles.has(role) ? (fanIn * baseWidth) / width : 1,
@@ -111,7 +111,7 @@ function problemsOf(input: ParametrizeInput): readonly Diagnostic[] {
   const own = problemsIn("", input, inputRules, ["width", "baseWidth", "headDim", "hyperparameters", "tensors"]);
   // Without these nothing more can be said.
   if (own.some(({ path = "" }) => ["argument", "parametrization", "hyperparameters", "tensors"].includes(path))) return own;
-  const { parametrization = "mup", optimizer, depth, hyperparameters, tensors } = input;
+  const { parametrization = "mup", depth, hyperparameters, tensors } = input;
   const followsDepth = depthTable[parametrization] !== undefined;
   const ofDepth = (): readonly Diagnostic[] => {
     if (followsDepth) return problemsIn("depth", depth, depthRules, ["layers", "baseLayers"]);
@@ -121,9 +121,6 @@ function problemsOf(input: ParametrizeInput): readonly Diagnostic[] {
     ...own.filter(({ path }) => path !== "depth"),
     ...ofDepth(),
     ...problemsIn("hyperparameters", hyperparameters, hyperparameterRules, ["learning_rate"]),
-    ...(optimizer !== "muon" && hyperparameters.muon_learning_rate !== undefined
-      ? [wrong("hyperparameters.muon_learning_rate", 'nothing without optimizer: "muon"', hyperparameters.muon_learning_rate)]
-      : []),
     ...Object.entries(tensors).flatMap(([name, tensor]) => {
       const where = `tensors.${name}`;
       const needsFanIn = productRoles.has((tensor as TensorInput | null)?.role as Role);

@@ -11,8 +11,8 @@ data:
   tokenizer: bytes                # bytes | characters | gpt2
   validation: 0.1                 # held out from the end of each file
 
-# preset: gpt2 | llama | qwen3 chooses norms, positions, activation and mlp_ratio together, and keys beside it override
-model: {layers: 2, head_dim: 16, context: 64, mlp_ratio: 4}
+model: {layers: 2, head_dim: 16, context: 64, mlp_ratio: 4}   # GPT-2's block; preset: gpt2 | llama | qwen3, or by itself
+                                  # norm: rms_norm, positions: rope, mlp: swiglu | relu2, queries_per_kv: 2, qk_norm: true, …
 
 parametrization: mup              # mup | completep, or sp_fan_in: standard, the control that they are compared with
 
@@ -26,6 +26,7 @@ train:
   batch: 16
   optimizer: {name: adamw, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.0}   # or name: muon
   schedule: {name: cosine, warmup: 0.05, final: 0.1}   # constant | linear | cosine | wsd
+  # clip: 1.0                         # the norm of all gradients of a model at most
   evaluate: {every: 100, batches: 8}
 
 search:

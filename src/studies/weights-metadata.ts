@@ -8,8 +8,8 @@ import { launchTable, type Launch } from "./launch.ts";
 const norms: { readonly [N in Recipe["model"]["norm"]]: string } = { layer_norm: "layer norm", rms_norm: "RMS norm" };
 const activations: { readonly [M in Recipe["model"]["mlp"]]: string } = {
   gelu: "gelu, tanh form",
-  swiglu: "gate·σ(gate)·up",
-  relu2: "max(up, 0)²",
+  swiglu: "silu(gate) times up",
+  relu2: "max(x, 0) squared",
 };
 
 /** What a model computes, as far as its tensors' names do not say it. */

@@ -40,11 +40,19 @@ function initialWeights(parameter: ParameterTensor, lane: Lane, scalings: readon
   return weights;
 }
 
-/** Factor on the logits: a readout that is the embedding has the readout's all the same. */
-export function outputMultiplier(config: ModelConfig, hyperparameters: CompleteHyperparameters, scaling: Scaling): number {
-  const parameters = parametersOf(config);
-  const readout = parameters.find(({ role }) => role === "readout") ?? { ...parameters[0], role: "readout" };
-  return scalesOf(readout, hyperparameters, scaling).multiplier;
+/** Factors on a model's forward values, by the names of its program's scalars; a readout that is the embedding has the readout's all the same. */
+export function forwardMultipliers(
+  hyperparameters: CompleteHyperparameters,
+  scaling: Scaling,
+): Readonly<Record<(typeof multipliers)[keyof typeof multipliers], number>> {
+  const ofRole = (role: "embedding" | "readout"): number =>
+    resolve(hyperparameters, scaling, { role, baseFanIn: 1, zeroInit: false, inBlock: false }).multiplier;
+  return {
+    [multipliers.input]: ofRole("embedding"),
+    [multipliers.attention]: attentionScale(hyperparameters, scaling),
+    [multipliers.residual]: residualMultiplier(scaling),
+    [multipliers.output]: ofRole("readout"),
+  };
 }
 
 /** The (N,) scalars of a program for a stack of lanes. */
@@ -59,12 +67,11 @@ export function initialScalars(config: ModelConfig, scaling: Scaling, lanes: rea
       of(scalarGroup),
       (lane) => value(scalesOf(parameter, lane.hyperparameters, scaling)),
     ]);
-  const input = scalarGroups.get("embedding") as ParameterTensor;
   const values = new Map<Ref, (lane: Lane) => number>([
-    [multipliers.input, (lane) => scalesOf(input, lane.hyperparameters, scaling).multiplier],
-    [multipliers.output, (lane) => outputMultiplier(config, lane.hyperparameters, scaling)],
-    [multipliers.attention, (lane) => attentionScale(lane.hyperparameters, scaling)],
-    [multipliers.residual, () => residualMultiplier(scaling)],
+    ...Object.values(multipliers).map((name): [Ref, (lane: Lane) => number] => [
+      name,
+      (lane) => forwardMultipliers(lane.hyperparameters, scaling)[name],
+    ]),
     ...perScalarGroup(learningRateOf, ({ learningRate }) => learningRate),
     ...perScalarGroup(decayOf, ({ learningRate, weightDecay }) => learningRate * weightDecay),
     ...perScalarGroup(epsilonOf, ({ epsilon }) => epsilon),

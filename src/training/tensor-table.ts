@@ -4,9 +4,9 @@
  */
 import type { ModelConfig } from "../model/config.ts";
 import { parametersOf } from "../model/transformer.ts";
-import { attentionScale, residualMultiplier, type Scaling } from "../parametrization/resolve.ts";
+import type { Scaling } from "../parametrization/resolve.ts";
 import type { CompleteHyperparameters, Role } from "../parametrization/roles.ts";
-import { outputMultiplier, scalesOf } from "./initialize.ts";
+import { forwardMultipliers, scalesOf } from "./initialize.ts";
 
 /** What one tensor gets; blocks that get the same share a row. */
 export interface TensorRow {
@@ -19,7 +19,7 @@ export interface TensorRow {
   readonly learning_rate: number;
   readonly weight_decay: number;
   readonly epsilon: number;
-  /** √(fan_out / fan_in), by which Muon multiplies its orthogonal updates besides the learning rate; absent where it trains nothing. */
+  /** √(fan_out / fan_in) for tensors that Muon trains: their orthogonal updates are multiplied by it besides the learning rate. */
   readonly update_scale?: number;
 }
 
@@ -29,7 +29,7 @@ export interface TensorTable {
   readonly attention_scale: number;
   /** Factor on what blocks add to the residual stream; absent where there is none. */
   readonly residual_multiplier?: number;
-  /** Factor on the logits where no row has it: where the readout is the token embedding, whose own multiplier is that of inputs. */
+  /** Factor on the logits, where the readout is the embedding; elsewhere it is the readout's multiplier. */
   readonly output_multiplier?: number;
   readonly tensors: readonly TensorRow[];
 }
@@ -50,10 +50,11 @@ export function tensorTable(config: ModelConfig, scaling: Scaling, hyperparamete
       ...(scaling.muon && parameter.role === "hidden" && { update_scale: Math.sqrt(parameter.shape[1] / parameter.shape[0]) }),
     };
   });
+  const forward = forwardMultipliers(hyperparameters, scaling);
   return {
-    attention_scale: attentionScale(hyperparameters, scaling),
-    ...(config.scaledResiduals && { residual_multiplier: residualMultiplier(scaling) }),
-    ...(config.tiedEmbeddings && { output_multiplier: outputMultiplier(config, hyperparameters, scaling) }),
+    attention_scale: forward.attention_scale,
+    ...(config.scaledResiduals && { residual_multiplier: forward.residual_multiplier }),
+    ...(config.tiedEmbeddings && { output_multiplier: forward.output_multiplier }),
     tensors,
   };
 }

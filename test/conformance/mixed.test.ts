@@ -4,8 +4,8 @@ import { engineHost } from "../../src/cache.ts";
 import type { Engine, Precision, State } from "../../src/engines/engine.ts";
 import { engines } from "../../src/engines/registry.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/step.ts";
-import { table } from "../../src/parametrization/table.ts";
+import { trainingStep, type OptimizerConfig } from "../../src/model/step.ts";
+import { rulesOf } from "../../src/parametrization/table.ts";
 import type { Program } from "../../src/program/program.ts";
 import type { Ref } from "../../src/program/ops.ts";
 import { randomStream } from "../../src/rng.ts";
@@ -26,11 +26,20 @@ const small: ModelConfig = {
   biases: true,
   zeroInit: [],
 };
-const shapes: Readonly<Record<string, { readonly model: Partial<ModelConfig>; readonly batch: number }>> = {
+interface Work {
+  readonly model: Partial<ModelConfig>;
+  readonly batch: number;
+  readonly optimizer?: Partial<OptimizerConfig>;
+}
+const shapes: Readonly<Record<string, Work>> = {
   "sizes that are no multiple of anything": { model: { width: 35, headDim: 7, context: 13, mlpRatio: 3, vocabSize: 77 }, batch: 3 },
   "one token, one head, one word": { model: { width: 5, headDim: 5, context: 1, vocabSize: 1 }, batch: 1 },
   "a batch in groups": { model: {}, batch: 37 },
   "a depth beyond a panel": { model: { layers: 1, width: 160, headDim: 32, mlpRatio: 4 }, batch: 2 },
+  "gates, shared keys and norms of heads under Muon with clipping": {
+    model: { norm: "rms_norm", ropeTheta: 1e4, mlp: "swiglu", queriesPerKv: 3, qkNorm: true, tiedEmbeddings: true, layers: 1 },
+    ...{ batch: 16, optimizer: { muonMomentum: 0.95, clip: 0.5, zLoss: 0.01 } },
+  },
 };
 
 interface Setup {
@@ -38,14 +47,16 @@ interface Setup {
   readonly state: State;
   readonly batches: { readonly count: number; readonly tokens: Int32Array; readonly targets: Int32Array; readonly factors: Float32Array };
 }
-function setup(model: Partial<ModelConfig>, batch: number): Setup {
+function setup({ model, batch, optimizer = {} }: Work): Setup {
   const config = { ...small, ...model };
+  const muon = optimizer.muonMomentum !== undefined;
   const hyperparameters = {
     ...{ learning_rate: 0.003, init_std: 1, embedding_std: 1, input_multiplier: 1, output_multiplier: 4 },
     ...{ attention_multiplier: 1, weight_decay: 0.1 },
   };
-  const program = trainingStep(config, { trials: 1, batch, beta1: 0.9, beta2: 0.95, weightDecay: true });
-  const scaling = { rules: table.mup, width: config.width, baseWidth: config.width, headDim: config.headDim, epsilon: 1e-8 };
+  const program = trainingStep(config, { trials: 1, batch, beta1: 0.9, beta2: 0.95, weightDecay: true, ...optimizer });
+  const rules = rulesOf("mup", { ...config, muon });
+  const scaling = { rules, ...(muon && { muon }), width: config.width, baseWidth: config.width, headDim: config.headDim, epsilon: 1e-8 };
   const stream = randomStream(4, "mixed batches");
   const count = 10;
   const ids = (): Int32Array => Int32Array.from({ length: count * batch * config.context }, () => stream.integer(config.vocabSize));
@@ -85,15 +96,15 @@ const normOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, v
 
 function mixedPrecision(name: string, engine: Engine | undefined): void {
   describe.skipIf(engine === undefined)(`mixed precision on ${name}`, () => {
-    it.each(Object.entries(shapes))("trains like float32, but not the same: %s", async (_, { model, batch }) => {
-      const work = setup(model, batch);
+    it.each(Object.entries(shapes))("trains like float32, but not the same: %s", async (_, given) => {
+      const work = setup(given);
       const [exact, rounded] = [await losses(engine, work, "float32"), await losses(engine, work, "mixed")];
       exact.forEach((loss, step) => expect(Math.abs(loss - rounded[step]), `step ${step + 1}`).toBeLessThan(tolerances.mixedTenSteps));
-      if (model.vocabSize !== 1) expect(rounded).not.toEqual(exact);
+      if (given.model.vocabSize !== 1) expect(rounded).not.toEqual(exact);
     });
 
-    it.each(Object.entries(shapes))("has every gradient to the precision of its operands: %s", async (_, { model, batch }) => {
-      const work = setup(model, batch);
+    it.each(Object.entries(shapes))("has every gradient to the precision of its operands: %s", async (_, given) => {
+      const work = setup(given);
       const [exact, rounded] = [await gradients(engine, work, "float32"), await gradients(engine, work, "mixed")];
       for (const [ref, values] of exact) {
         // A key bias's gradient is exactly zero, a sum of terms as large as a query bias's; cuda rounds them, native does not.
@@ -105,8 +116,13 @@ function mixedPrecision(name: string, engine: Engine | undefined): void {
     });
 
     it.skipIf(engine !== onCpu)("gives the same bits on one thread and on three", async () => {
-      const work = setup({ width: 160, headDim: 32 }, 20);
-      expect(await losses(engine, work, "mixed", 3)).toEqual(await losses(engine, work, "mixed", 1));
+      for (const { model, optimizer } of [
+        { model: {}, optimizer: {} },
+        shapes["gates, shared keys and norms of heads under Muon with clipping"],
+      ]) {
+        const work = setup({ model: { ...model, width: 192, headDim: 32 }, batch: 20, ...(optimizer && { optimizer }) });
+        expect(await losses(engine, work, "mixed", 3)).toEqual(await losses(engine, work, "mixed", 1));
+      }
     });
   });
 }

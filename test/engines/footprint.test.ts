@@ -5,14 +5,16 @@ import { engines } from "../../src/engines/registry.ts";
 import { loadTfjs } from "../../src/engines/tfjs/load.ts";
 import { openTfjs } from "../../src/engines/tfjs/engine.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { trainingStep } from "../../src/model/step.ts";
-import { table } from "../../src/parametrization/table.ts";
+import { trainingStep, type OptimizerConfig } from "../../src/model/step.ts";
+import { rulesOf } from "../../src/parametrization/table.ts";
 import { leastBytes, type Program } from "../../src/program/program.ts";
 import { initialState } from "../../src/training/initialize.ts";
 
 const config: ModelConfig = { layers: 2, width: 32, headDim: 16, context: 24, mlpRatio: 4, vocabSize: 96, biases: false, zeroInit: [] };
 const step = { batch: 4, beta1: 0.9, beta2: 0.95, weightDecay: false };
-const programOf = (trials: number, model: Partial<ModelConfig> = {}): Program => trainingStep({ ...config, ...model }, { ...step, trials });
+const programOf = (trials: number, model: Partial<ModelConfig> = {}, optimizer: Partial<OptimizerConfig> = {}): Program =>
+  trainingStep({ ...config, ...model }, { ...step, ...optimizer, trials });
+const modern = { norm: "rms_norm", ropeTheta: 1e4, mlp: "swiglu", queriesPerKv: 2, qkNorm: true, tiedEmbeddings: true } as const;
 
 describe.each(["onnxruntime", "native"] as const)("the footprint on %s", (name) => {
   const { footprint } = engines[name];
@@ -44,11 +46,17 @@ describe("the footprint as small ops", () => {
     expect((await footprint(programOf(3, { context: 300 }), 1)).largestTensorBytes).toBe(4 * 3 * 4 * 2 * 300 * 300);
   });
 
-  it("is no less than what TensorFlow.js holds at its fullest, and no more than four times as much", async () => {
+  it.each<[string, Partial<ModelConfig>, Partial<OptimizerConfig>]>([
+    ["AdamW", {}, {}],
+    ["a qwen3-like block under Muon with clipping", modern, { muonMomentum: 0.95, clip: 1, zLoss: 0.01 }],
+    ["Muon where little else takes memory", { width: 128, context: 4, vocabSize: 9 }, { muonMomentum: 0.95 }],
+  ])("is no less than what TensorFlow.js holds at its fullest, and no more than four times as much: %s", async (_, model, optimizer) => {
+    const program = programOf(2, model, optimizer);
+    const all = { ...config, ...model };
     const { tf } = await loadTfjs("@tensorflow/tfjs-backend-cpu");
     const executable = await (
       await openTfjs(engineHost(), { package: "@tensorflow/tfjs-backend-cpu" })
-    ).compile(programOf(2), {
+    ).compile(program, {
       threads: 1,
       precision: "float32",
     });
@@ -56,17 +64,17 @@ describe("the footprint as small ops", () => {
       ...{ learning_rate: 0.01, init_std: 1, embedding_std: 1, input_multiplier: 1 },
       ...{ output_multiplier: 4, attention_multiplier: 1, weight_decay: 0 },
     };
-    const scaling = { rules: table.mup, width: 32, baseWidth: 32, headDim: 16, epsilon: 1e-8 };
+    const scaling = { rules: rulesOf("mup", all), width: all.width, baseWidth: all.width, headDim: 16, epsilon: 1e-8 };
     const before = tf.memory().numBytes;
     executable.load(
       initialState(
-        config,
+        all,
         scaling,
         [0, 1].map((seed) => ({ seed, hyperparameters })),
-        programOf(2),
+        program,
       ),
     );
-    const ids = new Int32Array(4 * 24).map((_, i) => i % 96);
+    const ids = new Int32Array(4 * all.context).map((_, i) => i % all.vocabSize);
     const engine = tf.engine();
     const endScope = engine.endScope.bind(engine);
     let peak = 0;
@@ -77,7 +85,7 @@ describe("the footprint as small ops", () => {
     await executable.train({ count: 1, tokens: ids, targets: ids, factors: Float32Array.of(1) });
     engine.endScope = endScope;
     await executable.dispose();
-    const { bytes } = await engines.tfjs.footprint(programOf(2), 1);
+    const { bytes } = await engines.tfjs.footprint(program, 1);
     expect(bytes).toBeGreaterThan(peak);
     expect(bytes).toBeLessThan(4 * peak);
   });

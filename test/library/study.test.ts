@@ -112,28 +112,41 @@ it("gives what the system refuses as a mistake of kind io", async () => {
   await expect(curves(spec, into("curves"))).rejects.toMatchObject({ code: "no_curves" });
 });
 
-it.each<readonly ["adamw" | "muon", object]>([
-  ["adamw", {}],
-  ["muon", { model: { layers: 1, head_dim: 8, context: 16, qk_norm: true } }],
-])("parametrizes another's model under %s as the table does this one's", async (name, sections) => {
-  const trained = { ...spec, ...sections, train: { ...spec.train, optimizer: { name, weight_decay: 0.1 } } };
-  const { size, base, hyperparameters, tensors } = await table(trained, { width: 64 });
-  const given = Object.fromEntries(
-    tensors.tensors.map(({ name, role, shape, init_std }) => [
-      name,
-      {
-        role,
-        ...((role === "hidden" || role === "readout") && { fanIn: shape[0] }),
-        zeroInit: init_std === 0,
-        inBlock: name.startsWith("blocks."),
-      },
-    ]),
-  );
+/** Everything that a block can have besides, at a width and a depth that are not the base's. */
+const modern = {
+  ...{ name: "modern", parametrization: "completep", width: { base: 32, proxy: 32, target: 64 }, depth: { base: 1, proxy: 1, target: 4 } },
+  model: { preset: "qwen3", head_dim: 8, context: 16 },
+  train: { ...spec.train, optimizer: { name: "muon", weight_decay: 0.1 } },
+  ...{ data: spec.data, seed: spec.seed },
+  search: {
+    trials: 1,
+    parameters: {
+      ...{ learning_rate: { value: 0.01 }, muon_learning_rate: { value: 0.03 }, output_multiplier: { value: 4 } },
+      ...{ embedding_learning_rate: { value: 2 }, norm_learning_rate: { value: 3 } },
+    },
+  },
+} as unknown as Spec;
+it.each<[string, number, Spec]>([
+  ["GPT-2's block", 0, spec],
+  ["a qwen3-like block under Muon", 0.1, modern],
+  ["tied embeddings under Muon", 0.1, { ...modern, model: { ...modern.model, tied_embeddings: true } }],
+])("parametrizes another's model as the table does this one's: %s", async (_, decay, ofTable) => {
+  const { size, base, hyperparameters, tensors } = await table(ofTable, { width: 64 });
+  const { parametrization = "mup" } = ofTable;
+  const rows = tensors.tensors.map(({ name, role, shape, init_std }) => {
+    const fanIn = (role === "hidden" || role === "readout") && { fanIn: shape[0] };
+    // Norms' gains and biases are in blocks or not; of other roles it is known.
+    const inBlock = (role === "norm" || role === "bias") && { inBlock: name.startsWith("blocks.") };
+    return [name, { role, ...fanIn, ...inBlock, zeroInit: init_std === 0 }] as const;
+  });
   const found = parametrize({
-    ...{ width: size.width, baseWidth: base.width, headDim: 8, tensors: given },
-    ...{ optimizer: name, hyperparameters: { learning_rate: NaN, weight_decay: 0.1, ...hyperparameters } },
+    ...{ parametrization, width: size.width, baseWidth: base.width, headDim: 8 },
+    ...(parametrization === "completep" && { depth: { layers: size.layers, baseLayers: base.layers } }),
+    tensors: Object.fromEntries(rows),
+    hyperparameters: { learning_rate: NaN, ...hyperparameters, weight_decay: decay },
   });
   expect(found.attentionScale).toBe(tensors.attention_scale);
+  expect(found.residualMultiplier).toBe(tensors.residual_multiplier ?? 1);
   for (const { name, multiplier, init_std, learning_rate, weight_decay, epsilon } of tensors.tensors) {
     const { initStd, ...rest } = found.tensors[name];
     expect(rest, name).toEqual({ multiplier, learningRate: learning_rate, weightDecay: weight_decay, epsilon });
@@ -144,7 +157,7 @@ it.each<readonly ["adamw" | "muon", object]>([
 it("names every number that parametrize cannot take", () => {
   const wrong = {
     ...{ width: 0, baseWidth: 8.5, headDim: 8, depth: { layers: 2, baseLayers: 2 } },
-    hyperparameters: { learning_rate: -1, momentum: 1, muon_learning_rate: 0.02 },
+    hyperparameters: { learning_rate: -1, momentum: 1 },
     tensors: { a: { role: "hidden" }, b: { role: "weight" } },
   } as unknown as Parameters<typeof parametrize>[0];
   const paths = (): readonly (string | undefined)[] => {
@@ -156,16 +169,7 @@ it("names every number that parametrize cannot take", () => {
     return [];
   };
   expect(paths()).toEqual([
-    ...[
-      "width",
-      "baseWidth",
-      "depth",
-      "hyperparameters.learning_rate",
-      "hyperparameters.momentum",
-      "hyperparameters.muon_learning_rate",
-      "tensors.a.fanIn",
-      "tensors.b.role",
-    ],
+    ...["width", "baseWidth", "depth", "hyperparameters.learning_rate", "hyperparameters.momentum", "tensors.a.fanIn", "tensors.b.role"],
   ]);
 });
 

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { readPlan } from "../../src/spec/read.ts";
 import type { Results } from "../../src/run/results.ts";
 import { openingTrials } from "../../src/sweep/agenda.ts";
-import { planLaunch } from "../../src/studies/launch.ts";
+import { launchTable, planLaunch } from "../../src/studies/launch.ts";
 import { weightsMetadata } from "../../src/studies/weights-metadata.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { resultsOf } from "../support/results.ts";
@@ -53,7 +53,7 @@ it.each([
     { norm: "layer norm before attention, MLP and readout", activation: "gelu, tanh form", readout: "token_embedding, transposed" },
     4,
   ],
-  ["llama", { norm: "RMS norm before attention, MLP and readout", activation: "gate·σ(gate)·up", rope_theta: 500_000 }, 2],
+  ["llama", { norm: "RMS norm before attention, MLP and readout", activation: "silu(gate) times up", rope_theta: 500_000 }, 2],
 ])(
   "the weights' metadata says what blocks of %s compute, and what their logits are multiplied by",
   async (preset, architecture, output) => {
@@ -76,3 +76,23 @@ it.each([
     expect(JSON.parse(metadata["forward"] ?? "")).toMatchObject({ output_multiplier: output });
   },
 );
+
+it("the weights' metadata says what a modern model is made of, and by what tied logits are multiplied", async () => {
+  const modern = text.replace(/^model:.*$/m, "model: {preset: llama, head_dim: 8, queries_per_kv: 2, tied_embeddings: true}");
+  const plan = await readPlan({ text: modern, file: "x.yaml", directory: folder }, join(folder, "cache"));
+  const [trial] = openingTrials(plan.spec);
+  const environment = { mutransfer: "0", node: "v20", engine: "e", device: "cpu", data_hash: plan.dataset.hash, data_directory: "." };
+  const results = resultsOf(plan, [{ ...trial, status: "completed", validation_loss: 2, steps: 600, curve: [] }], environment);
+  const best = results.best as NonNullable<Results["best"]>;
+  const launch = planLaunch(plan, results, best, { ...sizesOf(plan.spec).target, width: 64 }, 1);
+  const metadata = weightsMetadata(plan, launch);
+  const { output_multiplier: stated = NaN } = best.hyperparameters;
+  const ratio = plan.spec.width.base / 64;
+  expect(JSON.parse(metadata["forward"] ?? "")).toMatchObject({ output_multiplier: stated * ratio });
+  expect(launchTable(plan, launch).output_multiplier).toBe(stated * ratio);
+  expect(JSON.parse(metadata["architecture"] ?? "")).toMatchObject({
+    norm: "RMS norm before attention, MLP and readout",
+    activation: "silu(gate) times up",
+  });
+  expect(JSON.parse(metadata["model"] ?? "")).toMatchObject({ positions: "rope", mlp: "swiglu", queries_per_kv: 2, tied_embeddings: true });
+});

@@ -3,8 +3,9 @@
  * trial at a time, straight from the formulas in program/ops.ts. Slow and simple:
  * it is what finite differences check and what engines are compared with.
  */
-import { dispatch, type Kind, type Norm, type Op, type OpOf, type Ref } from "../../src/program/ops.ts";
-import { sizeOf, type Program } from "../../src/program/program.ts";
+import type { Batches } from "../../src/engines/engine.ts";
+import { dispatch, newtonSchulz, type Kind, type Norm, type Op, type OpOf, type Ref } from "../../src/program/ops.ts";
+import { sizeOf, statePartsOf, stepOps, type Program } from "../../src/program/program.ts";
 import { outputsOf, type Dimensions, type Shape } from "../../src/program/shapes.ts";
 
 export type Values = Map<Ref, Float64Array>;
@@ -16,6 +17,9 @@ interface Context {
   /** [B, T] each. */
   readonly tokens: ArrayLike<number>;
   readonly targets: ArrayLike<number>;
+  /** For updates: the step from 1 on, and the schedule's factor. */
+  readonly step: number;
+  readonly factor: number;
 }
 
 const rows = ({ dims }: Context): number => dims.batch * dims.context;
@@ -136,9 +140,26 @@ function turn(c: Context, { x, headDim: D, theta }: OpOf<"heads">, rowsOfHeads: 
   return turned;
 }
 
-const noOptimizer = (): never => {
-  throw new Error("the reference has no optimizer: PyTorch's losses check the update");
-};
+/** What an update keeps of its parameter. */
+const slot = (parameter: Ref, part: string): Ref => `${part}/${parameter}`;
+/** a·b or, with a flag, a·bᵀ, of matrices [M, K] and [K, P]. */
+function multiplied(a: Float64Array, b: Float64Array, [m, k, p]: readonly [number, number, number], transB = false): Float64Array {
+  const out = new Float64Array(m * p);
+  multiplyInto(out, a, b, m, k, p, false, transB);
+  return out;
+}
+/** What five Newton–Schulz steps make of a matrix [n, k], whichever of its sides is longer. */
+function orthogonalized(matrix: Float64Array, n: number, k: number): Float64Array {
+  const { steps, a, b, c: fifth, epsilon } = newtonSchulz;
+  const norm = Math.hypot(...matrix) + epsilon;
+  let x = matrix.map((value) => value / norm);
+  for (let step = 0; step < steps; step++) {
+    const square = multiplied(x, x, [n, k, n], true);
+    const [third, last] = [multiplied(square, x, [n, n, k]), multiplied(multiplied(square, square, [n, n, n]), x, [n, n, k])];
+    x = x.map((value, i) => a * value + b * at(third, i) + fifth * at(last, i));
+  }
+  return x;
+}
 
 const scalar = (c: Context, ref: Ref | undefined, n: number): number => (ref === undefined ? 1 : at(lane(c, ref, n), 0));
 
@@ -342,9 +363,39 @@ const rules: { readonly [K in Kind]: (op: OpOf<K>, c: Context) => void } = {
       for (let r = 0; r < rows(c); r++) d[r * V + at(c.targets, r)] = at(d, r * V + at(c.targets, r)) - 1;
       d.forEach((value, i) => (d[i] = value / rows(c)));
     }),
-  clip: noOptimizer,
-  adamw: noOptimizer,
-  muon: noOptimizer,
+  clip: ({ gradients, limit, out }, c) =>
+    eachLane(c, (n) => {
+      const squares = gradients.map((ref) => lane(c, ref, n).reduce((sum, value) => sum + value ** 2, 0));
+      lane(c, out, n)[0] = Math.min(1, limit / (Math.sqrt(squares.reduce((a, b) => a + b)) + 1e-6));
+    }),
+  adamw: ({ parameter, gradient, scale, learningRate, decay, epsilon, beta1, beta2 }, c) =>
+    eachLane(c, (n) => {
+      const [w, m, v] = [parameter, slot(parameter, "firstMoment"), slot(parameter, "secondMoment")].map((ref) => lane(c, ref, n));
+      const rate = c.factor * scalar(c, learningRate, n);
+      lane(c, gradient, n).forEach((each, i) => {
+        const g = scalar(c, scale, n) * each;
+        m[i] = beta1 * at(m, i) + g;
+        v[i] = beta2 * at(v, i) + g * g;
+        const [first, second] = [(at(m, i) * (1 - beta1)) / (1 - beta1 ** c.step), (at(v, i) * (1 - beta2)) / (1 - beta2 ** c.step)];
+        const kept = decay === undefined ? 1 : 1 - c.factor * scalar(c, decay, n);
+        w[i] = at(w, i) * kept - (rate * first) / (Math.sqrt(second) + scalar(c, epsilon, n));
+      });
+    }),
+  muon: ({ parameter, gradient, scale, learningRate, decay, momentum }, c) =>
+    eachLane(c, (n) => {
+      const [, fanIn, fanOut] = c.shapes.get(parameter) as [number, number, number];
+      const [w, b] = [parameter, slot(parameter, "momentum")].map((ref) => lane(c, ref, n));
+      const g = lane(c, gradient, n).map((value) => scalar(c, scale, n) * value);
+      g.forEach((value, i) => (b[i] = momentum * at(b, i) + value));
+      const direction = orthogonalized(
+        g.map((value, i) => value + momentum * at(b, i)),
+        fanIn,
+        fanOut,
+      );
+      const rate = c.factor * scalar(c, learningRate, n) * Math.sqrt(fanOut / fanIn);
+      const kept = decay === undefined ? 1 : 1 - c.factor * scalar(c, decay, n);
+      direction.forEach((value, i) => (w[i] = at(w, i) * kept - rate * value));
+    }),
 };
 
 /** Runs ops in order on float64 values; adds what they write to `values`. */
@@ -355,8 +406,9 @@ export function runReference(
   values: Values,
   tokens: ArrayLike<number>,
   targets: ArrayLike<number>,
+  { step, factor } = { step: 1, factor: 1 },
 ): void {
-  const c: Context = { dims, values, shapes: new Map(shapes), tokens, targets };
+  const c: Context = { dims, values, shapes: new Map(shapes), tokens, targets, step, factor };
   const lookup = (ref: Ref): Shape => c.shapes.get(ref) as Shape;
   for (const op of ops) {
     for (const [ref, shape] of outputsOf(op, lookup, dims)) {
@@ -372,4 +424,23 @@ export function referencePass(program: Program, values: Values, tokens: ArrayLik
   const all = new Map(values);
   runReference([...program.forward, ...program.backward], program.dims, program.shapes, all, tokens, targets);
   return all;
+}
+
+/** Losses [K, N] of some steps of a whole program, from values that it changes. */
+export function referenceTraining(
+  program: Program,
+  start: Values,
+  { count, tokens, targets }: Batches,
+  factors: ArrayLike<number>,
+): readonly number[] {
+  const values = new Map(start);
+  for (const parameter of program.parameters)
+    for (const part of statePartsOf(program, parameter).filter((each) => each !== "weight"))
+      values.set(slot(parameter, part), new Float64Array((values.get(parameter) as Float64Array).length));
+  const cells = tokens.length / count;
+  return Array.from({ length: count }, (_, k) => {
+    const ids = [tokens, targets].map((each) => each.subarray(k * cells, (k + 1) * cells)) as [Int32Array, Int32Array];
+    runReference(stepOps(program), program.dims, program.shapes, values, ...ids, { step: k + 1, factor: factors[k] });
+    return [...(values.get(program.loss) as Float64Array)];
+  }).flat();
 }
