@@ -41,6 +41,16 @@ export function blockFindings(model: Model): readonly Finding[] {
           },
         ]
       : []),
+    ...(whole.qk_norm && headDim === 1
+      ? [
+          {
+            code: "head_dim_normed",
+            path: ["model", "head_dim"],
+            message: "the norm of a head of one number leaves nothing of it but its sign",
+            hint: "use a larger head_dim, or no qk_norm",
+          },
+        ]
+      : []),
     ...zeroInit.flatMap((each, index): readonly Finding[] =>
       each === undefined || allowed.includes(each)
         ? []

@@ -115,6 +115,31 @@ describe("keys that need others", () => {
       { model: { preset: "gpt2", zero_init: ["readout"] } },
       "zero_init_impossible model.zero_init.0: remove readout from zero_init",
     ],
+    [
+      "heads of which one number does not turn",
+      { model: { positions: "rope", head_dim: 1 } },
+      "head_dim_odd model.head_dim: use an even head_dim, or positions: learned",
+    ],
+    [
+      "norms of heads of one number",
+      { model: { qk_norm: true, head_dim: 1 } },
+      "head_dim_normed model.head_dim: use a larger head_dim, or no qk_norm",
+    ],
+    [
+      "a query of zeros that a norm divides",
+      { model: { qk_norm: true, zero_init: ["query"] } },
+      "zero_init_impossible model.zero_init.0: remove query from zero_init",
+    ],
+    [
+      "Muon's rate where nothing is Muon's",
+      searching({ muon_learning_rate: rates }),
+      "key_unused search.parameters.muon_learning_rate: add train.optimizer: {name: muon}, or remove it",
+    ],
+    [
+      "a decay that the schedule does not have",
+      { train: { schedule: { decay: 0.3 } } },
+      "key_unused train.schedule.decay: add schedule: {name: wsd}, or remove it",
+    ],
     ["an optimizer by its name alone", { train: { optimizer: "muon" } }, "wrong_type train.optimizer: did you mean {name: muon}?"],
     [
       "a schedule by another tool's word alone",

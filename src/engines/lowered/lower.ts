@@ -7,7 +7,8 @@ import { dispatch, type Kind, type OpOf, type Ref } from "../../program/ops.ts";
 import type { Program } from "../../program/program.ts";
 import type { Instruction, Operand } from "./instructions.ts";
 import type { LaneMemory } from "./lane-memory.ts";
-import { Lowering, type SequenceGroup, type Purpose } from "./lowering.ts";
+import { headRules } from "./heads.ts";
+import { Lowering, type Purpose, type Rule, type SequenceGroup } from "./lowering.ts";
 import { biasRowOf, branchForward, branchGradients, branchTargets, normBackward, normalize } from "./norm.ts";
 import { forwardProduct, productGradients } from "./products.ts";
 import { clip, muon } from "./updates.ts";
@@ -48,8 +49,6 @@ function sequenceGroupsOf(program: Program, target: Target, purpose: Purpose): r
     isLast: (index + 1) * sequences >= batch,
   }));
 }
-
-type Rule<K extends Kind> = (op: OpOf<K>, l: Lowering) => void;
 
 const rules: { readonly [K in Kind]: Rule<K> } = {
   embedding: ({ table, positions, multiplier, out }, l) =>
@@ -119,43 +118,7 @@ const rules: { readonly [K in Kind]: Rule<K> } = {
       rows: l.rows,
     });
   },
-  heads: (op, l) =>
-    l.emit({
-      kind: "turnHeads",
-      x: l.operand(op.x),
-      ...headOperands(op, l),
-      out: l.inPlace(op.out, op.x),
-    }),
-  heads_backward: ({ of, dOut, dX, dGain }, l) => {
-    const products = dGain === undefined ? undefined : l.temporary(l.matrixLines(l.matrix(of.x)));
-    const from = l.operand(dOut);
-    l.emit({
-      kind: "turnHeadsBackward",
-      dOut: from,
-      x: of.gain ? l.operand(of.x) : undefined,
-      ...headOperands(of, l),
-      dX: l.inPlace(dX, dOut),
-      products,
-    });
-    if (dGain === undefined) return;
-    const { columns } = l.matrix(of.x);
-    const sums = l.operands.get(`sums:${dGain}`) ?? l.lasts(`sums:${dGain}`, l.temporary(l.matrixLines({ rows: 1, columns })));
-    const accumulate = Number(!l.sequenceGroup.isFirst);
-    l.emit({ kind: "columnSum", x: products, multiplier: undefined, out: sums, rows: l.rows, columns, accumulate });
-    if (l.sequenceGroup.isLast)
-      l.emit({ kind: "foldHeads", x: sums, out: l.operand(dGain), headDim: of.headDim, heads: columns / of.headDim });
-  },
-  attention: (op, l) => l.emit({ kind: "attention", ...attentionOperands(op, l), out: l.operand(op.out), ...attentionSizes(op, l) }),
-  attention_backward: ({ of, dOut, dQuery, dKey, dValue }, l) =>
-    l.emit({
-      kind: "attentionBackward",
-      ...attentionOperands(of, l),
-      dOut: l.operand(dOut),
-      dQuery: l.operand(dQuery),
-      dKey: l.operand(dKey),
-      dValue: l.operand(dValue),
-      ...attentionSizes(of, l),
-    }),
+  ...headRules,
   gelu: elementwise,
   gelu_backward: timesDerivative,
   relu2: elementwise,
@@ -219,29 +182,4 @@ function timesDerivative({ of, dOut, dX }: OpOf<"gelu_backward" | "relu2_backwar
   const gradient = l.operand(dOut);
   const derivative = l.operands.get(`derivative:${of.x}`);
   l.emit({ kind: "multiplyElements", a: gradient, b: derivative, out: l.inPlace(dX, dOut), lines: l.matrixLines(l.matrix(dX)) });
-}
-
-type HeadFields = Record<"gain" | "multiplier" | "turns", Operand | undefined> & Record<"width" | "headDim" | "context" | "rows", number>;
-function headOperands({ x, gain, multiplier, theta, headDim, ...op }: OpOf<"heads">, l: Lowering): HeadFields {
-  return {
-    gain: l.optional(gain),
-    multiplier: l.optional(multiplier),
-    turns: theta === undefined ? undefined : l.laneMemory.turnsOf({ ...op, x, headDim, theta }),
-    ...{ width: l.matrix(x).columns, headDim, context: l.program.dims.context, rows: l.rows },
-  };
-}
-
-function attentionOperands(of: OpOf<"attention">, l: Lowering): Record<"query" | "key" | "value" | "stats", Operand> {
-  const { query, key, value, headDim } = of;
-  const { context } = l.program.dims;
-  const heads = l.matrix(query).columns / headDim;
-  const stats = l.named(`stats:${of.out}`, 2 * heads * (l.rows / context) * l.linesOf(context));
-  return { query: l.operand(query), key: l.operand(key), value: l.operand(value), stats };
-}
-function attentionSizes(
-  { headDim, out, key }: OpOf<"attention">,
-  l: Lowering,
-): Record<"width" | "keyWidth" | "headDim" | "context" | "rows", number> {
-  const [width, keyWidth] = [l.matrix(out).columns, l.matrix(key).columns];
-  return { width, keyWidth, headDim, context: l.program.dims.context, rows: l.rows };
 }

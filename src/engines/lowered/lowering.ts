@@ -191,3 +191,6 @@ export class Lowering {
     return matrixLines(this.target.layout, matrix);
   }
 }
+
+/** Lowers one kind of op. */
+export type Rule<K extends Kind> = (op: OpOf<K>, l: Lowering) => void;
