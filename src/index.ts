@@ -24,7 +24,9 @@ export type { HyperparameterName, Hyperparameters, Parametrization, Role } from 
 export type { Arrangement, Setup, Timed } from "./placement/arrangements.ts";
 export type { Results } from "./run/results.ts";
 export type { TrialResult } from "./run/trial-result.ts";
+export type { Architecture } from "./spec/architecture.ts";
 export type { CompleteSpec, HyperparameterSpace } from "./spec/complete.ts";
+export type { Recipe } from "./spec/recipe.ts";
 export type { HyperparameterDomain } from "./spec/schema.ts";
 export type { Counted, PlanCounts, Raced } from "./studies/counts.ts";
 export type { StudyEvent, SweepEvent } from "./studies/events.ts";
