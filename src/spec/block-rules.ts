@@ -82,6 +82,9 @@ export function groupFindings(model: Model, size: number, path: readonly string[
   ];
 }
 
+/** Whether a name is this one, or is none that there is, so that nothing follows from it: one that is absent has its default here. */
+const isOrOpen = (name: string | undefined, wanted: string): boolean => name === undefined || name === wanted;
+
 interface Needed {
   readonly path: readonly string[];
   readonly given: (spec: PartialSpec) => unknown;
@@ -93,19 +96,19 @@ const needed: readonly Needed[] = [
   {
     path: ["train", "optimizer", "momentum"],
     given: ({ train }) => train?.optimizer?.momentum,
-    needs: ({ train }) => train?.optimizer?.name === "muon",
+    needs: ({ train }) => isOrOpen(train?.optimizer?.name, "muon"),
     what: "optimizer: {name: muon}",
   },
   {
     path: ["train", "schedule", "decay"],
     given: ({ train }) => train?.schedule?.decay,
-    needs: ({ train }) => train?.schedule?.name === "wsd",
+    needs: ({ train }) => isOrOpen(train?.schedule?.name, "wsd"),
     what: "schedule: {name: wsd}",
   },
   {
     path: ["search", "parameters", "muon_learning_rate"],
     given: ({ search }) => search?.parameters?.muon_learning_rate,
-    needs: ({ train }) => train?.optimizer?.name === "muon",
+    needs: ({ train }) => isOrOpen(train?.optimizer?.name, "muon"),
     what: "train.optimizer: {name: muon}",
   },
 ];

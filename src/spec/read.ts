@@ -27,6 +27,15 @@ export interface SpecFile {
 
 /** Mistakes in how many sets a space holds. */
 const ofSpaceSize: ReadonlySet<string> = new Set(["too_many_trials", "grid_size", "grid_too_large"]);
+/** Findings that are of what blocks are made of. */
+const ofBlocks: ReadonlySet<string> = new Set([
+  "rope_theta_unused",
+  "head_dim_odd",
+  "head_dim_normed",
+  "zero_init_impossible",
+  "heads_not_divisible",
+  "mlp_not_integer",
+]);
 /** Mistakes that are told of at once; the rest of a file that has more is noise. */
 const mostMistakes = 100;
 
@@ -56,9 +65,12 @@ export async function readPlan(
   const mistakes = schemaFindings(specSchema, document.data);
   // What a space holds is not known while one of its parameters is not.
   const isSpaceOpen = mistakes.some(({ path: [section, part] }) => section === "search" && part === "parameters");
+  // Nor what blocks are made of, while the preset is none that there is.
+  const isPresetOpen = mistakes.some(({ path: [section, part] }) => section === "model" && part === "preset");
+  const isKnown = ({ code }: Finding): boolean => !(isSpaceOpen && ofSpaceSize.has(code)) && !(isPresetOpen && ofBlocks.has(code));
   const findings = [
     ...mistakes.filter((finding) => !isOpen(finding)).flatMap((finding) => explained(finding, document.data)),
-    ...ruleFindings(salvaged ?? {}).filter(({ code }) => !isSpaceOpen || !ofSpaceSize.has(code)),
+    ...ruleFindings(salvaged ?? {}).filter(isKnown),
     ...nonsenseFindings(salvaged ?? {}),
     ...placeholderFinding(open),
   ];

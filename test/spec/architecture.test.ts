@@ -140,6 +140,16 @@ describe("keys that need others", () => {
       { train: { schedule: { decay: 0.3 } } },
       "key_unused train.schedule.decay: add schedule: {name: wsd}, or remove it",
     ],
+    [
+      "a preset that there is not, and nothing that follows from it",
+      { model: { preset: "lama", rope_theta: 5 } },
+      "wrong_value model.preset: did you mean llama?",
+    ],
+    [
+      "an optimizer that there is not, and nothing that follows from it",
+      { train: { optimizer: { name: "muno", momentum: 0.9 } }, ...searching({ muon_learning_rate: rates }) },
+      "wrong_value train.optimizer.name: did you mean muon?",
+    ],
     ["an optimizer by its name alone", { train: { optimizer: "muon" } }, "wrong_type train.optimizer: did you mean {name: muon}?"],
     [
       "a schedule by another tool's word alone",
