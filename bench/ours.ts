@@ -1,7 +1,7 @@
 /** The benchmarks' work in this project's engines. */
-import type { CompileOptions, Engine, Executable, ParameterState, TrainChunk } from "../src/engines/engine.ts";
+import type { CompileOptions, Engine, Executable, TrainChunk } from "../src/engines/engine.ts";
 import { trainingStep } from "../src/model/step.ts";
-import type { Program } from "../src/program/program.ts";
+import { mapParts, type Program } from "../src/program/program.ts";
 import { batchesOf, modelOf, optimizer, startingState, type Work } from "./work.ts";
 
 export function programOf(work: Work): Program {
@@ -24,12 +24,7 @@ export async function loaded(engine: Engine, work: Work, options: CompileOptions
   executable.load({
     step: 0,
     scalars: new Map([...start.scalars].map(([name, data]) => [name, repeat(data)])),
-    parameters: new Map(
-      [...start.parameters].map(([name, parts]) => [
-        name,
-        Object.fromEntries(Object.entries(parts).map(([part, values]) => [part, repeat(values)])) as ParameterState,
-      ]),
-    ),
+    parameters: new Map([...start.parameters].map(([name, parts]) => [name, mapParts(parts, repeat)])),
   });
   return executable;
 }

@@ -4,8 +4,8 @@
  */
 import type { BlockKinds, ModelConfig } from "../src/model/config.ts";
 import { parametersOf } from "../src/model/transformer.ts";
-import { sizeOf, statePartsOf, type Program } from "../src/program/program.ts";
-import type { Batches, ParameterState, State } from "../src/engines/engine.ts";
+import { partsOf, sizeOf, type Program } from "../src/program/program.ts";
+import type { Batches, State } from "../src/engines/engine.ts";
 import type { Ref } from "../src/program/ops.ts";
 
 /** One model to train; contestants get it as JSON on their command line. */
@@ -89,8 +89,7 @@ export function startingState(config: ModelConfig, program: Program): State {
       const wave = Math.sin(0.37 * (index + 1) + 1.3 * i + 0.0021 * i * i);
       weight[i] = role === "norm" ? 1 + 0.1 * wave : 0.08 * wave;
     }
-    const kept = statePartsOf(program, name).map((part) => [part, part === "weight" ? weight : new Float32Array(weight.length)]);
-    return [name, Object.fromEntries(kept) as ParameterState] as const;
+    return [name, partsOf(program, name, (part) => (part === "weight" ? weight : new Float32Array(weight.length)))] as const;
   });
   const scalarValue = (name: Ref): number =>
     name.startsWith("learning_rate")

@@ -5,7 +5,7 @@
  */
 import { cpus, totalmem } from "node:os";
 import type { Ref } from "../program/ops.ts";
-import type { Program } from "../program/program.ts";
+import type { PartsOf, Program } from "../program/program.ts";
 
 /** What executes programs on one device. */
 export interface Engine {
@@ -98,7 +98,7 @@ export interface State {
 }
 
 /** One parameter of all trials, [N, …] each: its weight and, by the names of `slots`, what its update keeps. */
-export type ParameterState = Readonly<Record<string, Float32Array>> & { readonly weight: Float32Array };
+export type ParameterState = PartsOf<Float32Array>;
 
 /** In the order in which they are considered: GPUs first, from the fastest on. */
 export const engineNames = ["cuda", "tfjs", "webgpu", "native", "onnxruntime"] as const;

@@ -44,7 +44,7 @@ const isDecayed: { readonly [R in Role]: boolean } = {
 };
 
 /** The optimizer that trains parameters of a role. */
-export const updateKindOf = ({ muonMomentum }: Pick<OptimizerConfig, "muonMomentum">, role: Role): UpdateKind =>
+const updateKindOf = ({ muonMomentum }: Pick<OptimizerConfig, "muonMomentum">, role: Role): UpdateKind =>
   muonMomentum !== undefined && role === "hidden" ? "muon" : "adamw";
 
 /** Floats that a model's state has for each trial: weights and what updates keep of them. */

@@ -88,11 +88,7 @@ class Building {
 }
 
 /** Widths inside a model's blocks: those of keys and values, and of feed-forward layers; whole but for the rounding of a product, as the spec checks. */
-export const innerWidths = ({
-  width,
-  queriesPerKv = 1,
-  mlpRatio,
-}: ModelConfig): { readonly keyValue: number; readonly feedForward: number } => ({
+const innerWidths = ({ width, queriesPerKv = 1, mlpRatio }: ModelConfig): { readonly keyValue: number; readonly feedForward: number } => ({
   keyValue: width / queriesPerKv,
   feedForward: Math.round(mlpRatio * width),
 });

@@ -31,6 +31,8 @@ export interface Program {
   /** What is done to all gradients together before any update. */
   readonly clip: OpOf<"clip"> | undefined;
   readonly updates: readonly UpdateOp[];
+  /** How each parameter is updated. */
+  readonly updateKinds: ReadonlyMap<Ref, UpdateKind>;
   readonly gradients: ReadonlyMap<Ref, Ref>;
   /** The (N,) loss, in nats. */
   readonly loss: Ref;
@@ -83,6 +85,7 @@ export function buildProgram(
     backward,
     clip,
     updates,
+    updateKinds: new Map(updates.map(({ parameter, kind }) => [parameter, kind])),
     gradients,
     loss: final.out,
   };
@@ -108,17 +111,27 @@ export const stepOps = ({ forward, backward, clip, updates }: Program): readonly
   ...updates,
 ];
 
-/** The update of a parameter. */
-function updateOf({ parameters, updates }: Program, parameter: Ref): UpdateOp {
-  const update = updates[parameters.indexOf(parameter)] as UpdateOp | undefined;
-  invariant(update, "updateOf", `the program has no parameter ${parameter}`);
-  return update;
+/** The names of what makes up a parameter's state: its weight, and what its update keeps. */
+export function statePartsOf({ updateKinds }: Program, parameter: Ref): readonly string[] {
+  const kind = updateKinds.get(parameter);
+  invariant(kind, "statePartsOf", `the program has no parameter ${parameter}`);
+  return ["weight", ...slots[kind]];
 }
-/** The arrays that make up a parameter's state: its weight, and what its update keeps. */
-export const statePartsOf = (program: Program, parameter: Ref): readonly string[] => [
-  "weight",
-  ...slots[updateOf(program, parameter).kind],
-];
+/** One value for each part of a parameter's state. */
+export type PartsOf<V> = Readonly<Record<string, V>> & { readonly weight: V };
+const partsFrom = <V>(entries: readonly (readonly [string, V])[]): PartsOf<V> => Object.fromEntries(entries) as PartsOf<V>;
+/** Makes a value for each part of a parameter's state. */
+export const partsOf = <V>(program: Program, parameter: Ref, of: (part: string) => V): PartsOf<V> =>
+  partsFrom(statePartsOf(program, parameter).map((part) => [part, of(part)]));
+/** Does the same with each part of a state. */
+export const mapParts = <A, B>(parts: PartsOf<A>, of: (value: A, part: string) => B): PartsOf<B> =>
+  partsFrom(Object.entries<A>(parts).map(([part, value]) => [part, of(value, part)]));
+/** Does the same with each part of a state, one after the other. */
+export async function mapPartsInTurn<A, B>(parts: PartsOf<A>, of: (value: A) => Promise<B>): Promise<PartsOf<B>> {
+  const done: (readonly [string, B])[] = [];
+  for (const [part, value] of Object.entries<A>(parts)) done.push([part, await of(value)]);
+  return partsFrom(done);
+}
 
 /** Shape [N, …] of a tensor that the program is known to have. */
 export function shapeOf(program: Program, ref: Ref): Shape {

@@ -18,7 +18,7 @@ export interface Schedule {
   /** Factor reached at the last step; ignored by `constant`. */
   readonly final: number;
   /** Fraction of all steps over which `wsd` falls at the end; others fall from the warm-up on. */
-  readonly decay?: number;
+  readonly decay?: number | undefined;
 }
 
 const straight = (progress: number): number => 1 - progress;

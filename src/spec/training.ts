@@ -13,12 +13,7 @@ export function trainConfig({ train, search }: CompleteSpec): TrainConfig {
     batch: train.batch,
     beta1: optimizer.beta1,
     beta2: optimizer.beta2,
-    schedule: {
-      name: schedule.name,
-      warmup: schedule.warmup,
-      final: schedule.final,
-      ...(schedule.decay !== undefined && { decay: schedule.decay }),
-    },
+    schedule,
     ...(optimizer.momentum !== undefined && { muonMomentum: optimizer.momentum }),
     ...(train.clip !== undefined && { clip: train.clip }),
     ...(train.z_loss !== undefined && { zLoss: train.z_loss }),

@@ -10,7 +10,7 @@ import type { ParameterState, State } from "../engines/engine.ts";
 import { hashOf } from "../hash.ts";
 import { stateFloats } from "../model/step.ts";
 import type { Ref } from "../program/ops.ts";
-import { shapeOf, sizeOf, statePartsOf } from "../program/program.ts";
+import { mapParts, partsOf, shapeOf, sizeOf } from "../program/program.ts";
 import { initialScalars } from "./initialize.ts";
 import { isLoss, type CurvePoint, type LaneSnapshot } from "./outcome.ts";
 import { programOf, type Checkpoint, type Training } from "./train.ts";
@@ -75,10 +75,7 @@ export function decodeCheckpoint(bytes: Buffer, identity: string, training: Trai
     if (data.length !== sizeOf(shapeOf(program, ref))) isComplete = false;
     return data;
   };
-  const parameters = program.parameters.map((ref) => {
-    const parts = statePartsOf(program, ref).map((part) => [part, array(`${part}/${ref}`, ref)] as const);
-    return [ref, Object.fromEntries(parts) as ParameterState] as const;
-  });
+  const parameters = program.parameters.map((ref) => [ref, partsOf(program, ref, (part) => array(`${part}/${ref}`, ref))] as const);
   const state = { step, scalars: scalarsFor(training), parameters: new Map(parameters) };
   return isComplete ? { state, lanes } : incomplete;
 }
@@ -133,10 +130,5 @@ export function joinCheckpoints(parts: readonly Checkpoint[], training: Training
 }
 
 function mapParameters({ parameters }: State, map: (array: Float32Array, ref: Ref, name: string) => Float32Array): State["parameters"] {
-  return new Map(
-    [...parameters].map(([ref, arrays]) => [
-      ref,
-      Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, map(array, ref, name)])) as ParameterState,
-    ]),
-  );
+  return new Map([...parameters].map(([ref, arrays]) => [ref, mapParts(arrays, (array, name) => map(array, ref, name))]));
 }

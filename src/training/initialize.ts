@@ -10,7 +10,7 @@ import { multipliers, parametersOf, type ParameterTensor } from "../model/transf
 import { attentionScale, residualMultiplier, resolve, type ResolvedScales, type Scaling } from "../parametrization/resolve.ts";
 import type { CompleteHyperparameters } from "../parametrization/roles.ts";
 import type { Ref } from "../program/ops.ts";
-import { sizeOf, statePartsOf, type Program } from "../program/program.ts";
+import { partsOf, sizeOf, type Program } from "../program/program.ts";
 import { randomStream } from "../rng.ts";
 
 /** One trial's place in a stack. */
@@ -96,11 +96,7 @@ export function initialStates(
     // Nobody writes to what an engine is to load, so that what updates keep, which begins at zero, is one array.
     const zeros = new Float32Array(lanes.length * size);
     const array = (part: string): Float32Array => (part === "weight" ? new Float32Array(zeros.length) : zeros);
-    for (const { parameters } of states)
-      parameters.set(
-        parameter.name,
-        Object.fromEntries(statePartsOf(program, parameter.name).map((part) => [part, array(part)])) as ParameterState,
-      );
+    for (const { parameters } of states) parameters.set(parameter.name, partsOf(program, parameter.name, array));
     lanes.forEach((lane, index) =>
       initialWeights(parameter, lane, scalings).forEach((values, k) =>
         states[k].parameters.get(parameter.name)?.weight.set(values, index * size),

@@ -3,8 +3,8 @@
  * anything. In two parts, so that several processes can be timed while all of them train.
  */
 import { readWindows, trainingStarts, type TokenBatches } from "../data/batches.ts";
-import type { ParameterState, State } from "../engines/engine.ts";
-import { shapeOf, sizeOf, statePartsOf, type Program } from "../program/program.ts";
+import type { State } from "../engines/engine.ts";
+import { partsOf, shapeOf, sizeOf, type Program } from "../program/program.ts";
 import { randomStream } from "../rng.ts";
 import { initialScalars } from "./initialize.ts";
 import { programOf, type Compile, type Training } from "./train.ts";
@@ -57,7 +57,7 @@ function stateToTime({ model, scaling, lanes }: Training, program: Program): Sta
   const parameters = program.parameters.map((ref) => {
     const count = sizeOf(shapeOf(program, ref));
     const array = (part: string): Float32Array => (part === "weight" ? weightsOf(count) : new Float32Array(count));
-    return [ref, Object.fromEntries(statePartsOf(program, ref).map((part) => [part, array(part)])) as ParameterState] as const;
+    return [ref, partsOf(program, ref, array)] as const;
   });
   return { step: 0, scalars: initialScalars(model, scaling, lanes, program.scalars), parameters: new Map(parameters) };
 }

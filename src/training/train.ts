@@ -62,20 +62,11 @@ export interface Observer {
 /** Length of one call to the engine that the loop aims at: short enough for a live display, long enough to cost nothing. */
 const callSeconds = 0.4;
 
-/** The optimizer's part of how lanes are trained. */
-export const optimizerOf = ({ beta1, beta2, muonMomentum, clip, zLoss }: OptimizerConfig): OptimizerConfig => ({
-  ...{ beta1, beta2 },
-  ...(muonMomentum !== undefined && { muonMomentum }),
-  ...(clip !== undefined && { clip }),
-  ...(zLoss !== undefined && { zLoss }),
-});
-
 /** The step a training trains with. */
 export function programOf({ model, train, lanes }: Pick<Training, "model" | "train" | "lanes">): Program {
   return trainingStep(model, {
+    ...train,
     trials: lanes.length,
-    batch: train.batch,
-    ...optimizerOf(train),
     weightDecay: lanes.some(({ hyperparameters }) => hyperparameters.weight_decay > 0),
   });
 }

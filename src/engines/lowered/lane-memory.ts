@@ -4,7 +4,7 @@
  */
 import { invariant } from "../../errors.ts";
 import { newtonSchulz, type Kind, type OpOf, type Ref } from "../../program/ops.ts";
-import { shapeOf, sizeOf, statePartsOf, stepOps, type Program } from "../../program/program.ts";
+import { partsOf, shapeOf, sizeOf, stepOps, type Program } from "../../program/program.ts";
 import { turnsOf } from "../../program/turns.ts";
 import type { ParameterState, State } from "../engine.ts";
 import type { Buffer, Operand } from "./instructions.ts";
@@ -52,8 +52,7 @@ export class LaneMemory {
       program.parameters.map((ref) => {
         const [, ...shape] = shapeOf(program, ref);
         const matrix = matrixOf(shape);
-        const stored = (part: string) => [part, { matrix, operand: this.take(matrixLines(layout, matrix)) }] as const;
-        return [ref, Object.fromEntries(statePartsOf(program, ref).map(stored))];
+        return [ref, partsOf(program, ref, () => ({ matrix, operand: this.take(matrixLines(layout, matrix)) }))];
       }),
     );
     const turning = program.forward.filter((op): op is Turning => op.kind === "heads" && op.theta !== undefined);
@@ -152,7 +151,7 @@ export const emptyParameters = (program: Program, of: readonly Ref[] = program.p
   new Map(
     of.map((ref) => {
       const size = sizeOf(shapeOf(program, ref));
-      return [ref, Object.fromEntries(statePartsOf(program, ref).map((part) => [part, new Float32Array(size)])) as ParameterState];
+      return [ref, partsOf(program, ref, () => new Float32Array(size))];
     }),
   );
 /** A state's scalars in arrays of their own. */

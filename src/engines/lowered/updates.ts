@@ -3,7 +3,7 @@
  * matrix products that everything uses, with half of each left out where it is symmetric.
  */
 import { newtonSchulz, type OpOf } from "../../program/ops.ts";
-import type { Operand } from "./instructions.ts";
+import type { instructionFields, InstructionOf, Operand } from "./instructions.ts";
 import type { Lowering } from "./lowering.ts";
 import type { Matrix } from "./memory.ts";
 
@@ -32,19 +32,25 @@ export function clip({ gradients, limit, out }: OpOf<"clip">, l: Lowering): void
   l.emit({ kind: "normFactor", ...found, limit: l.laneMemory.constant(limit), out: l.operand(out) });
 }
 
-/** out [n, n] = a·b of symmetric matrices of which only what is above the diagonal is computed, or x·xᵀ, or xᵀ·x. */
-function symmetricProduct(l: Lowering, x: Operand, { rows, columns }: Matrix, by: "rows" | "columns", out: Operand): void {
+type Bare = "kind" | "gain" | "multiplier" | "initial" | "initialRow";
+/** A product of two matrices and nothing else; of a symmetric one only what is above the diagonal is computed. */
+const emitProduct = (l: Lowering, fields: Omit<InstructionOf<typeof instructionFields, "matrixProduct">, Bare>): void =>
+  l.emit({ kind: "matrixProduct", gain: undefined, multiplier: undefined, initial: undefined, initialRow: 0, ...fields });
+
+/** out = x·xᵀ, or xᵀ·x. */
+function square(l: Lowering, x: Operand, { rows, columns }: Matrix, by: "rows" | "columns", out: Operand): void {
   const [n, depth, row] = [by === "rows" ? rows : columns, by === "rows" ? columns : rows, l.rowLength(columns)];
-  l.emit({
-    ...{ kind: "matrixProduct", a: x, b: x, out, gain: undefined, multiplier: undefined, initial: undefined, initialRow: 0 },
-    ...{ aRow: by === "rows" ? row : 1, aStep: by === "rows" ? 1 : row, bRow: row, bTransposed: Number(by === "rows") },
-    ...{ rows: n, columns: n, depth, symmetric: 1 },
+  emitProduct(l, {
+    ...{ a: x, aRow: by === "rows" ? row : 1, aStep: by === "rows" ? 1 : row },
+    ...{ b: x, bRow: row, bTransposed: Number(by === "rows") },
+    ...{ out, rows: n, columns: n, depth, symmetric: 1 },
   });
 }
+/** out [rows, columns] = a·b. */
 function product(l: Lowering, a: Operand, b: Operand, { rows, columns }: Matrix, depth: number, symmetric: 0 | 1, out: Operand): void {
-  l.emit({
-    ...{ kind: "matrixProduct", a, b, out, gain: undefined, multiplier: undefined, initial: undefined, initialRow: 0 },
-    ...{ aRow: l.rowLength(depth), aStep: 1, bRow: l.rowLength(columns), bTransposed: 0, rows, columns, depth, symmetric },
+  emitProduct(l, {
+    ...{ a, aRow: l.rowLength(depth), aStep: 1, b, bRow: l.rowLength(columns), bTransposed: 0 },
+    ...{ out, rows, columns, depth, symmetric },
   });
 }
 
@@ -57,7 +63,7 @@ export function muon({ parameter, gradient, scale, learningRate, decay, momentum
   const isTall = fanIn > fanOut;
   const size = Math.min(fanIn, fanOut);
   const { lines } = weight.buffer;
-  const square = l.matrixLines({ rows: size, columns: size });
+  const squareLines = l.matrixLines({ rows: size, columns: size });
   const ahead = l.temporary(lines);
   l.emit({
     kind: "momentum",
@@ -76,8 +82,8 @@ export function muon({ parameter, gradient, scale, learningRate, decay, momentum
   const [a, b, c] = [newtonSchulz.a, newtonSchulz.b, newtonSchulz.c].map((value) => laneMemory.constant(value));
   let x = ahead;
   for (let step = 0; step < newtonSchulz.steps; step++) {
-    const [squared, inner, outer] = [l.temporary(square), l.temporary(square), l.temporary(square)];
-    symmetricProduct(l, x, matrix, isTall ? "columns" : "rows", squared);
+    const [squared, inner, outer] = [l.temporary(squareLines), l.temporary(squareLines), l.temporary(squareLines)];
+    square(l, x, matrix, isTall ? "columns" : "rows", squared);
     l.emit({ kind: "plusIdentity", x: squared, factor: undefined, amount: undefined, out: squared, size });
     l.emit({ kind: "plusIdentity", x: squared, factor: c, amount: b, out: inner, size });
     product(l, squared, inner, { rows: size, columns: size }, size, 1, outer);

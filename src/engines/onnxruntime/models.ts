@@ -4,10 +4,10 @@
  * WebGPU's, which has no Scan; and one pass that returns named tensors. Value names here are feed names.
  */
 import type { Ref } from "../../program/ops.ts";
-import { shapeOf, statePartsOf, stepOps, type Program } from "../../program/program.ts";
+import { partsOf, shapeOf, statePartsOf, stepOps, type Program } from "../../program/program.ts";
 import { stepScalars } from "../../program/schedule.ts";
 import { expand } from "../small-ops/expand.ts";
-import { Expansion, partsOf } from "../small-ops/expansion.ts";
+import { Expansion } from "../small-ops/expansion.ts";
 import { OnnxAlgebra, type StepGraph } from "./algebra.ts";
 import { CpuAlgebra } from "./cpu-algebra.ts";
 import { Graph, type Value } from "./graph.ts";

@@ -4,10 +4,9 @@
  */
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
-import type { Program } from "../../program/program.ts";
+import { mapParts, partsOf, type PartsOf, type Program } from "../../program/program.ts";
 import { stepScalarValues } from "../../program/schedule.ts";
-import type { Batches, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
-import { mapParts, partsOf, type PartsOf } from "../small-ops/expansion.ts";
+import type { Batches, Executable, State, TrainChunk } from "../engine.ts";
 import { CpuAlgebra } from "./cpu-algebra.ts";
 import { fed, inspection, returned, scannedEvaluation, scannedTraining } from "./models.ts";
 import { tensorState, type Feeds, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
@@ -38,7 +37,7 @@ export class ScanningExecutable implements Executable {
     return Promise.resolve({
       step,
       scalars: new Map([...scalars].map(([ref, tensor]) => [ref, copy(tensor)])),
-      parameters: new Map(of.map((ref) => [ref, mapParts(parameters.get(ref) as PartsOf<Tensor>, copy) as ParameterState])),
+      parameters: new Map(of.map((ref) => [ref, mapParts(parameters.get(ref) as PartsOf<Tensor>, copy)])),
     });
   }
 
@@ -75,7 +74,7 @@ export class ScanningExecutable implements Executable {
   private readonly training = (): Uint8Array => scannedTraining(this.program);
   private weightFeeds(): Feeds {
     const { scalars, parameters } = this.state;
-    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, parts]) => [ref, parts["weight"]])) };
+    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };
   }
   private tokenFeeds({ tokens, targets, count }: Batches, leading: readonly number[]): Feeds {
     const feed = (ids: Int32Array): Tensor => this.sessions.ids(this.program, ids, count, "time-major", leading);

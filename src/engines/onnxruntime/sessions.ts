@@ -4,10 +4,9 @@
  */
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
-import { shapeOf, sizeOf, type Program } from "../../program/program.ts";
+import { partsOf, shapeOf, sizeOf, type PartsOf, type Program } from "../../program/program.ts";
 import type { Shape } from "../../program/shapes.ts";
 import type { State } from "../engine.ts";
-import { partsOf, type PartsOf } from "../small-ops/expansion.ts";
 
 /** The onnxruntime-node package. */
 export type Runtime = typeof import("onnxruntime-node");

@@ -4,10 +4,9 @@
  */
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
-import { shapeOf, type Program } from "../../program/program.ts";
+import { mapParts, mapPartsInTurn, partsOf, shapeOf, type PartsOf, type Program } from "../../program/program.ts";
 import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
 import type { Batches, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
-import { mapParts, partsOf, type PartsOf } from "../small-ops/expansion.ts";
 import { OnnxAlgebra } from "./algebra.ts";
 import { fed, historyLength, inspection, onDevice, returned, singleStep } from "./models.ts";
 import { tensorState, type Feeds, type Results, type Sessions, type Tensor, type TensorState } from "./sessions.ts";
@@ -43,7 +42,7 @@ export class SteppingExecutable implements Executable {
     const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, ParameterState>() };
     for (const [ref, tensor] of scalars) result.scalars.set(ref, await copied(ref, tensor));
     for (const ref of of)
-      result.parameters.set(ref, (await eachPart(parameters.get(ref), (tensor) => copied(ref, tensor))) as ParameterState);
+      result.parameters.set(ref, await mapPartsInTurn(parameters.get(ref) as PartsOf<Tensor>, (tensor) => copied(ref, tensor)));
     return result;
   }
 
@@ -108,7 +107,7 @@ export class SteppingExecutable implements Executable {
 
   private weights(): Feeds {
     const { scalars, parameters } = this.state;
-    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, parts]) => [ref, parts["weight"]])) };
+    return { ...Object.fromEntries(scalars), ...Object.fromEntries([...parameters].map(([ref, { weight }]) => [ref, weight])) };
   }
   /** The feeds of batch `index` of several. */
   private tokens({ tokens, targets, count }: Batches, index: number): Feeds {
@@ -134,7 +133,7 @@ export class SteppingExecutable implements Executable {
     const movedScalars = new Map<Ref, Tensor>();
     for (const [ref, tensor] of scalars) movedScalars.set(ref, await moved(ref, tensor));
     const movedParameters = new Map<Ref, PartsOf<Tensor>>();
-    for (const [ref, parts] of parameters) movedParameters.set(ref, await eachPart(parts, (tensor) => moved(ref, tensor)));
+    for (const [ref, parts] of parameters) movedParameters.set(ref, await mapPartsInTurn(parts, (tensor) => moved(ref, tensor)));
     this.state = { step, scalars: movedScalars, parameters: movedParameters };
   }
 
@@ -151,11 +150,4 @@ export class SteppingExecutable implements Executable {
     this.history?.dispose();
     this.history = undefined;
   }
-}
-
-/** Does the same with each part of a state, one after the other. */
-async function eachPart<A, B>(parts: PartsOf<A> = {}, of: (part: A) => Promise<B>): Promise<PartsOf<B>> {
-  const done: Record<string, B> = {};
-  for (const [part, value] of Object.entries(parts)) done[part] = await of(value);
-  return done;
 }

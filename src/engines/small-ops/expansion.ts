@@ -5,19 +5,10 @@
  */
 import { invariant } from "../../errors.ts";
 import type { Kind, Op, OpOf, Ref } from "../../program/ops.ts";
-import { shapeOf, statePartsOf, type Program } from "../../program/program.ts";
+import { shapeOf, type PartsOf, type Program } from "../../program/program.ts";
 import type { stepScalars } from "../../program/schedule.ts";
 import type { Shape } from "../../program/shapes.ts";
 import type { Algebra } from "./algebra.ts";
-
-/** One value for each part of a parameter's state, by the names that `statePartsOf` gives. */
-export type PartsOf<V> = Readonly<Record<string, V>>;
-/** Makes a value for each part of a parameter's state. */
-export const partsOf = <V>(program: Program, parameter: Ref, of: (part: string) => V): PartsOf<V> =>
-  Object.fromEntries(statePartsOf(program, parameter).map((part) => [part, of(part)]));
-/** Does the same with each part of a state. */
-export const mapParts = <A, B>(parts: PartsOf<A>, of: (part: A) => B): PartsOf<B> =>
-  Object.fromEntries(Object.entries(parts).map(([part, value]) => [part, of(value)]));
 
 /** Values that a step starts from. */
 export interface StepValues<V> {

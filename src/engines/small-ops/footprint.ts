@@ -2,13 +2,13 @@
  * How much memory a program takes when it is run as small ops: expands it over shapes
  * instead of values and follows each from the op that makes it to the last that reads it.
  */
-import { shapeOf, sizeOf, stepOps, type Program } from "../../program/program.ts";
+import { partsOf, shapeOf, sizeOf, stepOps, type Program } from "../../program/program.ts";
 import { stepScalars } from "../../program/schedule.ts";
 import type { Dimensions, Shape } from "../../program/shapes.ts";
 import type { Footprint } from "../engine.ts";
 import { Algebra, type Transposed } from "./algebra.ts";
 import { expand } from "./expand.ts";
-import { Expansion, partsOf } from "./expansion.ts";
+import { Expansion } from "./expansion.ts";
 
 /** A tensor to be: its shape, and the first and last op that has to do with it. */
 interface Sized {

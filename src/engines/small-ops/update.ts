@@ -2,10 +2,11 @@
  * Updates as small ops, and what is done to all gradients before them. What changes
  * with the step arrives as scalars, so that one AdamW costs nine passes over a parameter.
  */
+import type { PartsOf } from "../../program/program.ts";
 import { invariant } from "../../errors.ts";
 import { clipEpsilon, newtonSchulz, type Ref, type UpdateOp } from "../../program/ops.ts";
 import type { stepScalars } from "../../program/schedule.ts";
-import type { Expansion, PartsOf, SmallOpsRule } from "./expansion.ts";
+import type { Expansion, SmallOpsRule } from "./expansion.ts";
 
 type StepScalar = (typeof stepScalars)[number];
 
@@ -30,7 +31,7 @@ function updating<V>({ parameter, gradient, scale, decay }: UpdateOp, e: Expansi
   return {
     state,
     g: scale ? a.multiply(e.value(gradient), factor(scale)) : e.value(gradient),
-    kept: decay ? a.multiply(state["weight"], less(decay)) : state["weight"],
+    kept: decay ? a.multiply(state.weight, less(decay)) : state.weight,
     scaled,
   };
 }

@@ -4,11 +4,11 @@
  */
 import { invariant } from "../../errors.ts";
 import { refsOf, type Op, type Ref } from "../../program/ops.ts";
-import { shapeOf, stepOps, type Program } from "../../program/program.ts";
+import { mapParts, mapPartsInTurn, partsOf, shapeOf, stepOps, type PartsOf, type Program } from "../../program/program.ts";
 import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
 import type { Batches, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
 import { expand } from "../small-ops/expand.ts";
-import { Expansion, mapParts, partsOf, type PartsOf, type StepValues } from "../small-ops/expansion.ts";
+import { Expansion, type StepValues } from "../small-ops/expansion.ts";
 import { EagerAlgebra } from "./eager-algebra.ts";
 import type { Tensor, Tf } from "./load.ts";
 
@@ -57,11 +57,7 @@ export class EagerExecutable implements Executable {
     const copy = async (tensor: Tensor): Promise<Float32Array> => ((await tensor.data()) as Float32Array).slice();
     const result = { step, scalars: new Map<Ref, Float32Array>(), parameters: new Map<Ref, ParameterState>() };
     for (const [ref, tensor] of scalars) result.scalars.set(ref, await copy(tensor));
-    for (const ref of of) {
-      const parts: Record<string, Float32Array> = {};
-      for (const [part, tensor] of Object.entries(parameters.get(ref) as PartsOf<Tensor>)) parts[part] = await copy(tensor);
-      result.parameters.set(ref, parts as ParameterState);
-    }
+    for (const ref of of) result.parameters.set(ref, await mapPartsInTurn(parameters.get(ref) as PartsOf<Tensor>, copy));
     return result;
   }
 
@@ -120,7 +116,7 @@ export class EagerExecutable implements Executable {
   /** Carries out `ops` in order; of all tensors made, those in `wanted` and the next state are left. */
   private run(ids: Ids, given: Omit<StepValues<Tensor>, "tensors">, ops: readonly Op[], wanted: readonly Ref[]): Expansion<Tensor> {
     const { tf, program, state } = this;
-    const weights = [...state.parameters].map(([ref, parts]) => [ref, parts["weight"]] as const);
+    const weights = [...state.parameters].map(([ref, { weight }]) => [ref, weight] as const);
     const algebra = new EagerAlgebra(tf, program.dims, ids, (key, make) => this.constant(key, make));
     const expansion = new Expansion(program, algebra, { ...given, tensors: new Map([...state.scalars, ...weights]) });
     const lastUse = new Map(ops.flatMap((op, index) => refsOf(op).map((ref) => [ref, index] as const)));

@@ -4,10 +4,9 @@
  */
 import { invariant } from "../../errors.ts";
 import type { Ref } from "../../program/ops.ts";
-import { shapeOf, statePartsOf, type Program } from "../../program/program.ts";
+import { partsOf, shapeOf, statePartsOf, type Program } from "../../program/program.ts";
 import { stepScalars, stepScalarValues } from "../../program/schedule.ts";
 import type { Batches, Executable, ParameterState, State, TrainChunk } from "../engine.ts";
-import { partsOf } from "../small-ops/expansion.ts";
 import type { NodeBinding, SavedModel, Tensor, Tf } from "./load.ts";
 import { inspectionModel, openSavedModel, storedName, trainingModel } from "./saved-models.ts";
 
@@ -51,7 +50,7 @@ export class GraphExecutable implements Executable {
     return Promise.resolve(
       this.call(this.model.read, {}, (results) => {
         const copy = (name: string): Float32Array => (results[name]?.dataSync() as Float32Array).slice();
-        const parts = (ref: Ref): ParameterState => partsOf(program, ref, (part) => copy(storedName(ref, part))) as ParameterState;
+        const parts = (ref: Ref): ParameterState => partsOf(program, ref, (part) => copy(storedName(ref, part)));
         return {
           step: this.step,
           scalars: new Map(program.scalars.map((ref) => [ref, copy(storedName(ref))])),
